@@ -1,0 +1,5 @@
+//! The integration tests: one binary, one real server per test (a file database in a temporary
+//! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
+
+mod contract;
+mod helpers;
