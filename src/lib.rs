@@ -1,1 +1,64 @@
-//! x
+//! One durable list of every model that you can call.
+//!
+//! The catalog asks cloud providers and local inference servers for their model lists, keeps what
+//! they said in SQLite, and serves the merged list at `GET /v1/models`. Data flows one way:
+//!
+//! ```text
+//! a source's pages → provider (parse) → store (diff, commit) → snapshot (bytes) → api (send)
+//! ```
+//!
+//! [`run`] is the whole service; [`Catalog::start`] and [`Catalog::router`] are for mounting it in
+//! another axum application:
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use model_catalog::{Catalog, Config, SourceConfig};
+//!
+//! let mut config = Config::new("sqlite://catalog.db")?;
+//! config.sources.push(SourceConfig::endpoint("box", "http://127.0.0.1:11434")?);
+//! let catalog = Catalog::start(config).await?;
+//! let app: axum::Router = axum::Router::new().merge(catalog.router());
+//! // … serve `app`, and at the end:
+//! catalog.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod api;
+mod catalog;
+mod config;
+pub mod demo;
+mod diff;
+mod discovery;
+mod misses;
+mod model;
+mod provider;
+mod refresh;
+mod schedule;
+mod serve;
+mod snapshot;
+mod store;
+mod time;
+
+pub use crate::{
+    catalog::{Catalog, StartError},
+    config::{
+        Config, ConfigError, DISCOVERY_PORTS, ENDPOINT_TTL, Environment, Flags, PROVIDER_TTL,
+        Settings, SourceConfig, Unconfigured,
+    },
+    model::{BadSourceName, Kind, Role, SourceName},
+    provider::{ErrorKind, FetchError},
+    refresh::RefreshOutcome,
+    serve::{RunError, run, serve},
+    store::{Counts, StoreError},
+    time::{Clock, Timestamp},
+};
+
+impl Catalog {
+    /// The catalog's routes: `/v1/models`, `/v1/models/{id}`, `/catalog/…`, `/healthz`, `/readyz`,
+    /// and a JSON 404 for the rest. `POST /catalog/refresh` needs the peer's address: serve with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`.
+    pub fn router(&self) -> axum::Router {
+        api::router(self.clone())
+    }
+}

@@ -1,7 +1,7 @@
 //! The harness: `Setup` owns what outlives a restart (database directory, mock sources, clock),
 //! `TestApp` is one run of the real server on it.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use model_catalog::{Clock, Config, Kind, SourceConfig};
@@ -131,7 +131,11 @@ impl Setup {
 
     /// Requests that `server` has received since it was last reset.
     pub async fn calls(server: &MockServer) -> usize {
-        server.received_requests().await.expect("recording is on").len()
+        server
+            .received_requests()
+            .await
+            .expect("recording is on")
+            .len()
     }
 
     /// Lets the catalog believe that this much time has passed. Takes effect at once: the
@@ -182,12 +186,17 @@ pub struct Answer {
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| {
-            panic!("not JSON ({error}): {}", String::from_utf8_lossy(&self.body))
+            panic!(
+                "not JSON ({error}): {}",
+                String::from_utf8_lossy(&self.body)
+            )
         })
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().expect("a readable header"))
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("a readable header"))
     }
 
     /// The ids of a list answer, in order.
@@ -214,7 +223,9 @@ impl TestApp {
     pub async fn start(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
-        let catalog = model_catalog::Catalog::start(config).await.expect("the catalog starts");
+        let catalog = model_catalog::Catalog::start(config)
+            .await
+            .expect("the catalog starts");
         let stop = CancellationToken::new();
         let task = tokio::spawn(model_catalog::serve(
             catalog.clone(),
@@ -225,7 +236,13 @@ impl TestApp {
             .no_proxy()
             .build()
             .expect("an HTTP client");
-        Self { base, http, catalog, stop, task }
+        Self {
+            base,
+            http,
+            catalog,
+            stop,
+            task,
+        }
     }
 
     pub async fn stop(self) {
@@ -271,20 +288,28 @@ impl TestApp {
     /// `POST /catalog/refresh` of one source; its outcome.
     pub async fn refresh(&self, source: &str) -> Value {
         let answer = self
-            .send(self.http.post(self.url(&format!("/catalog/refresh?source={source}"))))
+            .send(
+                self.http
+                    .post(self.url(&format!("/catalog/refresh?source={source}"))),
+            )
             .await;
-        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(
+            answer.status,
+            200,
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
         answer.json()["sources"][0].clone()
     }
 
     /// Polls until `condition` holds; fails after 20 s, saying what it waited for.
-    pub async fn until<F>(&self, what: &str, condition: impl Fn(&Self) -> F)
-    where
-        F: Future<Output = bool>,
-    {
+    pub async fn until(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         while !condition(self).await {
-            assert!(tokio::time::Instant::now() < deadline, "waited 20 s in vain: {what}");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "waited 20 s in vain: {what}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -320,7 +345,11 @@ pub async fn mount(server: &MockServer, at: &str, body: Value) {
 }
 
 pub async fn mount_template(server: &MockServer, at: &str, template: ResponseTemplate) {
-    Mock::given(method("GET")).and(path(at)).respond_with(template).mount(server).await;
+    Mock::given(method("GET"))
+        .and(path(at))
+        .respond_with(template)
+        .mount(server)
+        .await;
 }
 
 pub async fn mount_openai(server: &MockServer, ids: &[impl AsRef<str>]) {
@@ -331,10 +360,12 @@ pub async fn mount_openai(server: &MockServer, ids: &[impl AsRef<str>]) {
 pub async fn mount_google_paged(server: &MockServer, ids: Vec<String>, cap: usize) {
     let answer = move |request: &Request| {
         let query: BTreeMap<_, _> = request.url.query_pairs().into_owned().collect();
-        let asked: usize = query.get("pageSize").map_or(50, |size| size.parse().expect("a number"));
-        let start: usize = query
-            .get("pageToken")
-            .map_or(0, |token| token.trim_end_matches("+/==").parse().expect("our token"));
+        let asked: usize = query
+            .get("pageSize")
+            .map_or(50, |size| size.parse().expect("a number"));
+        let start: usize = query.get("pageToken").map_or(0, |token| {
+            token.trim_end_matches("+/==").parse().expect("our token")
+        });
         let end = (start + asked.min(cap)).min(ids.len());
         let page: Vec<Value> = ids[start..end].iter().map(|id| google_model(id)).collect();
         let mut body = json!({ "models": page });
@@ -344,25 +375,41 @@ pub async fn mount_google_paged(server: &MockServer, ids: Vec<String>, cap: usiz
         }
         ResponseTemplate::new(200).set_body_json(body)
     };
-    Mock::given(method("GET")).and(path("/v1beta/models")).respond_with(answer).mount(server).await;
+    Mock::given(method("GET"))
+        .and(path("/v1beta/models"))
+        .respond_with(answer)
+        .mount(server)
+        .await;
 }
 
 /// Anthropic's paging as it is: 20 a page unless asked for more, at most `cap`.
 pub async fn mount_anthropic_paged(server: &MockServer, ids: Vec<String>, cap: usize) {
     let answer = move |request: &Request| {
         let query: BTreeMap<_, _> = request.url.query_pairs().into_owned().collect();
-        let asked: usize = query.get("limit").map_or(20, |limit| limit.parse().expect("a number"));
+        let asked: usize = query
+            .get("limit")
+            .map_or(20, |limit| limit.parse().expect("a number"));
         let start = query.get("after_id").map_or(0, |after| {
-            ids.iter().position(|id| id == after).expect("a cursor that we gave") + 1
+            ids.iter()
+                .position(|id| id == after)
+                .expect("a cursor that we gave")
+                + 1
         });
         let end = (start + asked.min(cap)).min(ids.len());
-        let page: Vec<Value> = ids[start..end].iter().map(|id| anthropic_model(id)).collect();
+        let page: Vec<Value> = ids[start..end]
+            .iter()
+            .map(|id| anthropic_model(id))
+            .collect();
         ResponseTemplate::new(200).set_body_json(json!({
             "data": page, "has_more": end < ids.len(),
             "first_id": ids.get(start), "last_id": ids[start..end].last(),
         }))
     };
-    Mock::given(method("GET")).and(path("/v1/models")).respond_with(answer).mount(server).await;
+    Mock::given(method("GET"))
+        .and(path("/v1/models"))
+        .respond_with(answer)
+        .mount(server)
+        .await;
 }
 
 pub async fn mount_google(server: &MockServer, ids: &[impl AsRef<str>]) {
@@ -399,5 +446,10 @@ pub async fn mount_vllm(server: &MockServer, ids: &[impl AsRef<str>]) {
             })
         })
         .collect();
-    mount(server, "/v1/models", json!({"object": "list", "data": data})).await;
+    mount(
+        server,
+        "/v1/models",
+        json!({"object": "list", "data": data}),
+    )
+    .await;
 }

@@ -1,0 +1,91 @@
+//! Every route and layer in one look. Handlers choose what to send; what is sent was made in
+//! `snapshot`.
+
+mod catalog;
+mod error;
+mod models;
+
+use std::any::Any;
+
+use axum::{
+    Json, Router,
+    extract::{MatchedPath, Request, State},
+    http::{Method, StatusCode, Uri},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::json;
+use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+
+use self::error::ApiError;
+use crate::Catalog;
+
+/// All routes.
+pub fn router(catalog: Catalog) -> Router {
+    Router::new()
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::retrieve))
+        .route("/catalog/sources", get(catalog::sources))
+        .route("/catalog/refresh", post(catalog::refresh))
+        .route("/healthz", get(alive))
+        .route("/readyz", get(ready))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .with_state(catalog)
+}
+
+/// Names the route, not the path: ids are data, and query strings are never logged.
+fn span(request: &Request) -> tracing::Span {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("-", MatchedPath::as_str);
+    tracing::debug_span!("request", http.method = %request.method(), http.route = route)
+}
+
+async fn alive() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+async fn ready(State(catalog): State<Catalog>) -> Response {
+    if catalog.is_ready() {
+        return Json(json!({"status": "ok"})).into_response();
+    }
+    let answer = json!({"status": "starting", "message": "some sources have not answered for the first time"});
+    (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response()
+}
+
+async fn unknown_route(uri: Uri) -> ApiError {
+    let message = format!(
+        "No route {}: the list is GET /v1/models, a model is GET /v1/models/{{id}}, the sources are GET /catalog/sources.",
+        error::shortened(uri.path())
+    );
+    ApiError::invalid(StatusCode::NOT_FOUND, "unknown_route", message)
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    let message = format!(
+        "{method} is not possible on {}: see the Allow header.",
+        error::shortened(uri.path())
+    );
+    ApiError::invalid(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message,
+    )
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let what = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown");
+    tracing::error!(
+        panic = what,
+        "a request handler panicked: please report this"
+    );
+    ApiError::internal().into_response()
+}

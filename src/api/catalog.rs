@@ -1,0 +1,217 @@
+//! `/catalog/…`: how each source is doing, and asking them now.
+
+use std::net::SocketAddr;
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, FromRequestParts, Query, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{AppendHeaders, IntoResponse, Response},
+};
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use crate::{
+    Catalog,
+    catalog::NO_SOURCE,
+    model::{Freshness, Kind, Role, SourceName},
+    store::{LastError, SourceState},
+    time::Timestamp,
+};
+
+/// Query parameters under `/catalog`: an unknown one is an error that names it.
+#[derive(FromRequestParts)]
+#[from_request(via(Query), rejection(ApiError))]
+pub struct Parameters<T>(T);
+
+/// No parameter at all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoParameters {}
+
+/// Of `POST /catalog/refresh`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshParameters {
+    source: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SourceAnswer<'a> {
+    name: &'a SourceName,
+    kind: Kind,
+    role: Role,
+    state: &'static str,
+    models: i64,
+    fetched_at: Option<Timestamp>,
+    attempted_at: Option<Timestamp>,
+    next_attempt_at: Option<Timestamp>,
+    ttl_secs: Option<i64>,
+    consecutive_failures: i64,
+    error: Option<&'a LastError>,
+    hidden_since: Option<Timestamp>,
+    held: Option<Value>,
+    /// What to set, for a well-known provider that is not configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+impl<'a> SourceAnswer<'a> {
+    fn of(source: &'a SourceState, hint: Option<&'a str>, now: Timestamp) -> Self {
+        let state = match source.freshness(now) {
+            _ if !source.configured => "unconfigured",
+            _ if source.hidden_since.is_some() => "hidden",
+            Freshness::Fresh => "fresh",
+            Freshness::Stale => "stale",
+            Freshness::Missing => "missing",
+        };
+        Self {
+            name: &source.name,
+            kind: source.kind,
+            role: source.role,
+            state,
+            models: source.models,
+            fetched_at: source.fetched_at,
+            attempted_at: source.attempted_at,
+            next_attempt_at: source.next_attempt_at.filter(|_| source.configured),
+            ttl_secs: Some(source.ttl_secs),
+            consecutive_failures: source.consecutive_failures,
+            error: source.error.as_ref(),
+            hidden_since: source.hidden_since,
+            held: None,
+            hint,
+        }
+    }
+
+    fn unconfigured(name: &'a SourceName, kind: Kind, hint: &'a str) -> Self {
+        Self {
+            name,
+            kind,
+            role: Role::Provider,
+            state: "unconfigured",
+            models: 0,
+            fetched_at: None,
+            attempted_at: None,
+            next_attempt_at: None,
+            ttl_secs: None,
+            consecutive_failures: 0,
+            error: None,
+            hidden_since: None,
+            held: None,
+            hint: Some(hint),
+        }
+    }
+}
+
+/// Every source, in the order of the list; then the well-known providers that could be set.
+pub async fn sources(
+    State(catalog): State<Catalog>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Response {
+    let (snapshot, now) = (catalog.current(), catalog.now());
+    let unconfigured = catalog.unconfigured();
+    let hint_for = |name: &SourceName| {
+        unconfigured
+            .iter()
+            .find(|other| other.name == *name)
+            .map(|other| other.hint.as_str())
+    };
+    let mut sources: Vec<SourceAnswer> = snapshot
+        .sources
+        .iter()
+        .map(|source| SourceAnswer::of(source, hint_for(&source.name), now))
+        .collect();
+    for other in unconfigured {
+        if snapshot.find_source(&other.name).is_none() {
+            sources.push(SourceAnswer::unconfigured(
+                &other.name,
+                other.kind,
+                &other.hint,
+            ));
+        }
+    }
+    let mut answer = json!({ "revision": snapshot.revision, "sources": sources });
+    if !snapshot.sources.iter().any(|source| source.configured) {
+        answer["hint"] = NO_SOURCE.into();
+    }
+    (
+        AppendHeaders([(header::CACHE_CONTROL, "no-store")]),
+        Json(answer),
+    )
+        .into_response()
+}
+
+/// Asks one source, or all, now.
+pub async fn refresh(
+    _: LocalCaller,
+    State(catalog): State<Catalog>,
+    Parameters(parameters): Parameters<RefreshParameters>,
+) -> Result<Response, ApiError> {
+    let Some(outcomes) = catalog.refresh(parameters.source.as_deref()).await else {
+        let message = "No configured source has that name: GET /catalog/sources lists them.";
+        return Err(ApiError::invalid(
+            StatusCode::NOT_FOUND,
+            "unknown_source",
+            message,
+        ));
+    };
+    let sources: Vec<_> = outcomes
+        .iter()
+        .map(|(name, outcome)| outcome.answer(name.as_str()))
+        .collect();
+    let answer = json!({ "revision": catalog.current().revision, "sources": sources });
+    Ok((
+        AppendHeaders([(header::CACHE_CONTROL, "no-store")]),
+        Json(answer),
+    )
+        .into_response())
+}
+
+/// A caller on this machine that is no web page of elsewhere: the peer, `Host` and `Origin` are
+/// loopback, and no proxy speaks for somebody else.
+pub struct LocalCaller;
+
+impl<S: Sync> FromRequestParts<S> for LocalCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let local = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+            && is_local_host(parts)
+            && is_local_origin(&parts.headers)
+            && !["forwarded", "x-forwarded-for", "x-real-ip"]
+                .iter()
+                .any(|name| parts.headers.contains_key(*name));
+        if local {
+            return Ok(Self);
+        }
+        let message = "This is for callers on the catalog's own machine: use http://127.0.0.1 there, without a proxy.";
+        Err(ApiError::invalid(
+            StatusCode::FORBIDDEN,
+            "local_only",
+            message,
+        ))
+    }
+}
+
+fn is_local_host(parts: &Parts) -> bool {
+    // HTTP/2 has it in the URI.
+    let named = parts
+        .uri
+        .authority()
+        .map(|authority| authority.as_str().to_owned())
+        .or_else(|| Some(parts.headers.get(header::HOST)?.to_str().ok()?.to_owned()));
+    named.is_some_and(|host| is_loopback_url(&format!("http://{host}")))
+}
+
+fn is_local_origin(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ORIGIN)
+        .is_none_or(|origin| origin.to_str().is_ok_and(is_loopback_url))
+}
+
+fn is_loopback_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| crate::config::is_loopback(&url))
+}

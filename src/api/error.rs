@@ -1,0 +1,92 @@
+//! Errors as clients get them: OpenAI's shape, a stable code and a plain sentence.
+
+use axum::{
+    Json,
+    extract::rejection::QueryRejection,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+/// An error answer.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    code: &'static str,
+    param: Option<&'static str>,
+    message: String,
+}
+
+/// Longest part of a request that an error repeats, in bytes.
+const ECHO_LIMIT: usize = 200;
+
+/// `text` cut to a length that an error may repeat.
+pub fn shortened(text: &str) -> String {
+    let cut = text.floor_char_boundary(ECHO_LIMIT);
+    if cut == text.len() {
+        text.to_owned()
+    } else {
+        format!("{}…", &text[..cut])
+    }
+}
+
+impl ApiError {
+    /// The request is at fault.
+    pub fn invalid(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind: "invalid_request_error",
+            code,
+            param: None,
+            message: message.into(),
+        }
+    }
+
+    /// The model `id` is not listed: what OpenAI answers then.
+    pub fn no_model(id: &str) -> Self {
+        let message = format!("The model '{}' does not exist", shortened(id));
+        Self {
+            param: Some("model"),
+            ..Self::invalid(StatusCode::NOT_FOUND, "model_not_found", message)
+        }
+    }
+
+    /// We are at fault; the log says how.
+    pub fn internal() -> Self {
+        let message = "An internal error: the log of model-catalog says more.".to_owned();
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self {
+            status,
+            kind: "server_error",
+            code: "internal_error",
+            param: None,
+            message,
+        }
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        let text = rejection.body_text();
+        let what = text
+            .rsplit_once("query string: ")
+            .map_or(text.as_str(), |(_, what)| what);
+        let message = format!("The query string cannot be used: {}", shortened(what));
+        Self::invalid(StatusCode::BAD_REQUEST, "invalid_parameter", message)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self {
+            status,
+            kind,
+            code,
+            param,
+            message,
+        } = self;
+        let error = json!({"message": message, "type": kind, "param": param, "code": code});
+        (status, Json(json!({ "error": error }))).into_response()
+    }
+}

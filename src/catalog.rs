@@ -1,0 +1,386 @@
+//! The running catalog: the store, the snapshot on top of it, and the tasks that keep both fresh.
+//! What a request may wait for is decided here and nowhere else.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{Config, SourceConfig, Unconfigured},
+    discovery,
+    misses::Misses,
+    model::{Role, SourceName},
+    provider::Clients,
+    refresh::{RefreshOutcome, Refresher},
+    schedule::ClaimMode,
+    snapshot::Snapshot,
+    store::{SourceState, Store, StoreError, Watcher},
+    time::{Clock, Timestamp},
+};
+
+/// How long a request waits for what it cannot be answered without. Clients exist that give up at
+/// 3 s.
+const FIRST_WAIT: Duration = Duration::from_millis(2500);
+/// How often commits of other processes are looked for.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a stop waits for commits under way, and then for the database to close.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// A catalog that cannot start. One line: what happened and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No HTTP client can be made.
+    #[error("cannot make an HTTP client: {0}")]
+    Client(String),
+}
+
+/// What the tasks of a catalog share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) clients: Clients,
+    pub(crate) fetch_timeout: Duration,
+    pub(crate) clock: Clock,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// A running catalog. Clones are the same catalog. It runs until [`Catalog::stop`].
+#[derive(Clone)]
+pub struct Catalog(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// Every source that is asked; discovery adds to them.
+    members: ArcSwap<Vec<Arc<Member>>>,
+    unconfigured: Vec<Unconfigured>,
+    started: Instant,
+}
+
+/// A source's task, and when a miss may look at it.
+struct Member {
+    refresher: Refresher,
+    misses: Mutex<Misses>,
+}
+
+impl Member {
+    fn new(shared: &Arc<Shared>, source: SourceConfig) -> Arc<Self> {
+        Arc::new(Self {
+            refresher: Refresher::spawn(shared.clone(), source),
+            misses: Mutex::default(),
+        })
+    }
+
+    fn name(&self) -> &SourceName {
+        &self.refresher.source.name
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Rebuilds the snapshot from the store.
+    pub(crate) async fn reload(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let snapshot = Snapshot::build(self.store.load().await?)?;
+        let known = self.snapshot.load();
+        for (endpoint, id) in &snapshot.shadowed {
+            if !known
+                .shadowed
+                .iter()
+                .any(|(name, other)| name == endpoint && other == id)
+            {
+                tracing::warn!(provider = %endpoint, "{endpoint} claims the id {id}, which is a cloud model's: the cloud model is listed");
+            }
+        }
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+}
+
+impl Catalog {
+    /// Opens the database, applies the settings to it and starts to refresh what is due. What is
+    /// stored is served at once.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let clients = Clients::new().map_err(|error| StartError::Client(error.to_string()))?;
+        if let Some(problem) = &clients.tls_problem {
+            tracing::warn!(
+                "no CA certificates ({problem}): HTTPS sources cannot be asked, what is stored is served; install them (package ca-certificates) and restart"
+            );
+        }
+        let store = Store::open(&config.database).await?;
+        let opened = Self::start_with(config, clients, store.clone()).await;
+        if opened.is_err() {
+            store.close().await;
+        }
+        Ok(opened?)
+    }
+
+    async fn start_with(
+        config: Config,
+        clients: Clients,
+        store: Store,
+    ) -> Result<Self, StoreError> {
+        let mut sources = config.sources;
+        let discoverable = discovery::candidates(&config.discovery_ports, &sources);
+        // What discovery once found is served from the start.
+        let known = store.list_source_names().await?;
+        let (found, unknown): (Vec<_>, Vec<_>) = discoverable
+            .into_iter()
+            .partition(|candidate| known.iter().any(|name| name == candidate.name.as_str()));
+        sources.extend(found);
+        store.apply_settings(&sources, config.clock.now()).await?;
+        let watcher = store.watch().await?;
+        let snapshot = Snapshot::build(store.load().await?)?;
+        if sources.is_empty() {
+            tracing::warn!("{}", NO_SOURCE);
+        }
+        let shared = Arc::new(Shared {
+            store,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            clients,
+            fetch_timeout: config.fetch_timeout,
+            clock: config.clock,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            reloading: tokio::sync::Mutex::default(),
+        });
+        let members = sources
+            .into_iter()
+            .map(|source| Member::new(&shared, source))
+            .collect();
+        shared.tasks.spawn(watch(shared.clone(), watcher));
+        let catalog = Self(Arc::new(Inner {
+            shared: shared.clone(),
+            members: ArcSwap::from_pointee(members),
+            unconfigured: config.unconfigured,
+            started: Instant::now(),
+        }));
+        if !unknown.is_empty() {
+            shared.tasks.spawn(discovery::run(catalog.clone(), unknown));
+        }
+        Ok(catalog)
+    }
+
+    /// Stops asking, gives back what was claimed, and closes the database. Takes 2 s at most.
+    pub async fn stop(&self) {
+        let Shared {
+            stop, tasks, store, ..
+        } = &*self.0.shared;
+        stop.cancel();
+        tasks.close();
+        if timeout(STOP_LIMIT, tasks.wait()).await.is_err() {
+            tracing::warn!(
+                "a commit was still under way; it is rolled back or done, as the database has it"
+            );
+        }
+        // An open connection costs nothing but the WAL's being folded in at the next start.
+        let _ = timeout(STOP_LIMIT, store.close()).await;
+    }
+
+    /// The base of every answer: the last snapshot, at once if every source has been heard from.
+    /// Otherwise the first attempts in this process are waited for, until 2.5 s after they began.
+    pub(crate) async fn snapshot(&self) -> Arc<Snapshot> {
+        let snapshot = self.current();
+        let mut missing = snapshot.list_missing().peekable();
+        if missing.peek().is_none() {
+            drop(missing);
+            return snapshot;
+        }
+        for name in missing {
+            if let Some(member) = self.find_member(name) {
+                member.refresher.wait_for_first_attempt(FIRST_WAIT).await;
+            }
+        }
+        self.current()
+    }
+
+    /// The last snapshot.
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        self.0.shared.snapshot.load_full()
+    }
+
+    /// A snapshot that lists one of `ids` if it can be had within 2.5 s: an unknown `name:…` of a
+    /// configured provider may have that provider asked (at most once a minute).
+    pub(crate) async fn snapshot_with_any(&self, ids: &[&str]) -> Arc<Snapshot> {
+        let lists = |snapshot: &Snapshot| ids.iter().any(|id| snapshot.find_model(id).is_some());
+        let snapshot = self.current();
+        if lists(&snapshot) {
+            return snapshot;
+        }
+        let deadline = Instant::now() + FIRST_WAIT;
+        let Ok(snapshot) = timeout_at(deadline, self.snapshot()).await else {
+            return self.current();
+        };
+        if lists(&snapshot) {
+            return snapshot;
+        }
+        if let Some(member) = ids.iter().find_map(|id| self.find_provider_of(id))
+            && let Some(mut look) = self.look_at(&member, &snapshot)
+        {
+            let deadline = deadline.min(look.began + FIRST_WAIT);
+            // Whether it ended or not, what is known then is the answer.
+            let _ = timeout_at(deadline, look.ended.wait_for(|ended| *ended)).await;
+        }
+        self.current()
+    }
+
+    /// The look at `member` that a miss may wait for: the one under way, or a new one if it is
+    /// allowed.
+    fn look_at(&self, member: &Arc<Member>, snapshot: &Snapshot) -> Option<crate::misses::Look> {
+        let state = snapshot.find_source(member.name())?;
+        let now = self.now();
+        let mut misses = lock(&member.misses);
+        if let Some(look) = misses.under_way() {
+            return Some(look);
+        }
+        if state.consecutive_failures > 0 || !misses.may_look(now) {
+            return None;
+        }
+        let (look, end) = misses.begin();
+        let outcome = member.refresher.ask(ClaimMode::Miss);
+        let (member, clock) = (member.clone(), self.0.shared.clock.clone());
+        // In a task of its own: it counts even when whoever asked has gone.
+        self.0.shared.tasks.spawn(async move {
+            let outcome = outcome.await.unwrap_or(RefreshOutcome::Stopped);
+            lock(&member.misses).end(&outcome, clock.now());
+            end.send_replace(true);
+        });
+        Some(look)
+    }
+
+    /// Asks the source `name`, or every source, whatever its schedule says; each one's outcome.
+    /// None when no configured source has that name.
+    pub async fn refresh(&self, name: Option<&str>) -> Option<Vec<(SourceName, RefreshOutcome)>> {
+        let members = self.0.members.load_full();
+        let asked: Vec<_> = members
+            .iter()
+            .filter(|member| name.is_none_or(|name| member.name().as_str() == name))
+            .map(|member| {
+                (
+                    member.name().clone(),
+                    member.refresher.ask(ClaimMode::Asked),
+                )
+            })
+            .collect();
+        if asked.is_empty() && name.is_some() {
+            return None;
+        }
+        let mut outcomes = Vec::new();
+        for (name, outcome) in asked {
+            outcomes.push((name, outcome.await.unwrap_or(RefreshOutcome::Stopped)));
+        }
+        Some(outcomes)
+    }
+
+    /// Has every schedule looked at now rather than at the end of a sleep (a minute at most).
+    pub fn wake(&self) {
+        for member in self.0.members.load().iter() {
+            member.refresher.wake();
+        }
+    }
+
+    /// Whether every source has ever been heard from or has ever failed; in any case 2.5 s after
+    /// the start.
+    pub fn is_ready(&self) -> bool {
+        self.0.started.elapsed() >= FIRST_WAIT
+            || self
+                .current()
+                .sources
+                .iter()
+                .filter(|source| source.configured)
+                .all(SourceState::was_ever_heard_from)
+    }
+
+    /// The time by the catalog's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.shared.clock.now()
+    }
+
+    /// Well-known providers that could be configured.
+    pub(crate) fn unconfigured(&self) -> &[Unconfigured] {
+        &self.0.unconfigured
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// Starts to ask `source`, which discovery has found.
+    pub(crate) async fn add_source(&self, source: SourceConfig) -> Result<(), StoreError> {
+        let shared = &self.0.shared;
+        shared.store.add_source(&source, self.now()).await?;
+        shared.reload().await?;
+        let member = Member::new(shared, source);
+        self.0.members.rcu(|members| {
+            let mut members = members.to_vec();
+            members.push(member.clone());
+            members
+        });
+        Ok(())
+    }
+
+    fn find_member(&self, name: &SourceName) -> Option<Arc<Member>> {
+        self.0
+            .members
+            .load()
+            .iter()
+            .find(|member| member.name() == name)
+            .cloned()
+    }
+
+    /// The configured provider whose prefix `id` carries.
+    fn find_provider_of(&self, id: &str) -> Option<Arc<Member>> {
+        let (prefix, _) = id.split_once(':')?;
+        let is_provider = |member: &&Arc<Member>| {
+            member.refresher.source.role == Role::Provider && member.name().as_str() == prefix
+        };
+        self.0.members.load().iter().find(is_provider).cloned()
+    }
+}
+
+/// What to set when nothing is.
+pub(crate) const NO_SOURCE: &str = "no source is configured, the list is empty: set OPENAI_API_KEY, GEMINI_API_KEY or ANTHROPIC_API_KEY, or MODEL_CATALOG_ENDPOINTS=name=http://host:port, or start a local server (Ollama, LM Studio, vLLM, llama.cpp)";
+
+/// A lock that a panic elsewhere does not spoil: what it guards is valid after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Serves what other processes commit.
+async fn watch(shared: Arc<Shared>, mut watcher: Watcher) {
+    while shared
+        .stop
+        .run_until_cancelled(tokio::time::sleep(WATCH_INTERVAL))
+        .await
+        .is_some()
+    {
+        let seen = match watcher.changed().await {
+            Ok(false) => Ok(()),
+            Ok(true) => shared.reload().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = seen {
+            // Looked for again in half a second: nothing is lost by a failure.
+            tracing::debug!(%error, "cannot look for other processes' commits");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Every setting of the catalog as a value, checked. [`settings`] reads them from where people put
+//! them: flags, the environment, a TOML file.
+
+mod settings;
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use chrono::TimeDelta;
+use reqwest::Url;
+use secrecy::SecretString;
+use sqlx::sqlite::SqliteConnectOptions;
+
+pub use self::settings::{Environment, Flags, Settings};
+use crate::{
+    model::{Kind, Role, SourceName},
+    time::Clock,
+};
+
+/// How long a provider's listing is fresh: 24 h.
+pub const PROVIDER_TTL: TimeDelta = TimeDelta::hours(24);
+/// How long an endpoint's listing is fresh: 30 s.
+pub const ENDPOINT_TTL: TimeDelta = TimeDelta::seconds(30);
+/// The loopback ports that are looked at: Ollama, LM Studio, vLLM, llama.cpp.
+pub const DISCOVERY_PORTS: [u16; 4] = [11434, 1234, 8000, 8080];
+
+/// A setting that cannot be used. One line: which one, why, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub(crate) String);
+
+/// What a catalog needs to run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the database is; made by [`Config::new`].
+    pub(crate) database: SqliteConnectOptions,
+    /// Whom to ask.
+    pub sources: Vec<SourceConfig>,
+    /// Loopback ports to look at for local servers; none to look at no port.
+    pub discovery_ports: Vec<u16>,
+    /// Well-known providers that are not configured, and what to set: shown to operators.
+    pub unconfigured: Vec<Unconfigured>,
+    /// The time limit of one source's whole listing: 10 s.
+    pub fetch_timeout: Duration,
+    /// The clock; tests move it.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// A catalog in the SQLite file at `database_url` (`sqlite://catalog.db`), without sources.
+    pub fn new(database_url: &str) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| {
+            Err(ConfigError(format!(
+                "DATABASE_URL {why}: use sqlite://path/to/catalog.db (a file, created when absent)"
+            )))
+        };
+        if !database_url.starts_with("sqlite:") {
+            return refuse("does not name an SQLite database");
+        }
+        let Ok(database) = SqliteConnectOptions::from_str(database_url) else {
+            return refuse("is not a usable SQLite URL");
+        };
+        let path = database.get_filename();
+        if path == Path::new("") {
+            return refuse("names no file");
+        }
+        // What the URL's `:memory:` and `mode=memory` become.
+        if path.to_string_lossy().starts_with("file:sqlx-in-memory") {
+            return refuse("names a database in memory, which a restart would lose");
+        }
+        Ok(Self {
+            database,
+            sources: Vec::new(),
+            discovery_ports: Vec::new(),
+            unconfigured: Vec::new(),
+            fetch_timeout: Duration::from_secs(10),
+            clock: Clock::system(),
+        })
+    }
+}
+
+/// A well-known provider without a key.
+#[derive(Clone, Debug)]
+pub struct Unconfigured {
+    /// Its name.
+    pub name: SourceName,
+    /// Its kind.
+    pub kind: Kind,
+    /// What to set, for people.
+    pub hint: String,
+}
+
+/// One source to ask.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// Its name: of a provider also the prefix of its ids.
+    pub name: SourceName,
+    /// Provider or endpoint.
+    pub role: Role,
+    /// The list API that it speaks.
+    pub kind: Kind,
+    /// Of a provider the base URL as its official SDK has it, of an endpoint the server's root.
+    pub(crate) base_url: Url,
+    /// Its key; only ever sent in a header to `base_url`'s host.
+    pub(crate) key: Option<SecretString>,
+    /// How long its listing is fresh, from 1 s to 365 days.
+    pub ttl: TimeDelta,
+    /// Whether discovery found it: then only well-known servers are believed.
+    pub(crate) discovered: bool,
+}
+
+impl SourceConfig {
+    /// A provider with the TTL of providers. `base_url` is as its official SDK has it: with the
+    /// version for OpenAI and compatible ones (`https://api.openai.com/v1`), without it for Google
+    /// and Anthropic.
+    pub fn provider(
+        name: &str,
+        kind: Kind,
+        base_url: &str,
+        key: Option<&str>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            name: name
+                .parse()
+                .map_err(|error| ConfigError(format!("{error}")))?,
+            role: Role::Provider,
+            kind,
+            base_url: parse_base_url(&format!("base_url of {name}"), base_url)?,
+            key: key.map(SecretString::from),
+            ttl: PROVIDER_TTL,
+            discovered: false,
+        })
+    }
+
+    /// An endpoint with the TTL of endpoints, recognised by what it answers. `base_url` is the
+    /// server's root; a trailing `/v1` is accepted.
+    pub fn endpoint(name: &str, base_url: &str) -> Result<Self, ConfigError> {
+        Ok(Self {
+            role: Role::Endpoint,
+            ttl: ENDPOINT_TTL,
+            ..Self::provider(name, Kind::Auto, base_url, None)?
+        })
+    }
+
+    /// The endpoint that discovery looks for on a loopback port: `localhost-11434`.
+    pub(crate) fn discovered(port: u16) -> Result<Self, ConfigError> {
+        let name = format!("localhost-{port}");
+        Ok(Self {
+            discovered: true,
+            ..Self::endpoint(&name, &format!("http://127.0.0.1:{port}"))?
+        })
+    }
+
+    /// Whether this is what answers on the loopback port `port`.
+    pub(crate) fn is_on_loopback_port(&self, port: u16) -> bool {
+        self.base_url.port_or_known_default() == Some(port) && is_loopback(&self.base_url)
+    }
+}
+
+/// Whether the host of `url` is this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(domain)) => domain == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => false,
+    }
+}
+
+/// A base URL that can be asked. The error does not repeat the URL: it may hold a secret.
+fn parse_base_url(setting: &str, text: &str) -> Result<Url, ConfigError> {
+    let refuse = |why: &str| Err(ConfigError(format!("{setting} {why}")));
+    let Ok(url) = Url::parse(text.trim()) else {
+        return refuse("is not a URL: it must look like https://host/path");
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return refuse("is not an http or https URL: it must look like https://host/path");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("must not hold a user name or password: give the key in its own setting");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refuse("must not hold a query or fragment: keys travel in headers only");
+    }
+    Ok(url)
+}

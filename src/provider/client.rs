@@ -1,0 +1,77 @@
+//! The HTTP clients: one for providers, one for endpoints.
+
+use reqwest::{Client, Url, redirect};
+
+use crate::model::Role;
+
+/// The HTTP clients that sources are asked with.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    providers: Client,
+    endpoints: Client,
+    /// Why no certificate can be checked, when none can.
+    pub tls_problem: Option<String>,
+}
+
+/// Most redirects followed, all within one host.
+const MAX_REDIRECTS: usize = 3;
+
+impl Clients {
+    /// Clients with the system's certificate roots. Without any the clients work all the same for
+    /// plain HTTP, every HTTPS source fails, and [`Clients::tls_problem`] says why.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        match Self::build(|builder| builder) {
+            Ok(clients) => Ok(clients),
+            Err(error) => {
+                let mut clients = Self::build(|builder| builder.tls_certs_only([]))?;
+                clients.tls_problem = Some(root_cause(&error));
+                Ok(clients)
+            }
+        }
+    }
+
+    fn build(
+        roots: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<Self, reqwest::Error> {
+        let builder = || {
+            roots(Client::builder())
+                .user_agent(concat!("model-catalog/", env!("CARGO_PKG_VERSION")))
+                .referer(false)
+        };
+        Ok(Self {
+            // A redirect's target gets every header of ours, the key included: same host only.
+            providers: builder()
+                .redirect(redirect::Policy::custom(within_one_host))
+                .build()?,
+            // Local servers have no business redirecting, and a proxy has none in between.
+            endpoints: builder()
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .build()?,
+            tls_problem: None,
+        })
+    }
+
+    pub(super) fn of(&self, role: Role) -> &Client {
+        match role {
+            Role::Provider => &self.providers,
+            Role::Endpoint => &self.endpoints,
+        }
+    }
+}
+
+fn within_one_host(attempt: redirect::Attempt) -> redirect::Action {
+    let origin = attempt.previous().first().map(Url::origin);
+    if origin == Some(attempt.url().origin()) && attempt.previous().len() <= MAX_REDIRECTS {
+        attempt.follow()
+    } else {
+        // The redirect itself becomes the answer, and an error that names its target.
+        attempt.stop()
+    }
+}
+
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |cause| cause.source())
+        .last()
+        .map_or_else(String::new, ToString::to_string)
+}

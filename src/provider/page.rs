@@ -1,0 +1,172 @@
+//! Reading one page of a list: the envelope field by field, the entries one by one, both
+//! leniently. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, value::RawValue};
+
+use crate::model::{Attributes, Entry};
+
+/// One parsed page.
+#[derive(Debug, Default, PartialEq)]
+pub struct Page {
+    /// The usable entries, in the source's order, duplicates included.
+    pub entries: Vec<Entry>,
+    /// Malformed entries that were left out.
+    pub skipped: usize,
+    /// The query parameters that ask for the next page; none on the last one.
+    pub next: Option<Vec<(String, String)>>,
+}
+
+/// The longest usable model id, in bytes.
+const MAX_ID_BYTES: usize = 512;
+
+impl Page {
+    /// A page of `raws`, each read by `read`; an entry that it does not understand, or whose id is
+    /// unusable (empty, over 512 bytes, with control characters), is skipped and counted.
+    pub fn of(raws: &[&RawValue], read: impl Fn(&Value) -> Option<(&str, Attributes)>) -> Self {
+        let mut page = Self::default();
+        for raw in raws {
+            // serde_json refuses more than 128 levels of nesting here.
+            let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+            match read(&value).filter(|(id, _)| usable_id(id)) {
+                Some((id, attributes)) => page.entries.push(Entry {
+                    id: id.to_owned(),
+                    attributes,
+                    raw: raw.get().to_owned(),
+                }),
+                None => page.skipped += 1,
+            }
+        }
+        page
+    }
+}
+
+fn usable_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control)
+}
+
+/// A page's body, parsed no further than its outer level.
+pub enum Envelope<'b> {
+    /// A JSON object.
+    Object(Fields<'b>),
+    /// A bare array of entries.
+    Array(Vec<&'b RawValue>),
+}
+
+impl<'b> Envelope<'b> {
+    /// Reads the outer level; a byte order mark in front is tolerated.
+    pub fn read(body: &'b [u8]) -> Result<Self, String> {
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+        let not_json =
+            |error: serde_json::Error| format!("the answer is not a model list: {error}");
+        match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => serde_json::from_slice(body)
+                .map(Fields)
+                .map(Self::Object)
+                .map_err(not_json),
+            Some(b'[') => serde_json::from_slice(body)
+                .map(Self::Array)
+                .map_err(not_json),
+            None => Err("the answer is empty, not a model list".to_owned()),
+            Some(b'<') => Err("the answer is HTML, not a model list: check base_url".to_owned()),
+            Some(_) => Err("the answer is not a JSON object: check base_url".to_owned()),
+        }
+    }
+
+    /// Its fields; an error when it is an array.
+    pub fn object(self) -> Result<Fields<'b>, String> {
+        match self {
+            Self::Object(fields) => Ok(fields),
+            Self::Array(_) => Err("the answer is a JSON array, not an object".to_owned()),
+        }
+    }
+}
+
+/// The fields of an envelope, none of them parsed yet.
+#[derive(serde::Deserialize)]
+pub struct Fields<'b>(#[serde(borrow)] BTreeMap<String, &'b RawValue>);
+
+impl<'b> Fields<'b> {
+    /// The array `name`; `null` counts as empty (Ollama without models), absent as none.
+    pub fn list(&self, name: &str) -> Result<Option<Vec<&'b RawValue>>, String> {
+        self.0
+            .get(name)
+            .map(|raw| serde_json::from_str::<Option<Vec<&RawValue>>>(raw.get()))
+            .transpose()
+            .map(|list| list.map(Option::unwrap_or_default))
+            .map_err(|_| format!("`{name}` in the answer is not an array"))
+    }
+
+    /// As [`Fields::list`], but an error when it is absent.
+    pub fn required_list(&self, name: &str) -> Result<Vec<&'b RawValue>, String> {
+        self.list(name)?
+            .ok_or_else(|| format!("the answer has no `{name}` array: is base_url a model list's?"))
+    }
+
+    /// Whether `name` is there at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Whether there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value `name`, `null` when absent.
+    pub fn value(&self, name: &str) -> Value {
+        self.0
+            .get(name)
+            .and_then(|raw| serde_json::from_str(raw.get()).ok())
+            .unwrap_or_default()
+    }
+
+    /// The string `name`; none when absent, empty or something else.
+    pub fn text(&self, name: &str) -> Option<String> {
+        match self.value(name) {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A whole number given as an integer or as a float; none for anything else.
+pub fn integer(value: &Value) -> Option<i64> {
+    // Beyond 2^53 a float holds no exact integer.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    value.as_i64().or_else(|| {
+        let float = value
+            .as_f64()
+            .filter(|float| float.abs() <= EXACT && float.fract() == 0.0)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "whole and within 2^53, see above"
+        )]
+        Some(float as i64)
+    })
+}
+
+/// The first of `names` in `entry` that is a positive whole number: a number of tokens.
+pub fn tokens(entry: &Value, names: &[&str]) -> Option<i64> {
+    names
+        .iter()
+        .find_map(|name| integer(&entry[*name]).filter(|count| *count > 0))
+}
+
+/// The first of `names` in `entry` that is a text with something in it.
+pub fn text(entry: &Value, names: &[&str]) -> Option<String> {
+    names
+        .iter()
+        .find_map(|name| entry[*name].as_str().filter(|text| !text.trim().is_empty()))
+        .map(ToOwned::to_owned)
+}
+
+/// Unix seconds of an RFC 3339 time.
+pub fn unix_seconds(value: &Value) -> Option<i64> {
+    Some(
+        chrono::DateTime::parse_from_rfc3339(value.as_str()?)
+            .ok()?
+            .timestamp(),
+    )
+}

@@ -1,0 +1,316 @@
+//! Refreshing one source: a loop that only sleeps, and the step that it takes. One task per source
+//! and therefore one fetch at a time per source, whoever asks for it.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Serialize;
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::Shared,
+    config::SourceConfig,
+    model::Kind,
+    provider::{self, FetchError},
+    schedule::{ClaimMode, backoff},
+    store::{Committed, Counts, StoreError},
+    time::Timestamp,
+};
+
+/// The longest sleep: a clock may jump, and another process may change the schedule.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// The shortest sleep between two looks at the schedule.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
+/// The sleep after the database has failed.
+const SLEEP_AFTER_STORE_ERROR: Duration = Duration::from_secs(5);
+
+/// What one step came to.
+#[derive(Clone, Debug)]
+pub enum RefreshOutcome {
+    /// It was not due, or somebody else has it.
+    NotDue,
+    /// The same models as before.
+    Unchanged,
+    /// A new revision.
+    Changed(Counts),
+    /// The fetch failed; what is stored keeps being served.
+    Failed(FetchError),
+    /// The database failed.
+    StoreFailed(Arc<StoreError>),
+    /// The catalog is stopping; the claim was given back.
+    Stopped,
+}
+
+/// Somebody who wants a source asked and waits for the outcome.
+pub struct Ask {
+    mode: ClaimMode,
+    reply: oneshot::Sender<RefreshOutcome>,
+}
+
+/// How others reach a source's task.
+#[derive(Clone, Debug)]
+pub struct Refresher {
+    /// The source.
+    pub source: Arc<SourceConfig>,
+    asks: mpsc::UnboundedSender<Ask>,
+    wake: Arc<Notify>,
+    first_attempt: watch::Receiver<bool>,
+    began: Instant,
+}
+
+impl Refresher {
+    /// Starts the task of `source`.
+    pub(crate) fn spawn(shared: Arc<Shared>, source: SourceConfig) -> Self {
+        let (asks, asked) = mpsc::unbounded_channel();
+        let (first_done, first_attempt) = watch::channel(false);
+        let wake = Arc::new(Notify::new());
+        let source = Arc::new(source);
+        let task = Task {
+            shared: shared.clone(),
+            source: source.clone(),
+            wake: wake.clone(),
+            stop: shared.stop.clone(),
+        };
+        shared.tasks.spawn(task.run(asked, first_done));
+        Self {
+            source,
+            asks,
+            wake,
+            first_attempt,
+            began: Instant::now(),
+        }
+    }
+
+    /// Asks for a refresh; the outcome comes when it is done. It is done whether or not anybody
+    /// waits.
+    pub fn ask(&self, mode: ClaimMode) -> oneshot::Receiver<RefreshOutcome> {
+        let (reply, outcome) = oneshot::channel();
+        // A closed channel is a stopped catalog: the receiver then says so.
+        let _ = self.asks.send(Ask { mode, reply });
+        outcome
+    }
+
+    /// Has the schedule looked at now.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits for the end of the first attempt in this process, until `limit` after it began.
+    pub async fn wait_for_first_attempt(&self, limit: Duration) {
+        let mut done = self.first_attempt.clone();
+        // Neither the end of the time nor that of the task leaves anything to wait for.
+        let _ = tokio::time::timeout_at(self.began + limit, done.wait_for(|done| *done)).await;
+    }
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    source: Arc<SourceConfig>,
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+impl Task {
+    async fn run(self, mut asked: mpsc::UnboundedReceiver<Ask>, first_done: watch::Sender<bool>) {
+        let mut sleep = Duration::ZERO;
+        loop {
+            let ask = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                ask = asked.recv() => match ask {
+                    Some(ask) => Some(ask),
+                    None => break,
+                },
+                () = self.wake.notified() => None,
+                () = tokio::time::sleep(sleep) => None,
+            };
+            let now = self.shared.clock.now();
+            let outcome = match &ask {
+                Some(ask) => self.refresh(ask.mode, now).await,
+                None => self.refresh_if_due(now).await,
+            };
+            first_done.send_replace(true);
+            sleep = match &outcome {
+                RefreshOutcome::StoreFailed(_) => SLEEP_AFTER_STORE_ERROR,
+                _ => self.until_due(self.shared.clock.now()),
+            };
+            if let Some(ask) = ask {
+                // Whoever asked may have gone.
+                let _ = ask.reply.send(outcome);
+            }
+        }
+    }
+
+    fn until_due(&self, now: Timestamp) -> Duration {
+        let snapshot = self.shared.snapshot.load();
+        let next = snapshot
+            .find_source(&self.source.name)
+            .and_then(|state| (!state.is_due(now)).then_some(state.next_attempt_at?));
+        let wait = next.map_or(Duration::ZERO, |next| {
+            next.since(now).to_std().unwrap_or_default()
+        });
+        wait.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+    }
+
+    /// Asks the source if its schedule says so.
+    async fn refresh_if_due(&self, now: Timestamp) -> RefreshOutcome {
+        let snapshot = self.shared.snapshot.load();
+        if snapshot
+            .find_source(&self.source.name)
+            .is_some_and(|state| !state.is_due(now))
+        {
+            return RefreshOutcome::NotDue;
+        }
+        self.refresh(ClaimMode::Due, now).await
+    }
+
+    /// The step: claim, fetch, commit, and let everybody see it.
+    async fn refresh(&self, mode: ClaimMode, now: Timestamp) -> RefreshOutcome {
+        let outcome = match self.claim_and_fetch(mode, now).await {
+            Ok(outcome) => outcome,
+            Err(error) => RefreshOutcome::StoreFailed(Arc::new(error)),
+        };
+        // Also when it was not due: another process may have changed the schedule that we know.
+        let reloaded = self.shared.reload().await;
+        self.log(&outcome);
+        match reloaded {
+            Ok(()) => outcome,
+            Err(error) => {
+                tracing::error!(provider = %self.source.name, %error, "cannot read the catalog back; the last known list keeps being served");
+                RefreshOutcome::StoreFailed(Arc::new(error))
+            }
+        }
+    }
+
+    async fn claim_and_fetch(
+        &self,
+        mode: ClaimMode,
+        now: Timestamp,
+    ) -> Result<RefreshOutcome, StoreError> {
+        let Shared {
+            store,
+            clients,
+            fetch_timeout,
+            ..
+        } = &*self.shared;
+        let source = &*self.source;
+        let Some(claim) = store.claim(source, mode, now).await? else {
+            return Ok(RefreshOutcome::NotDue);
+        };
+        let began = Instant::now();
+        let recognised = self.recognised();
+        let fetched = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {
+                store.release(&claim).await?;
+                return Ok(RefreshOutcome::Stopped);
+            }
+            fetched = provider::fetch(clients, source, recognised, *fetch_timeout, now) => fetched,
+        };
+        let duration = began.elapsed();
+        let committed = match &fetched {
+            Ok(fetched) => {
+                store
+                    .commit_listing(source, &claim, fetched, duration)
+                    .await?
+            }
+            Err(error) => {
+                let wait =
+                    |failures| backoff(source.role, failures, error.retry_after, fastrand::f64());
+                store
+                    .commit_failure(source, &claim, error, wait, duration)
+                    .await?
+            }
+        };
+        Ok(match (committed, fetched) {
+            (Committed::Superseded, _) => RefreshOutcome::NotDue,
+            (_, Err(error)) => RefreshOutcome::Failed(error),
+            (Committed::Unchanged, Ok(_)) => RefreshOutcome::Unchanged,
+            (Committed::Changed(counts), Ok(_)) => RefreshOutcome::Changed(counts),
+        })
+    }
+
+    /// The kind in which the source last answered.
+    fn recognised(&self) -> Option<Kind> {
+        self.shared
+            .snapshot
+            .load()
+            .find_source(&self.source.name)
+            .map(|state| state.kind)
+    }
+
+    fn log(&self, outcome: &RefreshOutcome) {
+        let provider = &self.source.name;
+        match outcome {
+            RefreshOutcome::NotDue | RefreshOutcome::Stopped => {}
+            RefreshOutcome::Unchanged => {
+                tracing::debug!(%provider, outcome = "unchanged", "{provider} lists the same models as before");
+            }
+            RefreshOutcome::Changed(counts) => {
+                let Counts {
+                    added,
+                    changed,
+                    removed,
+                    returned,
+                } = counts;
+                tracing::info!(
+                    %provider, outcome = "changed", added, changed, removed, returned,
+                    "{provider} lists other models: {added} added, {changed} changed, {removed} removed, {returned} returned"
+                );
+            }
+            RefreshOutcome::Failed(error) => {
+                let kind = error.kind.as_str();
+                tracing::warn!(%provider, outcome = "failed", error = kind, "{provider} could not be listed ({kind}): {error}");
+            }
+            RefreshOutcome::StoreFailed(error) => {
+                tracing::error!(%provider, outcome = "store_failed", "{provider} was not refreshed: {error}");
+            }
+        }
+    }
+}
+
+/// An outcome as `POST /catalog/refresh` answers it.
+#[derive(Serialize)]
+pub struct OutcomeAnswer<'a> {
+    name: &'a str,
+    outcome: &'static str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    counts: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorAnswer>,
+}
+
+#[derive(Serialize)]
+struct ErrorAnswer {
+    kind: &'static str,
+    message: String,
+}
+
+impl RefreshOutcome {
+    /// This outcome of the source `name`.
+    pub fn answer<'a>(&self, name: &'a str) -> OutcomeAnswer<'a> {
+        let plain = |outcome| OutcomeAnswer {
+            name,
+            outcome,
+            counts: None,
+            error: None,
+        };
+        let failed = |kind, message| OutcomeAnswer {
+            error: Some(ErrorAnswer { kind, message }),
+            ..plain("failed")
+        };
+        match self {
+            Self::NotDue | Self::Stopped => plain("busy"),
+            Self::Unchanged => plain("unchanged"),
+            Self::Changed(counts) => OutcomeAnswer {
+                counts: Some(*counts),
+                ..plain("changed")
+            },
+            Self::Failed(error) => failed(error.kind.as_str(), error.message.clone()),
+            Self::StoreFailed(error) => failed("store", error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The SQLite file: opening it, its pragmas and migrations. Every statement is below this module:
+//! `sources` (settings and claims), `listings` (commits), `state` (what snapshots are built from).
+
+mod listings;
+mod sources;
+mod state;
+
+use std::{fs::File, path::PathBuf, time::Duration};
+
+use sqlx::{
+    Connection, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use self::{
+    listings::{Committed, Counts},
+    sources::Claim,
+    state::{LastError, SourceState, State, StoredModel},
+};
+
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// The first SQLite without the WAL-reset bug, which can corrupt a database.
+const MIN_SQLITE_VERSION: [u32; 3] = [3, 51, 3];
+/// How long a statement waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The catalog's database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: SqlitePool,
+    options: SqliteConnectOptions,
+}
+
+/// A database that cannot be used. One line: what happened and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened, created, locked or written.
+    #[error(
+        "cannot open the database {path}: {cause}; check that the folder exists and can be written, or set DATABASE_URL"
+    )]
+    Open {
+        /// The database file.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// The file is not an SQLite database, or damaged.
+    #[error(
+        "{path} is not a usable SQLite database ({cause}); it was left as it is: move it away or restore a backup, or set DATABASE_URL"
+    )]
+    Damaged {
+        /// The database file.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// A newer model-catalog has migrated the database.
+    #[error(
+        "{path} was written by a newer model-catalog (migration {version}): run that version, or set DATABASE_URL to another file"
+    )]
+    Newer {
+        /// The database file.
+        path: String,
+        /// The unknown migration.
+        version: i64,
+    },
+    /// The SQLite library is too old to be trusted with a WAL database.
+    #[error("this build has SQLite {0}, which can corrupt the catalog: build with 3.51.3 or newer")]
+    OldSqlite(String),
+    /// A source's role has changed.
+    #[error(
+        "`{name}` is the name of a {stored} in the database and of another role in the settings: give it another name"
+    )]
+    RoleChanged {
+        /// The source.
+        name: String,
+        /// Its role in the database.
+        stored: String,
+    },
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Statement(#[from] sqlx::Error),
+    /// The database holds something that this version cannot read.
+    #[error("the database holds something unreadable: {0}")]
+    Content(#[from] serde_json::Error),
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+impl Store {
+    /// Opens the database, creates it when absent, migrates it. Several processes may do so at
+    /// once.
+    pub async fn open(options: &SqliteConnectOptions) -> Result<Self> {
+        let options = options
+            .clone()
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // Writes are rare: each may wait for the disk, and then survives a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .optimize_on_close(true, None);
+        let path = options.get_filename().display().to_string();
+        let lock = lock(&options).await.map_err(|error| StoreError::Open {
+            path: path.clone(),
+            cause: error.to_string(),
+        })?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| open_error(&path, &error))?;
+        let version = sqlx::query_scalar!(r#"SELECT sqlite_version() AS "version!: String""#)
+            .fetch_one(&pool)
+            .await
+            .map_err(|error| open_error(&path, &error))?;
+        if !is_new_enough(&version) {
+            return Err(StoreError::OldSqlite(version));
+        }
+        MIGRATOR.run(&pool).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => StoreError::Newer { path, version },
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                open_error(&path, &error)
+            }
+            other => StoreError::Damaged {
+                path,
+                cause: other.to_string(),
+            },
+        })?;
+        drop(lock);
+        Ok(Self { pool, options })
+    }
+
+    /// A watcher of what other connections, of this process or another, commit.
+    pub async fn watch(&self) -> Result<Watcher> {
+        let mut connection = SqliteConnection::connect_with(&self.options).await?;
+        let version = data_version(&mut connection).await?;
+        Ok(Watcher {
+            connection,
+            version,
+        })
+    }
+
+    /// Closes every connection; the WAL is folded into the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A transaction that holds the write lock from its start, so that what it reads still stands
+    /// when it writes.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// Notices commits of others.
+pub struct Watcher {
+    connection: SqliteConnection,
+    version: i64,
+}
+
+impl Watcher {
+    /// Whether somebody else has committed since the last call.
+    pub async fn changed(&mut self) -> Result<bool> {
+        let version = data_version(&mut self.connection).await?;
+        Ok(std::mem::replace(&mut self.version, version) != version)
+    }
+}
+
+async fn data_version(connection: &mut SqliteConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar("PRAGMA data_version")
+        .fetch_one(connection)
+        .await?)
+}
+
+/// The migrations take no lock of their own on SQLite: two first starts at once would both create
+/// the tables. An advisory lock on a file beside the database serialises them.
+async fn lock(options: &SqliteConnectOptions) -> std::io::Result<File> {
+    let mut path = options.get_filename().as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    tokio::task::spawn_blocking(move || {
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
+        file.lock()?;
+        Ok(file)
+    })
+    .await
+    .map_err(std::io::Error::other)?
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let parts: Vec<u32> = version
+        .split('.')
+        .filter_map(|part| part.parse().ok())
+        .collect();
+    parts.as_slice() >= MIN_SQLITE_VERSION.as_slice()
+}
+
+fn open_error(path: &str, error: &sqlx::Error) -> StoreError {
+    let path = path.to_owned();
+    // SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html
+    let code = error
+        .as_database_error()
+        .and_then(|error| Some(error.code()?.into_owned()));
+    let cause = match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    };
+    match code.as_deref() {
+        Some("11" | "26") => StoreError::Damaged { path, cause },
+        _ => StoreError::Open { path, cause },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_new_enough;
+
+    #[test]
+    fn compares_versions_as_numbers() {
+        for (version, expected) in [
+            ("3.51.3", true),
+            ("3.51.10", true),
+            ("3.52.0", true),
+            ("4.0.0", true),
+            ("3.51.2", false),
+            ("3.9.99", false),
+            ("", false),
+        ] {
+            assert_eq!(is_new_enough(version), expected, "{version}");
+        }
+    }
+}

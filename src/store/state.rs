@@ -1,0 +1,151 @@
+//! What a snapshot is built from: the whole served state in one query, one row.
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+use super::{Result, Store};
+use crate::{
+    model::{Attributes, Freshness, Kind, Role, SourceName},
+    provider::ErrorKind,
+    schedule,
+    time::Timestamp,
+};
+
+/// Everything that is served, as of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The last revision; 0 before the first.
+    pub revision: i64,
+    /// Every source ever configured.
+    pub sources: Vec<SourceState>,
+    /// The models of all sources that are not hidden, in no order.
+    pub models: Vec<StoredModel>,
+}
+
+/// One source's row.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SourceState {
+    /// Its name.
+    pub name: SourceName,
+    /// Provider or endpoint.
+    pub role: Role,
+    /// What it speaks, [`Kind::Auto`] before an endpoint was recognised.
+    pub kind: Kind,
+    #[serde(deserialize_with = "zero_or_one")]
+    /// Whether the settings name it.
+    pub configured: bool,
+    /// How long its listing is fresh.
+    pub ttl_secs: i64,
+    /// Last success.
+    pub fetched_at: Option<Timestamp>,
+    /// Last attempt.
+    pub attempted_at: Option<Timestamp>,
+    /// Not before then is it asked again.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Failures since the last success.
+    pub consecutive_failures: i64,
+    /// The last attempt's error.
+    pub error: Option<LastError>,
+    /// Since when its models are not served.
+    pub hidden_since: Option<Timestamp>,
+    /// How many models it lists.
+    pub models: i64,
+}
+
+/// The error of a source's last attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+pub struct LastError {
+    /// Its kind.
+    pub kind: ErrorKind,
+    /// One line for people.
+    pub message: String,
+    /// The first failure in a row.
+    pub since: Timestamp,
+}
+
+impl SourceState {
+    /// How long its listing is fresh.
+    pub fn ttl(&self) -> TimeDelta {
+        TimeDelta::try_seconds(self.ttl_secs).unwrap_or(TimeDelta::MAX)
+    }
+
+    /// The freshness of its listing at `now`.
+    pub fn freshness(&self, now: Timestamp) -> Freshness {
+        Freshness::of(self.fetched_at, self.ttl(), now)
+    }
+
+    /// Whether it is to be asked at `now`.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.configured && schedule::is_due(self.next_attempt_at, self.ttl(), now)
+    }
+
+    /// Whether it ever answered, or ever failed.
+    pub fn was_ever_heard_from(&self) -> bool {
+        self.fetched_at.is_some() || self.error.is_some()
+    }
+}
+
+/// One served model.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StoredModel {
+    /// Whose it is.
+    pub source: SourceName,
+    /// Its id at that source.
+    pub model_id: String,
+    /// What clients read.
+    #[serde(flatten)]
+    pub attributes: Attributes,
+}
+
+impl Store {
+    /// Reads what is served now.
+    pub async fn load(&self) -> Result<State> {
+        let row = sqlx::query!(
+            r#"SELECT
+                (SELECT COALESCE(MAX(revision), 0) FROM model_events) AS "revision!: i64",
+                (SELECT json_group_array(json_object(
+                     'name', name, 'role', role, 'kind', kind, 'configured', configured,
+                     'ttl_secs', ttl_secs, 'fetched_at', fetched_at, 'attempted_at', attempted_at,
+                     'next_attempt_at', next_attempt_at,
+                     'consecutive_failures', consecutive_failures,
+                     'error', CASE WHEN error_kind IS NOT NULL THEN json_object(
+                         'kind', error_kind, 'message', error_message, 'since', error_since
+                     ) END,
+                     'hidden_since', hidden_since,
+                     'models', CASE role
+                         WHEN 'provider' THEN (SELECT COUNT(*) FROM cloud_models WHERE provider = name)
+                         ELSE (SELECT COUNT(*) FROM local_models WHERE endpoint = name)
+                     END
+                 )) FROM sources) AS "sources!: String",
+                (SELECT json_group_array(json_object(
+                     'source', m.provider, 'model_id', m.model_id, 'created', m.created,
+                     'display_name', m.display_name, 'context_window', m.context_window,
+                     'max_output_tokens', m.max_output_tokens
+                 ))
+                 FROM sources AS s CROSS JOIN cloud_models AS m ON m.provider = s.name
+                 WHERE s.hidden_since IS NULL) AS "cloud_models!: String",
+                (SELECT json_group_array(json_object(
+                     'source', m.endpoint, 'model_id', m.model_id, 'created', m.created,
+                     'display_name', m.display_name, 'context_window', m.context_window,
+                     'max_output_tokens', m.max_output_tokens
+                 ))
+                 FROM sources AS s CROSS JOIN local_models AS m ON m.endpoint = s.name
+                 WHERE s.hidden_since IS NULL) AS "local_models!: String""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let mut models: Vec<StoredModel> = serde_json::from_str(&row.cloud_models)?;
+        models.extend(serde_json::from_str::<Vec<StoredModel>>(&row.local_models)?);
+        Ok(State {
+            revision: row.revision,
+            sources: serde_json::from_str(&row.sources)?,
+            models,
+        })
+    }
+}
+
+fn zero_or_one<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<bool, D::Error> {
+    Ok(i64::deserialize(deserializer)? != 0)
+}

@@ -1,0 +1,168 @@
+//! Time: the one text form in which the database and our answers hold it, and the clock.
+//!
+//! Everything that decides by time takes `now` as an argument; only the loops and handlers read a
+//! [`Clock`].
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A moment in UTC with millisecond precision, from year 0 to year 9999.
+///
+/// Its text form is always `2026-11-23T00:38:37.000Z`: 24 characters, so that people can read it
+/// and SQL can compare it as text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Timestamp(DateTime<Utc>);
+
+/// Milliseconds of `0000-01-01T00:00:00.000Z` and `9999-12-31T23:59:59.999Z`: outside them the
+/// text form would have another length.
+const RANGE_MS: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
+
+impl Timestamp {
+    /// `milliseconds` since 1970, clamped to the years 0 to 9999.
+    pub fn from_millis(milliseconds: i64) -> Self {
+        let clamped = milliseconds.clamp(RANGE_MS.0, RANGE_MS.1);
+        Self(DateTime::from_timestamp_millis(clamped).unwrap_or_default())
+    }
+
+    /// Milliseconds since 1970.
+    pub fn millis(self) -> i64 {
+        self.0.timestamp_millis()
+    }
+
+    /// This moment plus `delta` (which may be negative), clamped to the years 0 to 9999.
+    pub fn plus(self, delta: TimeDelta) -> Self {
+        Self::from_millis(self.millis().saturating_add(delta.num_milliseconds()))
+    }
+
+    /// How long after `earlier` this is; negative when it is before.
+    pub fn since(self, earlier: Self) -> TimeDelta {
+        TimeDelta::milliseconds(self.millis() - earlier.millis())
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self::from_millis(time.timestamp_millis())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = chrono::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(DateTime::parse_from_rfc3339(text)?.to_utc().into())
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = chrono::ParseError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl sqlx::Type<sqlx::Sqlite> for Timestamp {
+    fn type_info() -> sqlx::sqlite::SqliteTypeInfo {
+        <String as sqlx::Type<sqlx::Sqlite>>::type_info()
+    }
+}
+
+impl<'q> sqlx::Encode<'q, sqlx::Sqlite> for Timestamp {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut <sqlx::Sqlite as sqlx::Database>::ArgumentBuffer,
+    ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+        <String as sqlx::Encode<'q, sqlx::Sqlite>>::encode(self.to_string(), buffer)
+    }
+}
+
+impl<'r> sqlx::Decode<'r, sqlx::Sqlite> for Timestamp {
+    fn decode(value: sqlx::sqlite::SqliteValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+        Ok(<&str as sqlx::Decode<sqlx::Sqlite>>::decode(value)?.parse()?)
+    }
+}
+
+/// The system's clock, plus an offset that tests move.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    offset_ms: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from(Utc::now()).plus(TimeDelta::milliseconds(
+            self.offset_ms.load(Ordering::Relaxed),
+        ))
+    }
+
+    /// Moves this clock and its clones by `by`, forward or back.
+    pub fn advance(&self, by: TimeDelta) {
+        self.offset_ms
+            .fetch_add(by.num_milliseconds(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_one_text_form() {
+        for (text, expected) in [
+            ("2026-11-23T00:38:37Z", "2026-11-23T00:38:37.000Z"),
+            (
+                "2026-11-23T01:38:37.123456789+01:00",
+                "2026-11-23T00:38:37.123Z",
+            ),
+        ] {
+            let time: Timestamp = text.parse().expect("a time");
+            assert_eq!(time.to_string(), expected);
+            assert_eq!(serde_json::to_value(time).expect("JSON"), expected);
+        }
+    }
+
+    #[test]
+    fn stays_in_the_range_of_its_form() {
+        for millis in [i64::MIN, i64::MAX] {
+            let time = Timestamp::from_millis(millis);
+            assert_eq!(time.to_string().len(), 24);
+            assert_eq!(time.plus(TimeDelta::MAX).to_string().len(), 24);
+            assert_eq!(time.plus(TimeDelta::MIN).to_string().len(), 24);
+        }
+    }
+}
