@@ -10,7 +10,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use sqlx::sqlite::SqliteConnectOptions;
 
-pub use self::settings::{Environment, Flags, Settings};
+pub use self::settings::{DEFAULT_LISTEN, Environment, Flags, Settings};
 use crate::{
     model::{Kind, Role, SourceName},
     time::Clock,

@@ -43,8 +43,8 @@ mod time;
 pub use crate::{
     catalog::{Catalog, StartError},
     config::{
-        Config, ConfigError, DISCOVERY_PORTS, ENDPOINT_TTL, Environment, Flags, PROVIDER_TTL,
-        Settings, SourceConfig, Unconfigured,
+        Config, ConfigError, DEFAULT_LISTEN, DISCOVERY_PORTS, ENDPOINT_TTL, Environment, Flags,
+        PROVIDER_TTL, Settings, SourceConfig, Unconfigured,
     },
     model::{BadSourceName, Kind, Role, SourceName},
     provider::{ErrorKind, FetchError},

@@ -39,6 +39,15 @@ pub struct RefreshParameters {
 }
 
 #[derive(Serialize)]
+struct SourcesAnswer<'a> {
+    revision: i64,
+    sources: Vec<SourceAnswer<'a>>,
+    /// What to set, when nothing is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
 struct SourceAnswer<'a> {
     name: &'a SourceName,
     kind: Kind,
@@ -132,10 +141,12 @@ pub async fn sources(
             ));
         }
     }
-    let mut answer = json!({ "revision": snapshot.revision, "sources": sources });
-    if !snapshot.sources.iter().any(|source| source.configured) {
-        answer["hint"] = NO_SOURCE.into();
-    }
+    let any = snapshot.sources.iter().any(|source| source.configured);
+    let answer = SourcesAnswer {
+        revision: snapshot.revision,
+        sources,
+        hint: (!any).then_some(NO_SOURCE),
+    };
     (
         AppendHeaders([(header::CACHE_CONTROL, "no-store")]),
         Json(answer),

@@ -37,11 +37,13 @@ pub struct Settings {
 }
 
 /// Default of `MODEL_CATALOG_LISTEN`.
-pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8484";
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8484";
 const DEFAULT_DATABASE_URL: &str = "sqlite://catalog.db";
 
 /// The environment: variables that are empty or blank count as unset, the rest is trimmed.
-pub struct Environment<'e>(Box<dyn Fn(&str) -> Option<String> + 'e>);
+pub struct Environment<'e>(Box<Reader<'e>>);
+
+type Reader<'e> = dyn Fn(&str) -> Option<String> + 'e;
 
 impl<'e> Environment<'e> {
     /// The environment of this process.
