@@ -30,6 +30,8 @@ pub struct Setup {
     /// Providers that take part; all three unless a test removes some.
     pub providers: Vec<&'static str>,
     pub fetch_timeout: Duration,
+    /// Further sources.
+    pub extra: Vec<SourceConfig>,
 }
 
 impl Setup {
@@ -44,6 +46,7 @@ impl Setup {
             endpoints: BTreeMap::new(),
             providers: vec!["openai", "google", "anthropic"],
             fetch_timeout: Duration::from_secs(10),
+            extra: Vec::new(),
         }
     }
 
@@ -106,6 +109,7 @@ impl Setup {
                 .sources
                 .push(SourceConfig::endpoint(name, &server.uri()).expect("a usable endpoint"));
         }
+        config.sources.extend(self.extra.iter().cloned());
         config
     }
 
@@ -136,6 +140,21 @@ impl Setup {
             .await
             .expect("recording is on")
             .len()
+    }
+
+    /// Requests that all servers have received.
+    pub async fn all_calls(&self) -> usize {
+        let mut calls = 0;
+        for server in self.servers() {
+            calls += Self::calls(server).await;
+        }
+        calls
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &MockServer> {
+        [&self.openai, &self.google, &self.anthropic]
+            .into_iter()
+            .chain(self.endpoints.values())
     }
 
     /// Lets the catalog believe that this much time has passed. Takes effect at once: the

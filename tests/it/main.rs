@@ -2,4 +2,6 @@
 //! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
 
 mod contract;
+mod freshness;
 mod helpers;
+mod payloads;
