@@ -26,10 +26,15 @@ CREATE TABLE sources (
     -- Refusals of the key (401, or Google's API_KEY_INVALID) since the last success.
     refusals             INTEGER NOT NULL DEFAULT 0,
     refused_since        TEXT,
+    -- A strange answer that was not believed (suddenly nothing, or less than half): when the first
+    -- came and how many models it had. Only a second one is believed.
+    held_since           TEXT,
+    held_models          INTEGER,
     -- A hidden source's models are kept and not served.
     hidden_since         TEXT,
     hidden_reason        TEXT CHECK (hidden_reason IN ('unconfigured', 'unreachable', 'refused')),
-    CHECK ((hidden_since IS NULL) = (hidden_reason IS NULL))
+    CHECK ((hidden_since IS NULL) = (hidden_reason IS NULL)),
+    CHECK ((held_since IS NULL) = (held_models IS NULL))
 ) STRICT;
 
 -- The providers' models as listed now. What is served is `provider:model_id`.

@@ -254,7 +254,7 @@ impl Catalog {
             return None;
         }
         let (look, end) = misses.begin();
-        let outcome = member.refresher.ask(ClaimMode::Miss);
+        let outcome = member.refresher.ask(ClaimMode::Miss, false);
         let (member, clock) = (member.clone(), self.0.shared.clock.clone());
         // In a task of its own: it counts even when whoever asked has gone.
         self.0.shared.tasks.spawn(async move {
@@ -265,9 +265,14 @@ impl Catalog {
         Some(look)
     }
 
-    /// Asks the source `name`, or every source, whatever its schedule says; each one's outcome.
-    /// None when no configured source has that name.
-    pub async fn refresh(&self, name: Option<&str>) -> Option<Vec<(SourceName, RefreshOutcome)>> {
+    /// Asks the source `name`, or every source, whatever its schedule says (at most once in 10 s
+    /// each); each one's outcome. `accept` believes an answer that would be held. None when no
+    /// configured source has that name.
+    pub async fn refresh(
+        &self,
+        name: Option<&str>,
+        accept: bool,
+    ) -> Option<Vec<(SourceName, RefreshOutcome)>> {
         let members = self.0.members.load_full();
         let asked: Vec<_> = members
             .iter()
@@ -275,7 +280,7 @@ impl Catalog {
             .map(|member| {
                 (
                     member.name().clone(),
-                    member.refresher.ask(ClaimMode::Asked),
+                    member.refresher.ask(ClaimMode::Asked, accept),
                 )
             })
             .collect();

@@ -35,6 +35,35 @@ pub struct Change<'a> {
     pub raw: Option<&'a str>,
 }
 
+/// How many models changed, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Listed for the first time ever.
+    pub added: i64,
+    /// Listed with other attributes.
+    pub changed: i64,
+    /// No longer listed.
+    pub removed: i64,
+    /// Listed again.
+    pub returned: i64,
+}
+
+impl Counts {
+    /// Counts `changes`.
+    pub fn of(changes: &[Change]) -> Self {
+        let mut counts = Self::default();
+        for change in changes {
+            *match change.event {
+                Event::Added => &mut counts.added,
+                Event::Changed => &mut counts.changed,
+                Event::Removed => &mut counts.removed,
+                Event::Returned => &mut counts.returned,
+            } += 1;
+        }
+        counts
+    }
+}
+
 /// The changes from `stored` to `listed`, by model id. `created` keeps its first value: some
 /// servers report the time at which they were asked.
 pub fn diff<'a>(stored: &'a BTreeMap<String, Attributes>, listed: &'a [Entry]) -> Vec<Change<'a>> {

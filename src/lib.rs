@@ -30,6 +30,7 @@ mod config;
 pub mod demo;
 mod diff;
 mod discovery;
+mod guard;
 mod misses;
 mod model;
 mod provider;
@@ -46,11 +47,12 @@ pub use crate::{
         Config, ConfigError, DEFAULT_LISTEN, DISCOVERY_PORTS, ENDPOINT_TTL, Environment, Flags,
         PROVIDER_TTL, Settings, SourceConfig, Unconfigured,
     },
+    diff::Counts,
     model::{BadSourceName, Kind, Role, SourceName},
     provider::{ErrorKind, FetchError},
     refresh::RefreshOutcome,
     serve::{RunError, run, serve},
-    store::{Counts, StoreError},
+    store::StoreError,
     time::{Clock, Timestamp},
 };
 

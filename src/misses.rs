@@ -13,12 +13,12 @@ const GAP_MIN: TimeDelta = TimeDelta::minutes(1);
 const GAP_MAX: TimeDelta = TimeDelta::hours(1);
 
 /// The looks at one provider.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Misses {
     /// When the last look ended.
     ended_at: Option<Timestamp>,
-    /// How long after that no look is made.
-    gap: TimeDelta,
+    /// How many looks in a row have found nothing.
+    found_nothing: u32,
     under_way: Option<Look>,
 }
 
@@ -31,16 +31,6 @@ pub struct Look {
     pub began: Instant,
 }
 
-impl Default for Misses {
-    fn default() -> Self {
-        Self {
-            ended_at: None,
-            gap: TimeDelta::zero(),
-            under_way: None,
-        }
-    }
-}
-
 impl Misses {
     /// The look under way.
     pub fn under_way(&self) -> Option<Look> {
@@ -51,7 +41,13 @@ impl Misses {
     pub fn may_look(&self, now: Timestamp) -> bool {
         // A look that ended in the future was timed by a clock that was set back.
         self.ended_at
-            .is_none_or(|ended| now < ended || now.since(ended) >= self.gap)
+            .is_none_or(|ended| now < ended || now.since(ended) >= self.gap())
+    }
+
+    /// How long after a look none is made.
+    fn gap(&self) -> TimeDelta {
+        let doublings = self.found_nothing.clamp(1, 20) - 1;
+        (GAP_MIN * (1 << doublings)).min(GAP_MAX)
     }
 
     /// Begins a look; the sender tells its end, after [`Misses::end`].
@@ -69,11 +65,11 @@ impl Misses {
     pub fn end(&mut self, outcome: &RefreshOutcome, now: Timestamp) {
         self.under_way = None;
         self.ended_at = Some(now);
-        self.gap = match outcome {
-            RefreshOutcome::Changed(counts) if counts.added + counts.returned > 0 => GAP_MIN,
+        self.found_nothing = match outcome {
+            RefreshOutcome::Changed(counts) if counts.added + counts.returned > 0 => 0,
             // It was not asked: that is no look that found nothing.
-            RefreshOutcome::NotDue | RefreshOutcome::Stopped => self.gap.max(GAP_MIN),
-            _ => (self.gap * 2).clamp(GAP_MIN, GAP_MAX),
+            RefreshOutcome::NotDue | RefreshOutcome::Stopped => self.found_nothing,
+            _ => self.found_nothing.saturating_add(1),
         };
     }
 }
@@ -81,7 +77,7 @@ impl Misses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Counts;
+    use crate::diff::Counts;
 
     #[test]
     fn doubles_while_nothing_is_found() {

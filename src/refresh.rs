@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalog::Shared,
     config::SourceConfig,
+    diff::Counts,
     model::Kind,
     provider::{self, FetchError},
     schedule::{ClaimMode, backoff},
-    store::{Committed, Counts, StoreError},
+    store::{Committed, StoreError},
     time::Timestamp,
 };
 
@@ -36,6 +37,13 @@ pub enum RefreshOutcome {
     Unchanged,
     /// A new revision.
     Changed(Counts),
+    /// A strange answer, not believed.
+    Held {
+        /// How many models it has.
+        listed: usize,
+        /// How many keep being served.
+        stored: usize,
+    },
     /// The fetch failed; what is stored keeps being served.
     Failed(FetchError),
     /// The database failed.
@@ -47,6 +55,8 @@ pub enum RefreshOutcome {
 /// Somebody who wants a source asked and waits for the outcome.
 pub struct Ask {
     mode: ClaimMode,
+    /// Whether a strange answer is believed.
+    accept: bool,
     reply: oneshot::Sender<RefreshOutcome>,
 }
 
@@ -86,10 +96,14 @@ impl Refresher {
 
     /// Asks for a refresh; the outcome comes when it is done. It is done whether or not anybody
     /// waits.
-    pub fn ask(&self, mode: ClaimMode) -> oneshot::Receiver<RefreshOutcome> {
+    pub fn ask(&self, mode: ClaimMode, accept: bool) -> oneshot::Receiver<RefreshOutcome> {
         let (reply, outcome) = oneshot::channel();
         // A closed channel is a stopped catalog: the receiver then says so.
-        let _ = self.asks.send(Ask { mode, reply });
+        let _ = self.asks.send(Ask {
+            mode,
+            accept,
+            reply,
+        });
         outcome
     }
 
@@ -129,7 +143,7 @@ impl Task {
             };
             let now = self.shared.clock.now();
             let outcome = match &ask {
-                Some(ask) => self.refresh(ask.mode, now).await,
+                Some(ask) => self.refresh(ask.mode, ask.accept, now).await,
                 None => self.refresh_if_due(now).await,
             };
             first_done.send_replace(true);
@@ -164,12 +178,12 @@ impl Task {
         {
             return RefreshOutcome::NotDue;
         }
-        self.refresh(ClaimMode::Due, now).await
+        self.refresh(ClaimMode::Due, false, now).await
     }
 
     /// The step: claim, fetch, commit, and let everybody see it.
-    async fn refresh(&self, mode: ClaimMode, now: Timestamp) -> RefreshOutcome {
-        let outcome = match self.claim_and_fetch(mode, now).await {
+    async fn refresh(&self, mode: ClaimMode, accept: bool, now: Timestamp) -> RefreshOutcome {
+        let outcome = match self.claim_and_fetch(mode, accept, now).await {
             Ok(outcome) => outcome,
             Err(error) => RefreshOutcome::StoreFailed(Arc::new(error)),
         };
@@ -188,6 +202,7 @@ impl Task {
     async fn claim_and_fetch(
         &self,
         mode: ClaimMode,
+        accept: bool,
         now: Timestamp,
     ) -> Result<RefreshOutcome, StoreError> {
         let Shared {
@@ -214,7 +229,7 @@ impl Task {
         let committed = match &fetched {
             Ok(fetched) => {
                 store
-                    .commit_listing(source, &claim, fetched, duration)
+                    .commit_listing(source, &claim, fetched, accept, duration)
                     .await?
             }
             Err(error) => {
@@ -229,6 +244,7 @@ impl Task {
             (Committed::Superseded, _) => RefreshOutcome::NotDue,
             (_, Err(error)) => RefreshOutcome::Failed(error),
             (Committed::Unchanged, Ok(_)) => RefreshOutcome::Unchanged,
+            (Committed::Held { listed, stored }, Ok(_)) => RefreshOutcome::Held { listed, stored },
             (Committed::Changed(counts), Ok(_)) => RefreshOutcome::Changed(counts),
         })
     }
@@ -261,6 +277,12 @@ impl Task {
                     "{provider} lists other models: {added} added, {changed} changed, {removed} removed, {returned} returned"
                 );
             }
+            RefreshOutcome::Held { listed, stored } => {
+                tracing::warn!(
+                    %provider, outcome = "held", listed, stored,
+                    "{provider} suddenly lists {listed} instead of {stored} models: not believed unless the next answer, in 10 minutes, is alike; POST /catalog/refresh?source={provider}&accept=true believes it now"
+                );
+            }
             RefreshOutcome::Failed(error) => {
                 let kind = error.kind.as_str();
                 tracing::warn!(%provider, outcome = "failed", error = kind, "{provider} could not be listed ({kind}): {error}");
@@ -280,7 +302,15 @@ pub struct OutcomeAnswer<'a> {
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     counts: Option<Counts>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorAnswer>,
+}
+
+#[derive(Serialize)]
+struct HeldAnswer {
+    listed: usize,
+    stored: usize,
 }
 
 #[derive(Serialize)]
@@ -296,6 +326,7 @@ impl RefreshOutcome {
             name,
             outcome,
             counts: None,
+            held: None,
             error: None,
         };
         let failed = |kind, message| OutcomeAnswer {
@@ -308,6 +339,13 @@ impl RefreshOutcome {
             Self::Changed(counts) => OutcomeAnswer {
                 counts: Some(*counts),
                 ..plain("changed")
+            },
+            Self::Held { listed, stored } => OutcomeAnswer {
+                held: Some(HeldAnswer {
+                    listed: *listed,
+                    stored: *stored,
+                }),
+                ..plain("held")
             },
             Self::Failed(error) => failed(error.kind.as_str(), error.message.clone()),
             Self::StoreFailed(error) => failed("store", error.to_string()),

@@ -242,6 +242,7 @@ mod tests {
             next_attempt_at: None,
             consecutive_failures: 0,
             error: None,
+            held: None,
             hidden_since: None,
             models: 0,
         }

@@ -1,7 +1,11 @@
 //! The SQLite file: opening it, its pragmas and migrations. Every statement is below this module:
-//! `sources` (settings and claims), `listings` (commits), `state` (what snapshots are built from).
+//! `sources` (settings and claims), `listings` (commits) with `models`, `events` and `fetches`,
+//! `state` (what snapshots are built from).
 
+mod events;
+mod fetches;
 mod listings;
+mod models;
 mod sources;
 mod state;
 
@@ -14,9 +18,9 @@ use sqlx::{
 };
 
 pub use self::{
-    listings::{Committed, Counts},
+    listings::Committed,
     sources::Claim,
-    state::{LastError, SourceState, State, StoredModel},
+    state::{Held, LastError, SourceState, State, StoredModel},
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!();

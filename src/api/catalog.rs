@@ -10,14 +10,14 @@ use axum::{
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::error::ApiError;
 use crate::{
     Catalog,
     catalog::NO_SOURCE,
     model::{Freshness, Kind, Role, SourceName},
-    store::{LastError, SourceState},
+    store::{Held, LastError, SourceState},
     time::Timestamp,
 };
 
@@ -36,6 +36,8 @@ pub struct NoParameters {}
 #[serde(deny_unknown_fields)]
 pub struct RefreshParameters {
     source: Option<String>,
+    #[serde(default)]
+    accept: bool,
 }
 
 #[derive(Serialize)]
@@ -61,7 +63,7 @@ struct SourceAnswer<'a> {
     consecutive_failures: i64,
     error: Option<&'a LastError>,
     hidden_since: Option<Timestamp>,
-    held: Option<Value>,
+    held: Option<&'a Held>,
     /// What to set, for a well-known provider that is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
@@ -89,7 +91,7 @@ impl<'a> SourceAnswer<'a> {
             consecutive_failures: source.consecutive_failures,
             error: source.error.as_ref(),
             hidden_since: source.hidden_since,
-            held: None,
+            held: source.held.as_ref(),
             hint,
         }
     }
@@ -160,7 +162,17 @@ pub async fn refresh(
     State(catalog): State<Catalog>,
     Parameters(parameters): Parameters<RefreshParameters>,
 ) -> Result<Response, ApiError> {
-    let Some(outcomes) = catalog.refresh(parameters.source.as_deref()).await else {
+    let RefreshParameters { source, accept } = parameters;
+    if accept && source.is_none() {
+        let message =
+            "accept=true needs source=: believing a strange answer is decided for each source.";
+        return Err(ApiError::invalid(
+            StatusCode::BAD_REQUEST,
+            "invalid_parameter",
+            message,
+        ));
+    }
+    let Some(outcomes) = catalog.refresh(source.as_deref(), accept).await else {
         let message = "No configured source has that name: GET /catalog/sources lists them.";
         return Err(ApiError::invalid(
             StatusCode::NOT_FOUND,

@@ -46,6 +46,8 @@ pub struct SourceState {
     pub consecutive_failures: i64,
     /// The last attempt's error.
     pub error: Option<LastError>,
+    /// The strange answer that was not believed.
+    pub held: Option<Held>,
     /// Since when its models are not served.
     pub hidden_since: Option<Timestamp>,
     /// How many models it lists.
@@ -61,6 +63,15 @@ pub struct LastError {
     pub message: String,
     /// The first failure in a row.
     pub since: Timestamp,
+}
+
+/// A strange answer that was not believed; a second one will be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+pub struct Held {
+    /// When it came.
+    pub since: Timestamp,
+    /// How many models it had.
+    pub models: i64,
 }
 
 impl SourceState {
@@ -110,6 +121,9 @@ impl Store {
                      'consecutive_failures', consecutive_failures,
                      'error', CASE WHEN error_kind IS NOT NULL THEN json_object(
                          'kind', error_kind, 'message', error_message, 'since', error_since
+                     ) END,
+                     'held', CASE WHEN held_since IS NOT NULL THEN json_object(
+                         'since', held_since, 'models', held_models
                      ) END,
                      'hidden_since', hidden_since,
                      'models', CASE role

@@ -5,3 +5,5 @@ mod contract;
 mod freshness;
 mod helpers;
 mod payloads;
+mod providers;
+mod refreshing;

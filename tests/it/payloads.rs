@@ -74,12 +74,11 @@ impl Recording {
                     .as_str()
                     .or(entry["name"].as_str())
                     .expect("an id");
-                let id = if self.service == "google" {
+                if self.service == "google" {
                     id.replacen("models/", "", 1)
                 } else {
                     id.to_owned()
-                };
-                id
+                }
             })
             .collect()
     }

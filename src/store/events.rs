@@ -1,0 +1,68 @@
+//! `model_events`: revisions are made here.
+
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use super::Result;
+use crate::{
+    diff::{Change, Event},
+    time::Timestamp,
+};
+
+pub(super) async fn next_revision(connection: &mut SqliteConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT COALESCE(MAX(revision), 0) + 1 AS "revision!: i64" FROM model_events"#
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+pub(super) async fn record_source_event(
+    connection: &mut SqliteConnection,
+    revision: i64,
+    name: &str,
+    at: Timestamp,
+    event: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO model_events (revision, source, model_id, at, event) VALUES (?1, ?2, '', ?3, ?4)",
+        revision,
+        name,
+        at,
+        event,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn record_events(
+    connection: &mut SqliteConnection,
+    revision: i64,
+    name: &str,
+    at: Timestamp,
+    changes: &[Change<'_>],
+) -> Result<()> {
+    let rows: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            json!({
+                "id": change.model_id, "event": change.event, "attributes": change.attributes,
+                "changed": (change.event == Event::Changed).then_some(&change.changed),
+            })
+        })
+        .collect();
+    let rows = serde_json::to_string(&rows)?;
+    sqlx::query!(
+        "INSERT INTO model_events (revision, source, model_id, at, event, attributes, changed)
+         SELECT ?1, ?2, value ->> 'id', ?3, value ->> 'event', value ->> 'attributes', value ->> 'changed'
+         FROM json_each(?4)",
+        revision,
+        name,
+        at,
+        rows,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The two model tables: what is stored of a source, and writing what changed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use super::Result;
+use crate::{
+    diff::{Change, Event, with_first_created},
+    model::{Attributes, Role},
+    time::Timestamp,
+};
+
+/// What is stored of a source's models. One row: decoding a row each would take most of the time.
+pub(super) async fn list_attributes(
+    connection: &mut SqliteConnection,
+    role: Role,
+    name: &str,
+) -> Result<BTreeMap<String, Attributes>> {
+    let json = match role {
+        Role::Provider => {
+            sqlx::query_scalar!(
+                r#"SELECT json_group_object(model_id, json_object(
+                       'created', created, 'display_name', display_name,
+                       'context_window', context_window, 'max_output_tokens', max_output_tokens
+                   )) AS "json!: String"
+                   FROM cloud_models WHERE provider = ?1"#,
+                name,
+            )
+            .fetch_one(connection)
+            .await?
+        }
+        Role::Endpoint => {
+            sqlx::query_scalar!(
+                r#"SELECT json_group_object(model_id, json_object(
+                       'created', created, 'display_name', display_name,
+                       'context_window', context_window, 'max_output_tokens', max_output_tokens
+                   )) AS "json!: String"
+                   FROM local_models WHERE endpoint = ?1"#,
+                name,
+            )
+            .fetch_one(connection)
+            .await?
+        }
+    };
+    Ok(serde_json::from_str(&json)?)
+}
+
+/// Turns `added` into `returned` for models that were listed before; answers when each of them was
+/// seen first.
+pub(super) async fn mark_returned<'a>(
+    connection: &mut SqliteConnection,
+    name: &str,
+    changes: &mut [Change<'a>],
+) -> Result<BTreeMap<&'a str, String>> {
+    #[derive(Deserialize)]
+    struct First {
+        at: String,
+        created: i64,
+    }
+    let mut added: BTreeMap<&'a str, &mut Change<'a>> = changes
+        .iter_mut()
+        .filter(|change| change.event == Event::Added)
+        .map(|change| (change.model_id, change))
+        .collect();
+    if added.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids = serde_json::to_string(&added.keys().collect::<Vec<_>>())?;
+    let json = sqlx::query_scalar!(
+        r#"SELECT json_group_object(model_id, json_object('at', at, 'created', created)) AS "json!: String"
+           FROM (
+               -- With a single MIN, SQLite takes the other columns from the row that has it.
+               SELECT model_id, MIN(revision), at, attributes ->> 'created' AS created
+               FROM model_events
+               WHERE source = ?1 AND model_id IN (SELECT value FROM json_each(?2))
+               GROUP BY model_id
+           )"#,
+        name,
+        ids,
+    )
+    .fetch_one(connection)
+    .await?;
+    let firsts: BTreeMap<String, First> = serde_json::from_str(&json)?;
+    let mut first_seen = BTreeMap::new();
+    for (id, first) in firsts {
+        if let Some(change) = added.get_mut(id.as_str()) {
+            change.event = Event::Returned;
+            change.attributes = change
+                .attributes
+                .take()
+                .map(|new| with_first_created(new, first.created));
+            first_seen.insert(change.model_id, first.at);
+        }
+    }
+    Ok(first_seen)
+}
+
+pub(super) async fn remove_models(
+    connection: &mut SqliteConnection,
+    role: Role,
+    name: &str,
+    changes: &[Change<'_>],
+) -> Result<()> {
+    let ids: Vec<&str> = changes
+        .iter()
+        .filter(|change| change.event == Event::Removed)
+        .map(|change| change.model_id)
+        .collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids = serde_json::to_string(&ids)?;
+    match role {
+        Role::Provider => {
+            sqlx::query!(
+                "DELETE FROM cloud_models
+                 WHERE provider = ?1 AND model_id IN (SELECT value FROM json_each(?2))",
+                name,
+                ids,
+            )
+            .execute(connection)
+            .await?
+        }
+        Role::Endpoint => {
+            sqlx::query!(
+                "DELETE FROM local_models
+                 WHERE endpoint = ?1 AND model_id IN (SELECT value FROM json_each(?2))",
+                name,
+                ids,
+            )
+            .execute(connection)
+            .await?
+        }
+    };
+    Ok(())
+}
+
+/// One statement for all rows, however many.
+pub(super) async fn upsert_models(
+    connection: &mut SqliteConnection,
+    role: Role,
+    name: &str,
+    now: Timestamp,
+    changes: &[Change<'_>],
+    first_seen: &BTreeMap<&str, String>,
+) -> Result<()> {
+    let rows: Vec<_> = changes
+        .iter()
+        .filter_map(|change| {
+            let attributes = change.attributes.as_ref()?;
+            Some(json!({
+                "id": change.model_id, "attributes": attributes, "raw": change.raw,
+                "first_seen_at": first_seen.get(change.model_id),
+            }))
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = serde_json::to_string(&rows)?;
+    match role {
+        Role::Provider => {
+            sqlx::query!(
+                "INSERT INTO cloud_models (
+                     provider, model_id, created, display_name, context_window,
+                     max_output_tokens, first_seen_at, fetched_at, raw
+                 )
+                 SELECT ?1, value ->> 'id', value ->> '$.attributes.created',
+                        value ->> '$.attributes.display_name', value ->> '$.attributes.context_window',
+                        value ->> '$.attributes.max_output_tokens',
+                        COALESCE(value ->> 'first_seen_at', ?2), ?2, value ->> 'raw'
+                 FROM json_each(?3)
+                 WHERE true
+                 ON CONFLICT (provider, model_id) DO UPDATE
+                 SET created = excluded.created,
+                     display_name = excluded.display_name,
+                     context_window = excluded.context_window,
+                     max_output_tokens = excluded.max_output_tokens,
+                     raw = excluded.raw",
+                name,
+                now,
+                rows,
+            )
+            .execute(connection)
+            .await?
+        }
+        Role::Endpoint => {
+            sqlx::query!(
+                "INSERT INTO local_models (
+                     endpoint, model_id, created, display_name, context_window,
+                     max_output_tokens, first_seen_at, raw
+                 )
+                 SELECT ?1, value ->> 'id', value ->> '$.attributes.created',
+                        value ->> '$.attributes.display_name', value ->> '$.attributes.context_window',
+                        value ->> '$.attributes.max_output_tokens',
+                        COALESCE(value ->> 'first_seen_at', ?2), value ->> 'raw'
+                 FROM json_each(?3)
+                 WHERE true
+                 ON CONFLICT (endpoint, model_id) DO UPDATE
+                 SET created = excluded.created,
+                     display_name = excluded.display_name,
+                     context_window = excluded.context_window,
+                     max_output_tokens = excluded.max_output_tokens,
+                     raw = excluded.raw",
+                name,
+                now,
+                rows,
+            )
+            .execute(connection)
+            .await?
+        }
+    };
+    Ok(())
+}
