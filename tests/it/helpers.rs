@@ -30,6 +30,8 @@ pub struct Setup {
     /// Providers that take part; all three unless a test removes some.
     pub providers: Vec<&'static str>,
     pub fetch_timeout: Duration,
+    /// Loopback ports that are looked at; none unless a test adds some.
+    pub discovery_ports: Vec<u16>,
     /// Further sources.
     pub extra: Vec<SourceConfig>,
 }
@@ -46,6 +48,7 @@ impl Setup {
             endpoints: BTreeMap::new(),
             providers: vec!["openai", "google", "anthropic"],
             fetch_timeout: Duration::from_secs(10),
+            discovery_ports: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -80,6 +83,7 @@ impl Setup {
         let mut config = Config::new(&self.database_url()).expect("a usable database URL");
         config.clock = self.clock.clone();
         config.fetch_timeout = self.fetch_timeout;
+        config.discovery_ports = self.discovery_ports.clone();
         for provider in &self.providers {
             let source = match *provider {
                 "openai" => SourceConfig::provider(

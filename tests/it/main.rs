@@ -1,9 +1,12 @@
 //! The integration tests: one binary, one real server per test (a file database in a temporary
 //! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
 
+mod binary;
 mod contract;
+mod discovery;
 mod freshness;
 mod helpers;
 mod payloads;
 mod providers;
 mod refreshing;
+mod store;

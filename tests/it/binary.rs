@@ -1,0 +1,468 @@
+//! The real binary, end to end: settings, signals, exit codes, what reaches the log.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use wiremock::ResponseTemplate;
+
+use crate::helpers::{ANTHROPIC_KEY, GOOGLE_KEY, OPENAI_KEY, Setup, mount_template, mount_vllm};
+
+/// The binary with an empty environment in `setup`'s directory.
+fn command(setup: &Setup) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_model-catalog"));
+    command
+        .env_clear()
+        .current_dir(setup.directory.path())
+        .stdin(Stdio::null());
+    command
+}
+
+/// The same, told of `setup`'s three providers, and of nothing else on this machine.
+fn command_with_providers(setup: &Setup) -> Command {
+    let mut command = command(setup);
+    command
+        .env("MODEL_CATALOG_DISCOVER", "false")
+        .env("MODEL_CATALOG_LISTEN", "127.0.0.1:0")
+        .env("OPENAI_API_KEY", OPENAI_KEY)
+        .env("OPENAI_BASE_URL", format!("{}/v1", setup.openai.uri()))
+        .env("GEMINI_API_KEY", GOOGLE_KEY)
+        .env("GOOGLE_GEMINI_BASE_URL", setup.google.uri())
+        .env("ANTHROPIC_API_KEY", ANTHROPIC_KEY)
+        .env("ANTHROPIC_BASE_URL", setup.anthropic.uri());
+    command
+}
+
+/// A running binary; killed when dropped.
+struct Running {
+    child: Child,
+    base: String,
+    log: Arc<Mutex<String>>,
+    http: reqwest::Client,
+}
+
+impl Running {
+    /// Starts `command` and waits until it says where it listens.
+    async fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let log = Arc::new(Mutex::new(String::new()));
+        let (found, address) = tokio::sync::oneshot::channel();
+        let written = log.clone();
+        std::thread::spawn(move || {
+            let mut found = Some(found);
+            for line in stderr.lines().map_while(Result::ok) {
+                let address = line
+                    .split_once("listening: GET ")
+                    .and_then(|(_, url)| url.strip_suffix("/v1/models"));
+                if let Some(address) = address
+                    && let Some(found) = found.take()
+                {
+                    let _ = found.send(address.to_owned());
+                }
+                let mut log = written.lock().expect("no panic");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let base = tokio::time::timeout(Duration::from_secs(20), address)
+            .await
+            .ok()
+            .and_then(Result::ok);
+        let base =
+            base.unwrap_or_else(|| panic!("it does not listen: {}", log.lock().expect("no panic")));
+        Self {
+            child,
+            base,
+            log,
+            http: reqwest::Client::new(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let answer = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .send()
+            .await
+            .expect("an answer");
+        answer.text().await.expect("a body")
+    }
+
+    async fn ids(&self) -> Vec<String> {
+        let list: Value = serde_json::from_str(&self.get("/v1/models").await).expect("JSON");
+        let models = list["data"].as_array().expect("data");
+        models
+            .iter()
+            .map(|model| model["id"].as_str().expect("an id").to_owned())
+            .collect()
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().expect("no panic").clone()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .expect("kill runs")
+                .success()
+        );
+    }
+
+    /// Sends `signal` and waits for the end; the exit code and how long it took.
+    fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
+        let began = Instant::now();
+        self.signal(signal);
+        let status = self.child.wait().expect("it ends");
+        (status.code(), began.elapsed())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `command` to its end; its exit code and what it wrote to stderr.
+fn run(mut command: Command) -> (Option<i32>, String) {
+    let mut child = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut text = String::new();
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut text)
+        .expect("text");
+    (child.wait().expect("it ends").code(), text)
+}
+
+#[tokio::test]
+async fn serves_what_the_environment_names_and_stops_at_a_signal() {
+    let mut setup = Setup::happy().await;
+    mount_vllm(setup.add_endpoint("box").await, &["m"]).await;
+    for signal in ["-TERM", "-INT"] {
+        let mut command = command_with_providers(&setup);
+        command.env(
+            "MODEL_CATALOG_ENDPOINTS",
+            format!("box={}", setup.endpoints["box"].uri()),
+        );
+        let mut running = Running::start(command).await;
+        assert_eq!(running.ids().await.len(), 7, "{}", running.log());
+        let (code, took) = running.stop(signal);
+        assert_eq!(code, Some(0), "{signal}: {}", running.log());
+        assert!(took < Duration::from_secs(5), "{signal}: {took:?}");
+    }
+    assert_eq!(
+        Setup::calls(&setup.openai).await,
+        1,
+        "the second start found fresh rows"
+    );
+    assert!(
+        setup.database_path().exists(),
+        "catalog.db in the working directory"
+    );
+}
+
+#[tokio::test]
+async fn stops_in_time_with_a_request_and_a_provider_hanging() {
+    let setup = Setup::happy().await;
+    setup.openai.reset().await;
+    mount_template(
+        &setup.openai,
+        "/v1/models",
+        ResponseTemplate::new(200).set_delay(Duration::from_secs(60)),
+    )
+    .await;
+    let mut running = Running::start(command_with_providers(&setup)).await;
+    let request = tokio::spawn(
+        running
+            .http
+            .get(format!("{}/v1/models", running.base))
+            .send(),
+    );
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Setup::calls(&setup.openai).await == 0 {
+        assert!(Instant::now() < deadline, "openai was not asked");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (code, took) = running.stop("-TERM");
+    assert_eq!(code, Some(0), "{}", running.log());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(
+        request
+            .await
+            .expect("no panic")
+            .expect("an answer")
+            .status(),
+        200,
+        "it was let end"
+    );
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_a_refresh_it_serves_the_last_commit_and_calls_nobody() {
+    let setup = Setup::happy().await;
+    let running = Running::start(command_with_providers(&setup)).await;
+    let before = running.get("/v1/models").await;
+    setup.openai.reset().await;
+    mount_template(
+        &setup.openai,
+        "/v1/models",
+        ResponseTemplate::new(200).set_delay(Duration::from_secs(60)),
+    )
+    .await;
+    // The refresh hangs; it is asked for 10 s after the first one at the earliest, by the database.
+    sqlx_exec(&setup, "UPDATE sources SET attempted_at = '2020-01-01T00:00:00.000Z', next_attempt_at = '2020-01-01T00:00:00.000Z' WHERE name = 'openai'").await;
+    let refresh = tokio::spawn(
+        running
+            .http
+            .post(format!("{}/catalog/refresh?source=openai", running.base))
+            .send(),
+    );
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Setup::calls(&setup.openai).await == 0 {
+        assert!(Instant::now() < deadline, "openai was not asked");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(running);
+    assert!(refresh.await.expect("no panic").is_err(), "killed");
+
+    for _ in 0..5 {
+        let running = Running::start(command_with_providers(&setup)).await;
+        assert_eq!(running.get("/v1/models").await, before);
+    }
+    assert_eq!(
+        Setup::calls(&setup.openai).await,
+        1,
+        "the claim outlives the crash: nobody is hammered"
+    );
+    assert_eq!(setup.sql("PRAGMA integrity_check").await, [["ok"]]);
+}
+
+async fn sqlx_exec(setup: &Setup, sql: &str) {
+    use sqlx::Connection;
+    let mut connection = sqlx::SqliteConnection::connect(&setup.database_url())
+        .await
+        .expect("it opens");
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+        .execute(&mut connection)
+        .await
+        .expect("executed");
+    connection.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn no_key_reaches_the_database_the_log_or_an_answer() {
+    let setup = Setup::happy().await;
+    // Providers that repeat the key: one in a 401, one in a 400 (encoded), one in a header.
+    for (server, at, template) in [
+        (&setup.openai, "/v1/models", ResponseTemplate::new(401).set_body_json(json!({"error": {"message": format!("Incorrect API key provided: {OPENAI_KEY}")}}))),
+        (&setup.google, "/v1beta/models", ResponseTemplate::new(400).set_body_json(json!({"error": {"message": format!("bad key={}", GOOGLE_KEY.replace('/', "%2F").replace('+', "%2b"))}}))),
+        (&setup.anthropic, "/v1/models", ResponseTemplate::new(404).insert_header("x-echo", ANTHROPIC_KEY).set_body_json(json!({"error": {"message": ANTHROPIC_KEY}}))),
+    ] {
+        server.reset().await;
+        mount_template(server, at, template).await;
+    }
+    let mut command = command_with_providers(&setup);
+    command.env("RUST_LOG", "trace");
+    let mut running = Running::start(command).await;
+    let mut seen = String::new();
+    for path in [
+        "/v1/models",
+        "/v1/models/openai:x",
+        "/catalog/sources",
+        "/healthz",
+        "/readyz",
+        "/nope",
+    ] {
+        seen.push_str(&running.get(path).await);
+    }
+    let refresh = running
+        .http
+        .post(format!("{}/catalog/refresh", running.base))
+        .send()
+        .await
+        .expect("an answer");
+    seen.push_str(&refresh.text().await.expect("a body"));
+    assert!(
+        seen.contains("[key]") && seen.contains("unauthorized"),
+        "{seen}"
+    );
+    running.stop("-TERM");
+    seen.push_str(&running.log());
+    assert!(running.log().contains("TRACE"), "the log is at its loudest");
+    for entry in std::fs::read_dir(setup.directory.path()).expect("the directory") {
+        let bytes = std::fs::read(entry.expect("an entry").path()).expect("read");
+        seen.push_str(&String::from_utf8_lossy(&bytes));
+    }
+    for key in [OPENAI_KEY, GOOGLE_KEY, ANTHROPIC_KEY] {
+        // The middle of the key is the same in every encoding.
+        let middle = &key[key.len() - 10..];
+        for line in seen.lines() {
+            assert!(!line.contains(middle), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_certificates_it_serves_what_is_stored_and_says_so() {
+    let setup = Setup::happy().await;
+    drop_after_listing(&setup).await;
+    let mut command = command_with_providers(&setup);
+    command
+        .env("SSL_CERT_FILE", "/nonexistent/ca.pem")
+        .env("SSL_CERT_DIR", "/nonexistent");
+    command.env("ANTHROPIC_BASE_URL", "https://127.0.0.1:9");
+    let running = Running::start(command).await;
+    assert_eq!(running.ids().await.len(), 6);
+    assert!(
+        running.log().contains("no CA certificates"),
+        "{}",
+        running.log()
+    );
+}
+
+async fn drop_after_listing(setup: &Setup) {
+    let mut running = Running::start(command_with_providers(setup)).await;
+    assert_eq!(running.ids().await.len(), 6);
+    running.stop("-TERM");
+}
+
+#[tokio::test]
+async fn with_no_source_it_says_what_to_set() {
+    let setup = Setup::new().await;
+    let mut command = command(&setup);
+    command
+        .env("MODEL_CATALOG_DISCOVER", "false")
+        .args(["serve", "--listen", "127.0.0.1:0"]);
+    let running = Running::start(command).await;
+    assert_eq!(
+        running.get("/v1/models").await,
+        r#"{"object":"list","data":[]}"#
+    );
+    let sources: Value =
+        serde_json::from_str(&running.get("/catalog/sources").await).expect("JSON");
+    let hints: Vec<&str> = sources["sources"]
+        .as_array()
+        .expect("sources")
+        .iter()
+        .filter_map(|source| source["hint"].as_str())
+        .collect();
+    assert_eq!(
+        hints,
+        [
+            "set OPENAI_API_KEY to list its models",
+            "set GOOGLE_API_KEY or GEMINI_API_KEY to list its models",
+            "set ANTHROPIC_API_KEY to list its models",
+        ]
+    );
+    assert!(
+        running.log().contains("no source is configured"),
+        "{}",
+        running.log()
+    );
+}
+
+#[tokio::test]
+async fn the_demo_needs_nothing_and_looks_at_nothing() {
+    let setup = Setup::happy().await;
+    let mut command = command_with_providers(&setup);
+    command
+        .env("DATABASE_URL", "sqlite:///nonexistent/x.db")
+        .env("MODEL_CATALOG_CONFIG", "/nonexistent.toml");
+    command.args(["demo", "--listen", "127.0.0.1:0"]);
+    let mut running = Running::start(command).await;
+    let ids = running.ids().await;
+    assert!(ids.len() > 100, "{}", ids.len());
+    for prefix in ["openai:", "google:", "anthropic:"] {
+        assert!(
+            ids.iter().filter(|id| id.starts_with(prefix)).count() > 30,
+            "{prefix}"
+        );
+    }
+    assert_eq!(running.stop("-INT").0, Some(0));
+    assert_eq!(setup.all_calls().await, 0);
+    let left: Vec<_> = std::fs::read_dir(setup.directory.path())
+        .expect("the directory")
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_start_is_one_clear_line_and_exit_code_2() {
+    let setup = Setup::happy().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    std::fs::write(
+        setup.directory.path().join("notes.db"),
+        "precious notes ".repeat(500),
+    )
+    .expect("written");
+    std::fs::write(
+        setup.directory.path().join("bad.toml"),
+        "[providers.acme]\nbase_ulr = \"https://x\"\napi_key = \"sk-secret\"\n",
+    )
+    .expect("written");
+    let cases: [(&[(&str, &str)], &str); 9] = [
+        (&[("MODEL_CATALOG_LISTEN", &taken)], "cannot listen on"),
+        (&[("MODEL_CATALOG_LISTEN", "nonsense")], "cannot listen on"),
+        (
+            &[("DATABASE_URL", "postgres://localhost/x")],
+            "DATABASE_URL",
+        ),
+        (&[("DATABASE_URL", "sqlite::memory:")], "DATABASE_URL"),
+        (
+            &[("DATABASE_URL", "sqlite:///nonexistent/folder/x.db")],
+            "/nonexistent/folder/x.db",
+        ),
+        (&[("DATABASE_URL", "sqlite://notes.db")], "notes.db"),
+        (&[("MODEL_CATALOG_CONFIG", "bad.toml")], "base_ulr"),
+        (
+            &[("MODEL_CATALOG_DISCOVER", "maybe")],
+            "MODEL_CATALOG_DISCOVER",
+        ),
+        (
+            &[
+                ("OPENAI_API_KEY_FILE", "/nonexistent/key"),
+                ("OPENAI_API_KEY", ""),
+            ],
+            "OPENAI_API_KEY_FILE",
+        ),
+    ];
+    for (environment, expected) in cases {
+        let mut command = command_with_providers(&setup);
+        command
+            .envs(environment.iter().copied())
+            .env("RUST_LOG", "error")
+            .env("RUST_BACKTRACE", "1");
+        let (code, text) = run(command);
+        assert_eq!(code, Some(2), "{environment:?}: {text}");
+        assert_eq!(
+            text.trim_end().lines().count(),
+            1,
+            "{environment:?}: {text}"
+        );
+        assert!(
+            text.contains(expected) && !text.contains("sk-secret"),
+            "{environment:?}: {text}"
+        );
+    }
+}
