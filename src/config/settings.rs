@@ -400,3 +400,220 @@ fn parse_name(name: &str) -> Result<SourceName, ConfigError> {
     name.parse()
         .map_err(|error| ConfigError(format!("{error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use rstest::rstest;
+
+    use super::*;
+    use crate::model::Role;
+
+    /// The settings from `variables` and a file with `toml` in it.
+    fn read(variables: &[(&str, &str)], toml: Option<&str>) -> Result<Settings, ConfigError> {
+        let file = toml.map(|toml| {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), toml).expect("written");
+            file
+        });
+        let flags = Flags {
+            config: file.as_ref().map(|file| file.path().display().to_string()),
+            ..Flags::default()
+        };
+        let get = |name: &str| {
+            let (_, value) = variables.iter().find(|(variable, _)| *variable == name)?;
+            Some((*value).to_owned())
+        };
+        Settings::read(&flags, &Environment::new(get))
+    }
+
+    /// Each source on a line: name, role, kind, URL, key, TTL in seconds.
+    fn sources(settings: &Settings) -> String {
+        let mut text = String::new();
+        for source in &settings.config.sources {
+            let key = source.key.as_ref().map_or("-", |key| key.expose_secret());
+            let SourceConfig {
+                name,
+                role,
+                kind,
+                base_url,
+                ttl,
+                ..
+            } = source;
+            let _ = writeln!(
+                text,
+                "{name} {} {} {base_url} {key} {}",
+                role.as_str(),
+                kind.as_str(),
+                ttl.num_seconds()
+            );
+        }
+        text
+    }
+
+    #[test]
+    fn nothing_set_is_all_defaults() {
+        let settings = read(&[("OPENAI_API_KEY", "  ")], None).expect("settings");
+        assert_eq!(settings.listen, "127.0.0.1:8484");
+        assert_eq!(
+            settings.config.database.get_filename(),
+            Path::new("catalog.db")
+        );
+        assert_eq!(settings.config.discovery_ports, DISCOVERY_PORTS);
+        assert_eq!(sources(&settings), "", "a blank variable is unset");
+        assert_eq!(settings.config.unconfigured.len(), 3);
+    }
+
+    #[test]
+    fn the_environment_alone_is_enough() {
+        let settings = read(
+            &[
+                ("OPENAI_API_KEY", " sk-o\n"),
+                ("GOOGLE_API_KEY", "g1"),
+                ("GEMINI_API_KEY", "g2"),
+                ("ANTHROPIC_API_KEY", "a"),
+                ("ANTHROPIC_BASE_URL", "https://proxy.example/anthropic/"),
+                (
+                    "MODEL_CATALOG_ENDPOINTS",
+                    "box=http://10.0.0.7:8000/v1, ollama=http://h:11434,",
+                ),
+                ("MODEL_CATALOG_DISCOVER", "false"),
+                ("MODEL_CATALOG_LISTEN", "0.0.0.0:80"),
+                ("DATABASE_URL", "sqlite:///var/lib/mc/catalog.db"),
+            ],
+            None,
+        )
+        .expect("settings");
+        assert_eq!(
+            sources(&settings),
+            "openai provider openai https://api.openai.com/v1 sk-o 86400\n\
+             google provider google https://generativelanguage.googleapis.com/ g1 86400\n\
+             anthropic provider anthropic https://proxy.example/anthropic/ a 86400\n\
+             box endpoint auto http://10.0.0.7:8000/v1 - 30\n\
+             ollama endpoint auto http://h:11434/ - 30\n"
+        );
+        assert_eq!(settings.listen, "0.0.0.0:80");
+        assert!(settings.config.discovery_ports.is_empty());
+        assert!(settings.config.unconfigured.is_empty());
+    }
+
+    #[test]
+    fn the_file_adds_sources_and_the_environment_beats_it() {
+        let key_file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(key_file.path(), "from-a-file\n").expect("written");
+        let toml = format!(
+            r#"
+            listen = "127.0.0.1:1"
+            database_url = "sqlite://file.db"
+            discover = false
+            [providers.openai]
+            api_key = "in the file"
+            ttl = "1h"
+            [providers.google]
+            api_key_env = "MY_GOOGLE"
+            [providers.mistral]
+            base_url = "https://api.mistral.ai/v1"
+            api_key_file = "{}"
+            [endpoints.box]
+            base_url = "http://box:8000"
+            kind = "openai"
+            ttl = "90"
+            "#,
+            key_file.path().display()
+        );
+        let environment = [
+            ("OPENAI_API_KEY", "in the environment"),
+            ("MY_GOOGLE", "mine"),
+            ("DATABASE_URL", "sqlite://env.db"),
+        ];
+        let settings = read(&environment, Some(&toml)).expect("settings");
+        assert_eq!(
+            sources(&settings),
+            "openai provider openai https://api.openai.com/v1 in the environment 3600\n\
+             google provider google https://generativelanguage.googleapis.com/ mine 86400\n\
+             mistral provider openai https://api.mistral.ai/v1 from-a-file 86400\n\
+             box endpoint openai http://box:8000/ - 90\n"
+        );
+        assert_eq!(settings.listen, "127.0.0.1:1");
+        assert_eq!(settings.config.database.get_filename(), Path::new("env.db"));
+        assert!(settings.config.discovery_ports.is_empty());
+        assert!(
+            settings
+                .config
+                .sources
+                .iter()
+                .any(|source| source.role == Role::Endpoint)
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_that_others_may_read_is_warned_of() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "k").expect("written");
+        let path = file.path().display().to_string();
+        for (mode, warnings) in [(0o600, 0), (0o644, 1)] {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode))
+                .expect("set");
+            let settings = read(&[("OPENAI_API_KEY_FILE", &path)], None).expect("settings");
+            assert_eq!(settings.warnings.len(), warnings, "{mode:o}");
+            assert!(sources(&settings).contains(" k "));
+        }
+    }
+
+    #[rstest]
+    #[case::no_url(&[], "[providers.x]\napi_key = 'secret'", "[providers.x] has no base_url")]
+    #[case::unknown_field(&[], "[providers.x]\nbase_ulr = 'secret'", "base_ulr")]
+    #[case::two_keys(&[], "[providers.openai]\napi_key = 'secret'\napi_key_env = 'X'", "several keys")]
+    #[case::unset_variable(&[], "[providers.openai]\napi_key_env = 'NOT_SET'", "NOT_SET")]
+    #[case::bad_ttl(&[], "[endpoints.x]\nbase_url = 'http://x'\nttl = '0s'", "ttl of `x`")]
+    #[case::bad_name(&[], "[endpoints.'x y']\nbase_url = 'http://x'", "`x y`")]
+    #[case::both_roles(&[], "[endpoints.x]\nbase_url='http://x'\n[providers.x]\nbase_url='http://x'", "both called `x`")]
+    #[case::not_toml(&[], "= secret", "is not usable")]
+    #[case::wrong_type(&[], "[providers.x]\napi_key = ['secret']", "is not usable")]
+    #[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "is not usable")]
+    #[case::url_with_a_key(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "https://h/?key=secret")], "", "OPENAI_BASE_URL must not hold a query")]
+    #[case::url_with_a_password(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "https://u:secret@h/")], "", "OPENAI_BASE_URL must not hold a user")]
+    #[case::not_http(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "ftp://secret/")], "", "OPENAI_BASE_URL is not an http")]
+    #[case::two_line_key(&[("OPENAI_API_KEY", "sec\nret")], "", "key of `openai`")]
+    #[case::endpoints(&[("MODEL_CATALOG_ENDPOINTS", "http://secret")], "", "MODEL_CATALOG_ENDPOINTS")]
+    fn refuses_with_one_line_that_names_the_setting(
+        #[case] variables: &[(&str, &str)],
+        #[case] toml: &str,
+        #[case] expected: &str,
+    ) {
+        let message = read(variables, Some(toml))
+            .expect_err("refused")
+            .to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(
+            !message.contains('\n') && !message.contains("secret"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn flags_beat_the_environment() {
+        let flags = Flags {
+            listen: Some("127.0.0.1:2".to_owned()),
+            database_url: Some("sqlite://flag.db".to_owned()),
+            config: None,
+        };
+        let environment = Environment::new(|_| Some("sqlite://env.db".to_owned()));
+        let error = Settings::read(&flags, &environment)
+            .expect_err("a configuration file from the environment");
+        assert!(error.to_string().contains("sqlite://env.db"), "{error}");
+        let environment = Environment::new(|name| {
+            matches!(name, "DATABASE_URL" | "MODEL_CATALOG_LISTEN")
+                .then(|| "sqlite://env.db".to_owned())
+        });
+        let settings = Settings::read(&flags, &environment).expect("settings");
+        assert_eq!(settings.listen, "127.0.0.1:2");
+        assert_eq!(
+            settings.config.database.get_filename(),
+            Path::new("flag.db")
+        );
+    }
+}
