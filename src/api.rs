@@ -20,7 +20,12 @@ use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 use self::error::ApiError;
 use crate::Catalog;
 
-/// All routes.
+/// The service's application: all routes, and a JSON 404 for the rest.
+pub fn application(catalog: Catalog) -> Router {
+    router(catalog).fallback(unknown_route)
+}
+
+/// All routes, to be mounted.
 pub fn router(catalog: Catalog) -> Router {
     Router::new()
         .route("/v1/models", get(models::list))
@@ -29,7 +34,6 @@ pub fn router(catalog: Catalog) -> Router {
         .route("/catalog/refresh", post(catalog::refresh))
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
-        .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TraceLayer::new_for_http().make_span_with(span))

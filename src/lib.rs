@@ -57,8 +57,8 @@ pub use crate::{
 };
 
 impl Catalog {
-    /// The catalog's routes: `/v1/models`, `/v1/models/{id}`, `/catalog/…`, `/healthz`, `/readyz`,
-    /// and a JSON 404 for the rest. `POST /catalog/refresh` needs the peer's address: serve with
+    /// The catalog's routes: `/v1/models`, `/v1/models/{id}`, `/catalog/…`, `/healthz`, `/readyz`.
+    /// They have no fallback, so they merge with routes of your own. `POST /catalog/refresh` needs the peer's address: serve with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> axum::Router {
         api::router(self.clone())

@@ -50,8 +50,7 @@ pub async fn serve(
             draining.cancel();
         }
     };
-    let service = catalog
-        .router()
+    let service = crate::api::application(catalog.clone())
         .into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, service).with_graceful_shutdown(signal);
     let drained = async {

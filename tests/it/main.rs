@@ -4,6 +4,7 @@
 mod binary;
 mod contract;
 mod discovery;
+mod embedding;
 mod freshness;
 mod helpers;
 mod payloads;
