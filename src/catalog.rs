@@ -165,13 +165,13 @@ impl Catalog {
             .into_iter()
             .map(|source| Member::new(&shared, source))
             .collect();
-        shared.tasks.spawn(watch(shared.clone(), watcher));
         let catalog = Self(Arc::new(Inner {
             shared: shared.clone(),
             members: ArcSwap::from_pointee(members),
             unconfigured: config.unconfigured,
             started: Instant::now(),
         }));
+        shared.tasks.spawn(watch(catalog.clone(), watcher));
         if !unknown.is_empty() {
             shared.tasks.spawn(discovery::run(catalog.clone(), unknown));
         }
@@ -370,8 +370,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Serves what other processes commit.
-async fn watch(shared: Arc<Shared>, mut watcher: Watcher) {
+/// Serves what other processes commit, and follows a schedule that they have changed.
+async fn watch(catalog: Catalog, mut watcher: Watcher) {
+    let shared = catalog.shared();
     while shared
         .stop
         .run_until_cancelled(tokio::time::sleep(WATCH_INTERVAL))
@@ -380,7 +381,7 @@ async fn watch(shared: Arc<Shared>, mut watcher: Watcher) {
     {
         let seen = match watcher.changed().await {
             Ok(false) => Ok(()),
-            Ok(true) => shared.reload().await,
+            Ok(true) => shared.reload().await.inspect(|()| catalog.wake()),
             Err(error) => Err(error),
         };
         if let Err(error) = seen {

@@ -82,13 +82,11 @@ fn start_log(environment: &Environment) -> anyhow::Result<()> {
 }
 
 async fn bind(address: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    TcpListener::bind(address).await.map_err(|error| {
         anyhow::anyhow!(
             "cannot listen on {address}: {error}; stop what listens there, or set MODEL_CATALOG_LISTEN (or --listen) to another host:port"
         )
-    })?;
-    tracing::info!("listening: GET http://{}/v1/models", listener.local_addr()?);
-    Ok(listener)
+    })
 }
 
 /// Ends at SIGTERM or SIGINT. The handlers are installed at once, so that a signal during the

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Most bytes that a whole listing may have, decompressed. The largest lists known are 2 MB.
-const MAX_LISTING_BYTES: usize = 16 * 1024 * 1024;
+const MAX_LISTING_BYTES: usize = 8 * 1024 * 1024;
 /// Most bytes read of an answer that is an error.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Most pages of one listing.
@@ -70,7 +70,10 @@ pub async fn fetch(
         let (first, second) = dialects(source.kind, recognised);
         match (fetch_in(first, clients, source, now).await, second) {
             (Err(error), Some(second)) if error.kind.suggests_another_dialect() => {
-                fetch_in(second, clients, source, now).await
+                let fetched = fetch_in(second, clients, source, now).await;
+                // Of a server that is known to speak the first, only the first error counts.
+                let known = recognised == Some(first.kind);
+                fetched.map_err(|other| if known { error } else { other })
             }
             (fetched, _) => fetched,
         }

@@ -14,8 +14,8 @@ use crate::{
     catalog::Shared,
     config::SourceConfig,
     diff::Counts,
-    model::Kind,
-    provider::{self, FetchError},
+    model::{Kind, Role},
+    provider::{self, ErrorKind, FetchError},
     schedule::{ClaimMode, backoff},
     store::{Committed, StoreError},
     time::Timestamp,
@@ -183,13 +183,14 @@ impl Task {
 
     /// The step: claim, fetch, commit, and let everybody see it.
     async fn refresh(&self, mode: ClaimMode, accept: bool, now: Timestamp) -> RefreshOutcome {
+        let known_error = self.last_error();
         let outcome = match self.claim_and_fetch(mode, accept, now).await {
             Ok(outcome) => outcome,
             Err(error) => RefreshOutcome::StoreFailed(Arc::new(error)),
         };
         // Also when it was not due: another process may have changed the schedule that we know.
         let reloaded = self.shared.reload().await;
-        self.log(&outcome);
+        self.log(&outcome, known_error);
         match reloaded {
             Ok(()) => outcome,
             Err(error) => {
@@ -258,7 +259,19 @@ impl Task {
             .map(|state| state.kind)
     }
 
-    fn log(&self, outcome: &RefreshOutcome) {
+    /// Why the last attempt failed, if it did.
+    fn last_error(&self) -> Option<ErrorKind> {
+        let snapshot = self.shared.snapshot.load();
+        Some(
+            snapshot
+                .find_source(&self.source.name)?
+                .error
+                .as_ref()?
+                .kind,
+        )
+    }
+
+    fn log(&self, outcome: &RefreshOutcome, known_error: Option<ErrorKind>) {
         let provider = &self.source.name;
         match outcome {
             RefreshOutcome::NotDue | RefreshOutcome::Stopped => {}
@@ -282,6 +295,12 @@ impl Task {
                     %provider, outcome = "held", listed, stored,
                     "{provider} suddenly lists {listed} instead of {stored} models: not believed unless the next answer, in 10 minutes, is alike; POST /catalog/refresh?source={provider}&accept=true believes it now"
                 );
+            }
+            // A local server that is off is asked every 30 s: once is enough to say so.
+            RefreshOutcome::Failed(error)
+                if self.source.role == Role::Endpoint && known_error == Some(error.kind) =>
+            {
+                tracing::debug!(%provider, outcome = "failed", "{provider} still cannot be listed: {error}");
             }
             RefreshOutcome::Failed(error) => {
                 let kind = error.kind.as_str();

@@ -29,9 +29,10 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
     // Discovery never asks our own listener.
-    let own_port = listener.local_addr()?.port();
-    config.discovery_ports.retain(|port| *port != own_port);
+    let own = listener.local_addr()?;
+    config.discovery_ports.retain(|port| *port != own.port());
     let catalog = Catalog::start(config).await?;
+    tracing::info!("serving: GET http://{own}/v1/models");
     Ok(serve(catalog, listener, shutdown).await?)
 }
 

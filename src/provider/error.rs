@@ -161,15 +161,7 @@ impl FetchError {
     /// From a request that brought no answer. `error` may hold the URL: it is dropped here.
     pub(crate) fn from_transport(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let tls = causes(&error).find_map(|cause| {
-            cause.downcast_ref::<rustls::Error>().or_else(|| {
-                // An I/O error holds the TLS error inside, not as its source.
-                cause
-                    .downcast_ref::<std::io::Error>()?
-                    .get_ref()?
-                    .downcast_ref::<rustls::Error>()
-            })
-        });
+        let tls = causes(&error).find_map(tls_error);
         let root = causes(&error)
             .last()
             .map_or_else(String::new, ToString::to_string);
@@ -216,6 +208,13 @@ impl FetchError {
 /// `error` and its sources, outermost first.
 fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |cause| (*cause).source())
+}
+
+/// The TLS error that `cause` is or wraps: an I/O error holds another error inside, possibly an I/O
+/// error again, which is not its source.
+fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let inner = || tls_error(cause.downcast_ref::<std::io::Error>()?.get_ref()?);
+    cause.downcast_ref().or_else(inner)
 }
 
 fn details(body: &Value) -> impl Iterator<Item = &Value> {

@@ -1,158 +1,12 @@
 //! The real binary, end to end: settings, signals, exit codes, what reaches the log.
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
 use crate::helpers::{ANTHROPIC_KEY, GOOGLE_KEY, OPENAI_KEY, Setup, mount_template, mount_vllm};
-
-/// The binary with an empty environment in `setup`'s directory.
-fn command(setup: &Setup) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_model-catalog"));
-    command
-        .env_clear()
-        .current_dir(setup.directory.path())
-        .stdin(Stdio::null());
-    command
-}
-
-/// The same, told of `setup`'s three providers, and of nothing else on this machine.
-fn command_with_providers(setup: &Setup) -> Command {
-    let mut command = command(setup);
-    command
-        .env("MODEL_CATALOG_DISCOVER", "false")
-        .env("MODEL_CATALOG_LISTEN", "127.0.0.1:0")
-        .env("OPENAI_API_KEY", OPENAI_KEY)
-        .env("OPENAI_BASE_URL", format!("{}/v1", setup.openai.uri()))
-        .env("GEMINI_API_KEY", GOOGLE_KEY)
-        .env("GOOGLE_GEMINI_BASE_URL", setup.google.uri())
-        .env("ANTHROPIC_API_KEY", ANTHROPIC_KEY)
-        .env("ANTHROPIC_BASE_URL", setup.anthropic.uri());
-    command
-}
-
-/// A running binary; killed when dropped.
-struct Running {
-    child: Child,
-    base: String,
-    log: Arc<Mutex<String>>,
-    http: reqwest::Client,
-}
-
-impl Running {
-    /// Starts `command` and waits until it says where it listens.
-    async fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        let log = Arc::new(Mutex::new(String::new()));
-        let (found, address) = tokio::sync::oneshot::channel();
-        let written = log.clone();
-        std::thread::spawn(move || {
-            let mut found = Some(found);
-            for line in stderr.lines().map_while(Result::ok) {
-                let address = line
-                    .split_once("listening: GET ")
-                    .and_then(|(_, url)| url.strip_suffix("/v1/models"));
-                if let Some(address) = address
-                    && let Some(found) = found.take()
-                {
-                    let _ = found.send(address.to_owned());
-                }
-                let mut log = written.lock().expect("no panic");
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
-        let base = tokio::time::timeout(Duration::from_secs(20), address)
-            .await
-            .ok()
-            .and_then(Result::ok);
-        let base =
-            base.unwrap_or_else(|| panic!("it does not listen: {}", log.lock().expect("no panic")));
-        Self {
-            child,
-            base,
-            log,
-            http: reqwest::Client::new(),
-        }
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let answer = self
-            .http
-            .get(format!("{}{path}", self.base))
-            .send()
-            .await
-            .expect("an answer");
-        answer.text().await.expect("a body")
-    }
-
-    async fn ids(&self) -> Vec<String> {
-        let list: Value = serde_json::from_str(&self.get("/v1/models").await).expect("JSON");
-        let models = list["data"].as_array().expect("data");
-        models
-            .iter()
-            .map(|model| model["id"].as_str().expect("an id").to_owned())
-            .collect()
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().expect("no panic").clone()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &pid])
-                .status()
-                .expect("kill runs")
-                .success()
-        );
-    }
-
-    /// Sends `signal` and waits for the end; the exit code and how long it took.
-    fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
-        let began = Instant::now();
-        self.signal(signal);
-        let status = self.child.wait().expect("it ends");
-        (status.code(), began.elapsed())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Runs `command` to its end; its exit code and what it wrote to stderr.
-fn run(mut command: Command) -> (Option<i32>, String) {
-    let mut child = command
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
-    let mut text = String::new();
-    child
-        .stderr
-        .take()
-        .expect("a pipe")
-        .read_to_string(&mut text)
-        .expect("text");
-    (child.wait().expect("it ends").code(), text)
-}
+use crate::running::{Running, command, command_with_providers, run, sqlx_exec};
 
 #[tokio::test]
 async fn serves_what_the_environment_names_and_stops_at_a_signal() {
@@ -255,18 +109,6 @@ async fn killed_in_the_middle_of_a_refresh_it_serves_the_last_commit_and_calls_n
         "the claim outlives the crash: nobody is hammered"
     );
     assert_eq!(setup.sql("PRAGMA integrity_check").await, [["ok"]]);
-}
-
-async fn sqlx_exec(setup: &Setup, sql: &str) {
-    use sqlx::Connection;
-    let mut connection = sqlx::SqliteConnection::connect(&setup.database_url())
-        .await
-        .expect("it opens");
-    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
-        .execute(&mut connection)
-        .await
-        .expect("executed");
-    connection.close().await.expect("closed");
 }
 
 #[tokio::test]

@@ -1,0 +1,185 @@
+//! The harness for the real binary: starting it, reading its log, stopping it.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::helpers::{ANTHROPIC_KEY, GOOGLE_KEY, OPENAI_KEY, Setup};
+
+/// The binary with an empty environment in `setup`'s directory.
+pub fn command(setup: &Setup) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_model-catalog"));
+    command
+        .env_clear()
+        .current_dir(setup.directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command
+}
+
+/// The same, told of `setup`'s three providers, and of nothing else on this machine.
+pub fn command_with_providers(setup: &Setup) -> Command {
+    let mut command = command(setup);
+    command
+        .env("MODEL_CATALOG_DISCOVER", "false")
+        .env("MODEL_CATALOG_LISTEN", "127.0.0.1:0")
+        .env("OPENAI_API_KEY", OPENAI_KEY)
+        .env("OPENAI_BASE_URL", format!("{}/v1", setup.openai.uri()))
+        .env("GEMINI_API_KEY", GOOGLE_KEY)
+        .env("GOOGLE_GEMINI_BASE_URL", setup.google.uri())
+        .env("ANTHROPIC_API_KEY", ANTHROPIC_KEY)
+        .env("ANTHROPIC_BASE_URL", setup.anthropic.uri());
+    command
+}
+
+/// A running binary; killed when dropped.
+pub struct Running {
+    child: Child,
+    pub base: String,
+    log: Arc<Mutex<String>>,
+    pub http: reqwest::Client,
+}
+
+impl Running {
+    /// Starts `command` and waits until it says where it listens.
+    pub async fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let log = Arc::new(Mutex::new(String::new()));
+        let (found, address) = tokio::sync::oneshot::channel();
+        let written = log.clone();
+        std::thread::spawn(move || {
+            let mut found = Some(found);
+            for line in stderr.lines().map_while(Result::ok) {
+                let address = line
+                    .split_once("serving: GET ")
+                    .and_then(|(_, url)| url.strip_suffix("/v1/models"));
+                if let Some(address) = address
+                    && let Some(found) = found.take()
+                {
+                    let _ = found.send(address.to_owned());
+                }
+                let mut log = written.lock().expect("no panic");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let mut running = Self {
+            child,
+            base: String::new(),
+            log,
+            http: reqwest::Client::new(),
+        };
+        let address = tokio::time::timeout(Duration::from_secs(20), address).await;
+        running.base = match address {
+            Ok(Ok(base)) => base,
+            _ => panic!("it does not serve: {}", running.log()),
+        };
+        running
+    }
+
+    pub async fn get(&self, path: &str) -> String {
+        let answer = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .send()
+            .await
+            .expect("an answer");
+        answer.text().await.expect("a body")
+    }
+
+    pub async fn ids(&self) -> Vec<String> {
+        let list: Value = serde_json::from_str(&self.get("/v1/models").await).expect("JSON");
+        let models = list["data"].as_array().expect("data");
+        models
+            .iter()
+            .map(|model| model["id"].as_str().expect("an id").to_owned())
+            .collect()
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no panic").clone()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .expect("kill runs")
+                .success()
+        );
+    }
+
+    /// Puts `text`, the log of an earlier run, in front.
+    pub fn prepend_log(&self, text: &str) {
+        self.log.lock().expect("no panic").insert_str(0, text);
+    }
+
+    /// The most memory that the process has had so far; 0 where the system does not say.
+    pub fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.map_or(0, |peak| {
+            peak.trim()
+                .trim_end_matches(" kB")
+                .parse()
+                .expect("a number")
+        })
+    }
+
+    /// Sends `signal` and waits for the end; the exit code and how long it took.
+    pub fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
+        let began = Instant::now();
+        self.signal(signal);
+        let status = self.child.wait().expect("it ends");
+        (status.code(), began.elapsed())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `command` to its end; its exit code and what it wrote to stderr.
+pub fn run(mut command: Command) -> (Option<i32>, String) {
+    let mut child = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut text = String::new();
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut text)
+        .expect("text");
+    (child.wait().expect("it ends").code(), text)
+}
+
+pub async fn sqlx_exec(setup: &Setup, sql: &str) {
+    use sqlx::Connection;
+    let mut connection = sqlx::SqliteConnection::connect(&setup.database_url())
+        .await
+        .expect("it opens");
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+        .execute(&mut connection)
+        .await
+        .expect("executed");
+    connection.close().await.expect("closed");
+}
