@@ -198,6 +198,57 @@ impl Setup {
     }
 }
 
+impl Setup {
+    /// Applies every event in order and compares the outcome with the model tables.
+    pub async fn assert_events_replay(&self) {
+        let mut replayed: BTreeMap<(String, String), Value> = BTreeMap::new();
+        let events = self
+            .sql("SELECT source, model_id, event, attributes FROM model_events ORDER BY revision, source, model_id")
+            .await;
+        for event in events {
+            let [source, model_id, event, attributes] = event.as_slice() else {
+                unreachable!("four columns")
+            };
+            let text = |value: &Value| value.as_str().expect("text").to_owned();
+            let key = (text(source), text(model_id));
+            match text(event).as_str() {
+                "added" | "returned" => {
+                    let attributes = serde_json::from_str(&text(attributes)).expect("JSON");
+                    assert!(
+                        replayed.insert(key.clone(), attributes).is_none(),
+                        "{key:?} was there already"
+                    );
+                }
+                "changed" => {
+                    let attributes = serde_json::from_str(&text(attributes)).expect("JSON");
+                    assert!(
+                        replayed.insert(key.clone(), attributes).is_some(),
+                        "{key:?} was not there"
+                    );
+                }
+                "removed" => assert!(replayed.remove(&key).is_some(), "{key:?} was not there"),
+                _ => {}
+            }
+        }
+        let columns = "model_id, json_object('created', created, 'display_name', display_name,
+             'context_window', context_window, 'max_output_tokens', max_output_tokens)";
+        let stored = self
+            .sql(&format!("SELECT provider, {columns} FROM cloud_models UNION ALL SELECT endpoint, {columns} FROM local_models"))
+            .await;
+        let mut tables = BTreeMap::new();
+        for row in stored {
+            let text = |column: usize| row[column].as_str().expect("text").to_owned();
+            let mut attributes: Value = serde_json::from_str(&text(2)).expect("JSON");
+            attributes
+                .as_object_mut()
+                .expect("an object")
+                .retain(|_, value| !value.is_null());
+            tables.insert((text(0), text(1)), attributes);
+        }
+        assert_eq!(replayed, tables, "the tables are the events' projection");
+    }
+}
+
 /// One answer, read whole.
 #[derive(Debug, Clone)]
 pub struct Answer {

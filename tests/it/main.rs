@@ -3,6 +3,7 @@
 
 mod binary;
 mod contract;
+mod crashes;
 mod discovery;
 mod embedding;
 mod fault_server;
