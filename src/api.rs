@@ -5,7 +5,7 @@ mod catalog;
 mod error;
 mod models;
 
-use std::any::Any;
+use std::{any::Any, time::Duration};
 
 use axum::{
     Json, Router,
@@ -15,10 +15,13 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::json;
-use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer, trace::TraceLayer};
 
 use self::error::ApiError;
 use crate::Catalog;
+
+/// How long a request may take: well over the longest wait for a source, which is a refresh.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The service's application: all routes, and a JSON 404 for the rest.
 pub fn application(catalog: Catalog) -> Router {
@@ -36,6 +39,10 @@ pub fn router(catalog: Catalog) -> Router {
         .route("/readyz", get(ready))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            REQUEST_TIMEOUT,
+        ))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(catalog)
 }
@@ -92,4 +99,28 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
         "a request handler panicked: please report this"
     );
     ApiError::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        async fn broken() {
+            panic!("on purpose")
+        }
+        let app: Router = Router::new()
+            .route("/", get(broken))
+            .layer(CatchPanicLayer::custom(panicked));
+        let answer = app
+            .oneshot(Request::new(Body::empty()))
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+    }
 }

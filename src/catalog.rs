@@ -66,6 +66,7 @@ struct Inner {
     /// Every source that is asked; discovery adds to them.
     members: ArcSwap<Vec<Arc<Member>>>,
     unconfigured: Vec<Unconfigured>,
+    client_timeout: Duration,
     started: Instant,
 }
 
@@ -169,6 +170,7 @@ impl Catalog {
             shared: shared.clone(),
             members: ArcSwap::from_pointee(members),
             unconfigured: config.unconfigured,
+            client_timeout: config.client_timeout,
             started: Instant::now(),
         }));
         shared.tasks.spawn(watch(catalog.clone(), watcher));
@@ -321,6 +323,11 @@ impl Catalog {
     /// Well-known providers that could be configured.
     pub(crate) fn unconfigured(&self) -> &[Unconfigured] {
         &self.0.unconfigured
+    }
+
+    /// How long a client may take.
+    pub(crate) fn client_timeout(&self) -> Duration {
+        self.0.client_timeout
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

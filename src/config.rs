@@ -41,6 +41,9 @@ pub struct Config {
     pub unconfigured: Vec<Unconfigured>,
     /// The time limit of one source's whole listing: 10 s.
     pub fetch_timeout: Duration,
+    /// How long a client may take to send a request's head or to read on, and how long an idle
+    /// connection is kept: 30 s.
+    pub client_timeout: Duration,
     /// The clock; tests move it.
     pub clock: Clock,
 }
@@ -73,6 +76,7 @@ impl Config {
             discovery_ports: Vec::new(),
             unconfigured: Vec::new(),
             fetch_timeout: Duration::from_secs(10),
+            client_timeout: Duration::from_secs(30),
             clock: Clock::system(),
         })
     }

@@ -30,6 +30,7 @@ pub struct Setup {
     /// Providers that take part; all three unless a test removes some.
     pub providers: Vec<&'static str>,
     pub fetch_timeout: Duration,
+    pub client_timeout: Duration,
     /// Loopback ports that are looked at; none unless a test adds some.
     pub discovery_ports: Vec<u16>,
     /// Further sources.
@@ -48,6 +49,7 @@ impl Setup {
             endpoints: BTreeMap::new(),
             providers: vec!["openai", "google", "anthropic"],
             fetch_timeout: Duration::from_secs(10),
+            client_timeout: Duration::from_secs(30),
             discovery_ports: Vec::new(),
             extra: Vec::new(),
         }
@@ -83,6 +85,7 @@ impl Setup {
         let mut config = Config::new(&self.database_url()).expect("a usable database URL");
         config.clock = self.clock.clone();
         config.fetch_timeout = self.fetch_timeout;
+        config.client_timeout = self.client_timeout;
         config.discovery_ports = self.discovery_ports.clone();
         for provider in &self.providers {
             let source = match *provider {
@@ -290,7 +293,7 @@ pub struct TestApp {
     pub http: reqwest::Client,
     pub catalog: model_catalog::Catalog,
     stop: CancellationToken,
-    task: JoinHandle<Result<(), std::io::Error>>,
+    task: JoinHandle<()>,
 }
 
 impl TestApp {
@@ -321,7 +324,7 @@ impl TestApp {
 
     pub async fn stop(self) {
         self.stop.cancel();
-        self.task.await.expect("no panic").expect("a clean stop");
+        self.task.await.expect("no panic");
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -2,6 +2,7 @@
 //! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
 
 mod binary;
+mod clients;
 mod contract;
 mod crashes;
 mod discovery;
