@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -53,8 +54,19 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// What the last write to the database failed with.
+    pub(crate) database_error: ArcSwapOption<DatabaseError>,
     /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
     reloading: tokio::sync::Mutex<()>,
+}
+
+/// Why nothing can be written at present. What is known keeps being served.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DatabaseError {
+    /// One line for people.
+    pub(crate) message: String,
+    /// The first failure in a row.
+    pub(crate) since: Timestamp,
 }
 
 /// A running catalog. Clones are the same catalog. It runs until [`Catalog::stop`].
@@ -96,6 +108,27 @@ impl fmt::Debug for Catalog {
 }
 
 impl Shared {
+    /// Remembers that a write failed; says so once.
+    pub(crate) fn record_database_error(&self, error: &StoreError) {
+        let known = self.database_error.load();
+        let since = known
+            .as_ref()
+            .map_or_else(|| self.clock.now(), |known| known.since);
+        if known.is_none() {
+            tracing::error!("nothing can be stored, what is known keeps being served: {error}");
+        }
+        let message = error.to_string();
+        self.database_error
+            .store(Some(Arc::new(DatabaseError { message, since })));
+    }
+
+    /// Remembers that a write succeeded.
+    pub(crate) fn record_database_success(&self) {
+        if self.database_error.swap(None).is_some() {
+            tracing::info!("the database can be written again");
+        }
+    }
+
     /// Rebuilds the snapshot from the store.
     pub(crate) async fn reload(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.reloading.lock().await;
@@ -126,11 +159,14 @@ impl Catalog {
             );
         }
         let store = Store::open(&config.database).await?;
-        let opened = Self::start_with(config, clients, store.clone()).await;
-        if opened.is_err() {
-            store.close().await;
+        match Self::start_with(config, clients, store.clone()).await {
+            Ok(catalog) => Ok(catalog),
+            Err(error) => {
+                let error = store.at_start(error);
+                store.close().await;
+                Err(error.into())
+            }
         }
-        Ok(opened?)
     }
 
     async fn start_with(
@@ -160,6 +196,7 @@ impl Catalog {
             clock: config.clock,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            database_error: ArcSwapOption::empty(),
             reloading: tokio::sync::Mutex::default(),
         });
         let members = sources
@@ -318,6 +355,11 @@ impl Catalog {
     /// The time by the catalog's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.0.shared.clock.now()
+    }
+
+    /// Why nothing can be written at present, if so.
+    pub(crate) fn database_error(&self) -> Option<Arc<DatabaseError>> {
+        self.0.shared.database_error.load_full()
     }
 
     /// Well-known providers that could be configured.

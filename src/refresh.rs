@@ -185,8 +185,17 @@ impl Task {
     async fn refresh(&self, mode: ClaimMode, accept: bool, now: Timestamp) -> RefreshOutcome {
         let known_error = self.last_error();
         let outcome = match self.claim_and_fetch(mode, accept, now).await {
-            Ok(outcome) => outcome,
-            Err(error) => RefreshOutcome::StoreFailed(Arc::new(error)),
+            Ok(outcome) => {
+                // A claim that is not made writes nothing and shows nothing.
+                if !matches!(outcome, RefreshOutcome::NotDue) {
+                    self.shared.record_database_success();
+                }
+                outcome
+            }
+            Err(error) => {
+                self.shared.record_database_error(&error);
+                RefreshOutcome::StoreFailed(Arc::new(error))
+            }
         };
         // Also when it was not due: another process may have changed the schedule that we know.
         let reloaded = self.shared.reload().await;
@@ -307,7 +316,7 @@ impl Task {
                 tracing::warn!(%provider, outcome = "failed", error = kind, "{provider} could not be listed ({kind}): {error}");
             }
             RefreshOutcome::StoreFailed(error) => {
-                tracing::error!(%provider, outcome = "store_failed", "{provider} was not refreshed: {error}");
+                tracing::debug!(%provider, outcome = "store_failed", "{provider} was not refreshed: {error}");
             }
         }
     }

@@ -27,8 +27,9 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// The first SQLite without the WAL-reset bug, which can corrupt a database.
 const MIN_SQLITE_VERSION: [u32; 3] = [3, 51, 3];
-/// How long a statement waits for another process's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement waits for another process's lock. With the time of a fetch it is less than
+/// a claim lasts.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The catalog's database.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ pub enum StoreError {
         stored: String,
     },
     /// A statement failed.
-    #[error("the database failed: {0}")]
+    #[error("the database failed: {}", explain(.0))]
     Statement(#[from] sqlx::Error),
     /// The database holds something that this version cannot read.
     #[error("the database holds something unreadable: {0}")]
@@ -113,6 +114,12 @@ impl Store {
         })?;
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
+            // After a commit that fails (disk full) SQLite has rolled back and sqlx believes that
+            // the transaction goes on: such a connection would refuse every further one.
+            .before_acquire(|connection, _| {
+                let usable = !connection.is_in_transaction();
+                Box::pin(std::future::ready(Ok(usable)))
+            })
             .connect_with(options.clone())
             .await
             .map_err(|error| open_error(&path, &error))?;
@@ -145,6 +152,16 @@ impl Store {
             connection,
             version,
         })
+    }
+
+    /// `error` as one of the start, which is about the whole database.
+    pub fn at_start(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Statement(error) => {
+                open_error(&self.options.get_filename().display().to_string(), &error)
+            }
+            other => other,
+        }
     }
 
     /// Closes every connection; the WAL is folded into the file.
@@ -207,18 +224,39 @@ fn is_new_enough(version: &str) -> bool {
 }
 
 fn open_error(path: &str, error: &sqlx::Error) -> StoreError {
-    let path = path.to_owned();
-    // SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html
-    let code = error
-        .as_database_error()
-        .and_then(|error| Some(error.code()?.into_owned()));
-    let cause = match error {
+    let (path, cause) = (path.to_owned(), explain(error));
+    match primary_code(error) {
+        Some(CORRUPT | NOT_A_DATABASE) => StoreError::Damaged { path, cause },
+        _ => StoreError::Open { path, cause },
+    }
+}
+
+// https://sqlite.org/rescode.html
+const BUSY: i32 = 5;
+const READONLY: i32 = 8;
+const IO_ERROR: i32 = 10;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const NOT_A_DATABASE: i32 = 26;
+
+/// SQLite's result code without its extension.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// What SQLite says, and what to do.
+fn explain(error: &sqlx::Error) -> String {
+    let what = match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         other => other.to_string(),
     };
-    match code.as_deref() {
-        Some("11" | "26") => StoreError::Damaged { path, cause },
-        _ => StoreError::Open { path, cause },
+    match primary_code(error) {
+        Some(BUSY) => format!("{what}: another process keeps it locked"),
+        Some(READONLY) => format!("{what}: let the service write to the file and its folder"),
+        Some(IO_ERROR | FULL) => format!("{what}: make room on the disk, or look after it"),
+        Some(CORRUPT | NOT_A_DATABASE) => format!("{what}: stop the service and restore a backup"),
+        _ => what,
     }
 }
 

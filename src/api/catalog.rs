@@ -15,7 +15,7 @@ use serde_json::json;
 use super::error::ApiError;
 use crate::{
     Catalog,
-    catalog::NO_SOURCE,
+    catalog::{DatabaseError, NO_SOURCE},
     model::{Freshness, Kind, Role, SourceName},
     store::{Held, LastError, SourceState},
     time::Timestamp,
@@ -44,6 +44,9 @@ pub struct RefreshParameters {
 struct SourcesAnswer<'a> {
     revision: i64,
     sources: Vec<SourceAnswer<'a>>,
+    /// Why nothing can be stored at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_error: Option<&'a DatabaseError>,
     /// What to set, when nothing is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
@@ -143,10 +146,12 @@ pub async fn sources(
             ));
         }
     }
+    let database_error = catalog.database_error();
     let any = snapshot.sources.iter().any(|source| source.configured);
     let answer = SourcesAnswer {
         revision: snapshot.revision,
         sources,
+        database_error: database_error.as_deref(),
         hint: (!any).then_some(NO_SOURCE),
     };
     (

@@ -251,6 +251,9 @@ async fn the_demo_needs_nothing_and_looks_at_nothing() {
 #[tokio::test]
 async fn what_cannot_start_is_one_clear_line_and_exit_code_2() {
     let setup = Setup::happy().await;
+    let mut stored = command_with_providers(&setup);
+    stored.env("DATABASE_URL", "sqlite://stored.db");
+    Running::start(stored).await.stop("-TERM");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = taken.local_addr().expect("an address").to_string();
     std::fs::write(
@@ -263,7 +266,7 @@ async fn what_cannot_start_is_one_clear_line_and_exit_code_2() {
         "[providers.acme]\nbase_ulr = \"https://x\"\napi_key = \"sk-secret\"\n",
     )
     .expect("written");
-    let cases: [(&[(&str, &str)], &str); 9] = [
+    let cases: [(&[(&str, &str)], &str); 10] = [
         (&[("MODEL_CATALOG_LISTEN", &taken)], "cannot listen on"),
         (&[("MODEL_CATALOG_LISTEN", "nonsense")], "cannot listen on"),
         (
@@ -276,6 +279,10 @@ async fn what_cannot_start_is_one_clear_line_and_exit_code_2() {
             "/nonexistent/folder/x.db",
         ),
         (&[("DATABASE_URL", "sqlite://notes.db")], "notes.db"),
+        (
+            &[("DATABASE_URL", "sqlite://stored.db?mode=ro")],
+            "stored.db",
+        ),
         (&[("MODEL_CATALOG_CONFIG", "bad.toml")], "base_ulr"),
         (
             &[("MODEL_CATALOG_DISCOVER", "maybe")],

@@ -6,6 +6,7 @@ mod clients;
 mod contract;
 mod crashes;
 mod discovery;
+mod disk;
 mod embedding;
 mod fault_server;
 mod faults;

@@ -125,6 +125,11 @@ impl Running {
         self.log.lock().expect("no panic").insert_str(0, text);
     }
 
+    #[cfg(target_os = "linux")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory that the process has had so far; 0 where the system does not say.
     pub fn peak_memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
