@@ -30,6 +30,8 @@ mod config;
 pub mod demo;
 mod diff;
 mod discovery;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod misses;
 mod model;

@@ -94,6 +94,11 @@ pub async fn fetch(
     })
 }
 
+/// Reads one page of a list of `kind`.
+pub(crate) fn parse_page(kind: Kind, body: &[u8]) -> Result<Page, String> {
+    (dialects(kind, None).0.parse)(body)
+}
+
 /// The dialect of `kind`, and for an unrecognised endpoint the other one to try.
 fn dialects(kind: Kind, recognised: Option<Kind>) -> (&'static Dialect, Option<&'static Dialect>) {
     match (kind, recognised) {

@@ -6,6 +6,8 @@ mod events;
 mod fetches;
 mod listings;
 mod models;
+#[cfg(test)]
+mod replay;
 mod sources;
 mod state;
 

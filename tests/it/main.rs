@@ -11,6 +11,7 @@ mod embedding;
 mod fault_server;
 mod faults;
 mod freshness;
+mod fuzz;
 mod helpers;
 mod payloads;
 mod providers;
