@@ -14,13 +14,13 @@ use crate::model::{Kind, SourceName};
 /// What `serve` was told on the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
-    /// Address to listen on [MODEL_CATALOG_LISTEN, default 127.0.0.1:8484]
+    /// Address to listen on (MODEL_CATALOG_LISTEN, default 127.0.0.1:8484)
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<String>,
-    /// The SQLite database [DATABASE_URL, default sqlite://catalog.db]
+    /// The SQLite database (DATABASE_URL, default sqlite://catalog.db)
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
-    /// TOML file with further settings [MODEL_CATALOG_CONFIG]
+    /// TOML file with further settings (MODEL_CATALOG_CONFIG)
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
 }
