@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     io::Write,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -79,6 +79,17 @@ fn healthy(plays: Plays, entries: &[Value]) -> Respond {
 fn with_entries(plays: Plays, known: &Known, more: &[Value]) -> Respond {
     healthy(plays, &[more, &known.entries].concat())
 }
+
+/// 64 MB in a few kilobytes.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..64 {
+        gzip.write_all(&[b' '; 1_000_000]).expect("compressed");
+    }
+    let bomb = gzip.finish().expect("compressed");
+    assert!(bomb.len() < 1_000_000, "{} bytes", bomb.len());
+    bomb
+});
 
 fn faults() -> Vec<Fault> {
     macro_rules! status {
@@ -348,16 +359,7 @@ fn faults() -> Vec<Fault> {
         (
             "a gzip bomb",
             Error("too_large"),
-            Answer(|_, _| {
-                let mut gzip =
-                    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-                for _ in 0..200 {
-                    gzip.write_all(&[b' '; 1_000_000]).expect("compressed");
-                }
-                let bomb = gzip.finish().expect("compressed");
-                assert!(bomb.len() < 1_000_000);
-                fixed(200, "content-encoding: gzip\r\n", bomb)
-            }),
+            Answer(|_, _| fixed(200, "content-encoding: gzip\r\n", &*BOMB)),
         ),
         (
             "a cursor that repeats",
@@ -735,13 +737,19 @@ impl Lane {
         if matches!(at, Url(_)) {
             self.restart(Victim::url).await;
         }
+        let before = self.sources().await;
         self.all_are_due().await;
         self.until(&format!("{name}: every victim recovers"), async |lane| {
             let sources = lane.sources().await;
-            lane.victims.iter().all(|victim| {
+            let recovered = lane.victims.iter().all(|victim| {
                 let source = &sources[victim.name];
                 source["error"].is_null() && source["held"].is_null() && source["models"] == 3
-            })
+            });
+            // No fetch is under way when the next fault begins.
+            let ended = sources
+                .iter()
+                .all(|(name, source)| source["fetched_at"] != before[name]["fetched_at"]);
+            recovered && ended
         })
         .await;
         self.victims.len()
@@ -761,6 +769,8 @@ async fn lane(number: usize) -> (usize, u64) {
 
 #[tokio::test]
 async fn every_source_survives_every_fault() {
+    // Made before anybody is timed.
+    LazyLock::force(&BOMB);
     // Some faults take the full 10 s of a fetch: three lanes at the same time.
     let lanes = tokio::join!(lane(0), lane(1), lane(2));
     let cells = lanes.0.0 + lanes.1.0 + lanes.2.0;
