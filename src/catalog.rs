@@ -7,10 +7,8 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use serde::Serialize;
+use arc_swap::ArcSwap;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{Config, SourceConfig, Unconfigured},
@@ -20,9 +18,10 @@ use crate::{
     provider::Clients,
     refresh::{RefreshOutcome, Refresher},
     schedule::ClaimMode,
+    shared::{DatabaseError, Shared},
     snapshot::Snapshot,
     store::{SourceState, Store, StoreError, Watcher},
-    time::{Clock, Timestamp},
+    time::Timestamp,
 };
 
 /// How long a request waits for what it cannot be answered without. Clients exist that give up at
@@ -42,31 +41,6 @@ pub enum StartError {
     /// No HTTP client can be made.
     #[error("cannot make an HTTP client: {0}")]
     Client(String),
-}
-
-/// What the tasks of a catalog share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) store: Store,
-    pub(crate) snapshot: ArcSwap<Snapshot>,
-    pub(crate) clients: Clients,
-    pub(crate) fetch_timeout: Duration,
-    pub(crate) clock: Clock,
-    pub(crate) stop: CancellationToken,
-    pub(crate) tasks: TaskTracker,
-    /// What the last write to the database failed with.
-    pub(crate) database_error: ArcSwapOption<DatabaseError>,
-    /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
-    reloading: tokio::sync::Mutex<()>,
-}
-
-/// Why nothing can be written at present. What is known keeps being served.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct DatabaseError {
-    /// One line for people.
-    pub(crate) message: String,
-    /// The first failure in a row.
-    pub(crate) since: Timestamp,
 }
 
 /// A running catalog. Clones are the same catalog. It runs until [`Catalog::stop`].
@@ -104,47 +78,6 @@ impl Member {
 impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Catalog").finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// Remembers that a write failed; says so once.
-    pub(crate) fn record_database_error(&self, error: &StoreError) {
-        let known = self.database_error.load();
-        let since = known
-            .as_ref()
-            .map_or_else(|| self.clock.now(), |known| known.since);
-        if known.is_none() {
-            tracing::error!("nothing can be stored, what is known keeps being served: {error}");
-        }
-        let message = error.to_string();
-        self.database_error
-            .store(Some(Arc::new(DatabaseError { message, since })));
-    }
-
-    /// Remembers that a write succeeded.
-    pub(crate) fn record_database_success(&self) {
-        if self.database_error.swap(None).is_some() {
-            tracing::info!("the database can be written again");
-        }
-    }
-
-    /// Rebuilds the snapshot from the store.
-    pub(crate) async fn reload(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.reloading.lock().await;
-        let snapshot = Snapshot::build(self.store.load().await?)?;
-        let known = self.snapshot.load();
-        for (endpoint, id) in &snapshot.shadowed {
-            if !known
-                .shadowed
-                .iter()
-                .any(|(name, other)| name == endpoint && other == id)
-            {
-                tracing::warn!(provider = %endpoint, "{endpoint} claims the id {id}, which is a cloud model's: the cloud model is listed");
-            }
-        }
-        self.snapshot.store(Arc::new(snapshot));
-        Ok(())
     }
 }
 
@@ -188,17 +121,7 @@ impl Catalog {
         if sources.is_empty() {
             tracing::warn!("{}", NO_SOURCE);
         }
-        let shared = Arc::new(Shared {
-            store,
-            snapshot: ArcSwap::from_pointee(snapshot),
-            clients,
-            fetch_timeout: config.fetch_timeout,
-            clock: config.clock,
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-            database_error: ArcSwapOption::empty(),
-            reloading: tokio::sync::Mutex::default(),
-        });
+        let shared = Shared::new(store, snapshot, clients, config.fetch_timeout, config.clock);
         let members = sources
             .into_iter()
             .map(|source| Member::new(&shared, source))

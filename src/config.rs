@@ -20,6 +20,8 @@ use crate::{
 pub const PROVIDER_TTL: TimeDelta = TimeDelta::hours(24);
 /// How long an endpoint's listing is fresh: 30 s.
 pub const ENDPOINT_TTL: TimeDelta = TimeDelta::seconds(30);
+/// How long an endpoint's stale models are served before it is hidden: 5 minutes.
+pub const ENDPOINT_MAX_STALE: TimeDelta = TimeDelta::minutes(5);
 /// The loopback ports that are looked at: Ollama, LM Studio, vLLM, llama.cpp.
 pub const DISCOVERY_PORTS: [u16; 4] = [11434, 1234, 8000, 8080];
 
@@ -108,6 +110,9 @@ pub struct SourceConfig {
     pub(crate) key: Option<SecretString>,
     /// How long its listing is fresh, from 1 s to 365 days.
     pub ttl: TimeDelta,
+    /// How long its models are served after they have become stale, before it is hidden; none for
+    /// ever, which is the default of providers. Endpoints: 5 minutes.
+    pub max_stale: Option<TimeDelta>,
     /// Whether discovery found it: then only well-known servers are believed.
     pub(crate) discovered: bool,
 }
@@ -131,6 +136,7 @@ impl SourceConfig {
             base_url: parse_base_url(&format!("base_url of {name}"), base_url)?,
             key: key.map(SecretString::from),
             ttl: PROVIDER_TTL,
+            max_stale: None,
             discovered: false,
         })
     }
@@ -141,6 +147,7 @@ impl SourceConfig {
         Ok(Self {
             role: Role::Endpoint,
             ttl: ENDPOINT_TTL,
+            max_stale: Some(ENDPOINT_MAX_STALE),
             ..Self::provider(name, Kind::Auto, base_url, None)?
         })
     }

@@ -8,8 +8,6 @@ use crate::{model::Role, time::Timestamp};
 /// How long after a strange answer the provider is asked again.
 pub const HELD_RETRY: TimeDelta = TimeDelta::minutes(10);
 
-/// How long an endpoint's stale models are served before it is hidden.
-const ENDPOINT_MAX_STALE: TimeDelta = TimeDelta::minutes(5);
 /// A provider is hidden when its key was refused this often …
 const REFUSALS_TO_HIDE: i64 = 3;
 /// … over this time.
@@ -22,10 +20,15 @@ pub fn is_strange(role: Role, stored: usize, listed: usize) -> bool {
     role == Role::Provider && listed.saturating_mul(2) < stored
 }
 
-/// Whether an endpoint last heard from at `fetched_at` has been stale for so long that its models
-/// cannot be called.
-pub fn is_long_gone(fetched_at: Timestamp, ttl: TimeDelta, now: Timestamp) -> bool {
-    now.since(fetched_at) >= ttl + ENDPOINT_MAX_STALE
+/// Whether a source last heard from at `fetched_at` has been stale for longer than its models may
+/// be served. Without a `max_stale` never.
+pub fn is_long_gone(
+    fetched_at: Timestamp,
+    ttl: TimeDelta,
+    max_stale: Option<TimeDelta>,
+    now: Timestamp,
+) -> bool {
+    max_stale.is_some_and(|max_stale| now.since(fetched_at) >= ttl + max_stale)
 }
 
 /// Whether a provider's key has been refused so often, `since` when, that its models cannot be

@@ -39,6 +39,7 @@ mod provider;
 mod refresh;
 mod schedule;
 mod serve;
+mod shared;
 mod snapshot;
 mod store;
 mod time;
@@ -46,8 +47,8 @@ mod time;
 pub use crate::{
     catalog::{Catalog, StartError},
     config::{
-        Config, ConfigError, DEFAULT_LISTEN, DISCOVERY_PORTS, ENDPOINT_TTL, Environment, Flags,
-        PROVIDER_TTL, Settings, SourceConfig, Unconfigured,
+        Config, ConfigError, DEFAULT_LISTEN, DISCOVERY_PORTS, ENDPOINT_MAX_STALE, ENDPOINT_TTL,
+        Environment, Flags, PROVIDER_TTL, Settings, SourceConfig, Unconfigured,
     },
     diff::Counts,
     model::{BadSourceName, Kind, Role, SourceName},

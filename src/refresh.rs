@@ -11,12 +11,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::Shared,
     config::SourceConfig,
     diff::Counts,
     model::{Kind, Role},
     provider::{self, ErrorKind, FetchError},
     schedule::{ClaimMode, backoff},
+    shared::Shared,
     store::{Committed, StoreError},
     time::Timestamp,
 };

@@ -15,8 +15,9 @@ use serde_json::json;
 use super::error::ApiError;
 use crate::{
     Catalog,
-    catalog::{DatabaseError, NO_SOURCE},
+    catalog::NO_SOURCE,
     model::{Freshness, Kind, Role, SourceName},
+    shared::DatabaseError,
     store::{Held, LastError, SourceState},
     time::Timestamp,
 };

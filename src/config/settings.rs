@@ -122,6 +122,7 @@ struct Table {
     api_key_env: Option<String>,
     api_key_file: Option<String>,
     ttl: Option<String>,
+    max_stale: Option<String>,
 }
 
 impl Settings {
@@ -270,11 +271,10 @@ impl Settings {
             )));
         }
         if let Some(ttl) = &table.ttl {
-            source.ttl = parse_ttl(ttl).ok_or_else(|| {
-                ConfigError(format!(
-                    "ttl of `{name}` must be a time from 1s to 365d, such as \"24h\" or \"90s\""
-                ))
-            })?;
+            source.ttl = parse_time(&format!("ttl of `{name}`"), ttl)?;
+        }
+        if let Some(max_stale) = &table.max_stale {
+            source.max_stale = Some(parse_time(&format!("max_stale of `{name}`"), max_stale)?);
         }
         source.key = key;
         self.config.sources.push(source);
@@ -386,14 +386,20 @@ fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, Conf
     }
 }
 
-fn parse_ttl(text: &str) -> Option<TimeDelta> {
-    let ttl = match text.trim().parse() {
-        Ok(seconds) => TimeDelta::try_seconds(seconds)?,
-        Err(_) => TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok()?,
+fn parse_time(setting: &str, text: &str) -> Result<TimeDelta, ConfigError> {
+    let text = text.trim();
+    let time = match text.parse() {
+        Ok(seconds) => TimeDelta::try_seconds(seconds),
+        Err(_) => humantime::parse_duration(text)
+            .ok()
+            .and_then(|time| TimeDelta::from_std(time).ok()),
     };
-    (TimeDelta::seconds(1)..=TimeDelta::days(365))
-        .contains(&ttl)
-        .then_some(ttl)
+    time.filter(|time| (TimeDelta::seconds(1)..=TimeDelta::days(365)).contains(time))
+        .ok_or_else(|| {
+            ConfigError(format!(
+                "{setting} must be a time from 1s to 365d, such as \"24h\" or \"90s\""
+            ))
+        })
 }
 
 fn parse_name(name: &str) -> Result<SourceName, ConfigError> {

@@ -177,15 +177,11 @@ impl Store {
         .execute(&mut *tx)
         .await?;
 
-        let reason = match source.role {
-            Role::Endpoint => was
-                .fetched_at
-                .filter(|fetched_at| guard::is_long_gone(*fetched_at, source.ttl, now))
-                .map(|_| "unreachable"),
-            Role::Provider => refused_since
-                .filter(|since| guard::is_refused_for_good(refusals, *since, now))
-                .map(|_| "refused"),
-        };
+        let is_long_gone =
+            |at: &Timestamp| guard::is_long_gone(*at, source.ttl, source.max_stale, now);
+        let is_refused = |since: &Timestamp| guard::is_refused_for_good(refusals, *since, now);
+        let gone = was.fetched_at.filter(is_long_gone).map(|_| "unreachable");
+        let reason = gone.or_else(|| refused_since.filter(is_refused).map(|_| "refused"));
         // Without a listing there is nothing to hide.
         let reason = reason.filter(|_| was.fetched_at.is_some() && !was.hidden);
         let mut revision = None;

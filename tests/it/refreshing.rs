@@ -10,6 +10,7 @@ use wiremock::ResponseTemplate;
 use crate::helpers::{
     Setup, TestApp, mount_google, mount_openai, mount_template, mount_vllm, openai_body,
 };
+use model_catalog::{Kind, SourceConfig};
 
 fn seconds_between(source: &Value, from: &str, to: &str) -> f64 {
     let time = |field: &str| {
@@ -460,4 +461,31 @@ async fn a_source_no_longer_configured_is_hidden_and_comes_back_whole() {
         calls,
         "its rows are still fresh"
     );
+}
+
+#[tokio::test]
+async fn a_provider_with_a_bound_is_hidden_when_it_has_been_stale_for_longer() {
+    let mut setup = Setup::happy().await;
+    setup.providers.clear();
+    let mut bounded = SourceConfig::provider(
+        "openai",
+        Kind::OpenAi,
+        &format!("{}/v1", setup.openai.uri()),
+        None,
+    )
+    .expect("usable");
+    bounded.max_stale = Some(TimeDelta::days(7));
+    setup.extra.push(bounded);
+    let app = setup.start_ready().await;
+    fail_with(&setup, ResponseTemplate::new(500)).await;
+    for (hours, models) in [(7 * 24, 2), (23, 2), (2, 0)] {
+        setup.advance(TimeDelta::hours(hours));
+        assert_eq!(app.refresh("openai").await["outcome"], "failed");
+        assert_eq!(
+            app.models().await.ids().len(),
+            models,
+            "after {hours} h more"
+        );
+    }
+    app.stop().await;
 }

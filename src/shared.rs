@@ -1,0 +1,103 @@
+//! What the tasks of a catalog share: the store, the snapshot on top of it, and whether the database
+//! can be written.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    provider::Clients,
+    snapshot::Snapshot,
+    store::{Store, StoreError},
+    time::{Clock, Timestamp},
+};
+
+/// What the tasks of a catalog share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) clients: Clients,
+    pub(crate) fetch_timeout: Duration,
+    pub(crate) clock: Clock,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    /// What the last write to the database failed with.
+    pub(crate) database_error: ArcSwapOption<DatabaseError>,
+    /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
+    reloading: Mutex<()>,
+}
+
+/// Why nothing can be written at present. What is known keeps being served.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DatabaseError {
+    /// One line for people.
+    pub(crate) message: String,
+    /// The first failure in a row.
+    pub(crate) since: Timestamp,
+}
+
+impl Shared {
+    /// For the tasks of a catalog on `store`, whose state is `snapshot`.
+    pub(crate) fn new(
+        store: Store,
+        snapshot: Snapshot,
+        clients: Clients,
+        fetch_timeout: Duration,
+        clock: Clock,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            clients,
+            fetch_timeout,
+            clock,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            database_error: ArcSwapOption::empty(),
+            reloading: Mutex::default(),
+        })
+    }
+
+    /// Remembers that a write failed; says so once.
+    pub(crate) fn record_database_error(&self, error: &StoreError) {
+        let known = self.database_error.load();
+        let since = known
+            .as_ref()
+            .map_or_else(|| self.clock.now(), |known| known.since);
+        if known.is_none() {
+            tracing::error!("nothing can be stored, what is known keeps being served: {error}");
+        }
+        let message = error.to_string();
+        self.database_error
+            .store(Some(Arc::new(DatabaseError { message, since })));
+    }
+
+    /// Remembers that a write succeeded.
+    pub(crate) fn record_database_success(&self) {
+        if self.database_error.swap(None).is_some() {
+            tracing::info!("the database can be written again");
+        }
+    }
+
+    /// Rebuilds the snapshot from the store.
+    pub(crate) async fn reload(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let snapshot = Snapshot::build(self.store.load().await?)?;
+        let known = self.snapshot.load();
+        for (endpoint, id) in &snapshot.shadowed {
+            if !known
+                .shadowed
+                .iter()
+                .any(|(name, other)| name == endpoint && other == id)
+            {
+                tracing::warn!(provider = %endpoint, "{endpoint} claims the id {id}, which is a cloud model's: the cloud model is listed");
+            }
+        }
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+}
