@@ -20,6 +20,12 @@ pub fn is_strange(role: Role, stored: usize, listed: usize) -> bool {
     role == Role::Provider && listed.saturating_mul(2) < stored
 }
 
+/// Whether a strange answer at `now` is the second one: the first came at least ten minutes before,
+/// so that nobody can make two of one glitch by asking again.
+pub fn is_confirmed(held_since: Option<Timestamp>, now: Timestamp) -> bool {
+    held_since.is_some_and(|since| now.since(since) >= HELD_RETRY)
+}
+
 /// Whether a source last heard from at `fetched_at` has been stale for longer than its models may
 /// be served. Without a `max_stale` never.
 pub fn is_long_gone(

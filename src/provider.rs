@@ -228,7 +228,7 @@ async fn get(
     limit: usize,
     now: Timestamp,
 ) -> Result<Vec<u8>, FetchError> {
-    let mut request = clients.of(source.role).get(url);
+    let mut request = clients.of(source).get(url);
     for (name, value) in dialect.headers {
         request = request.header(*name, *value);
     }

@@ -42,6 +42,8 @@ pub struct Schedule {
     pub next_attempt_at: Option<Timestamp>,
     /// Failures since the last success.
     pub consecutive_failures: i64,
+    /// Whether a strange answer is held.
+    pub held: bool,
     /// Whether the last attempt's key was refused.
     pub unauthorized: bool,
 }
@@ -58,7 +60,7 @@ impl Schedule {
             && match mode {
                 ClaimMode::Due => is_due(self.next_attempt_at, ttl, now),
                 ClaimMode::Asked => rested(ASKED_GAP),
-                ClaimMode::Miss => self.consecutive_failures == 0 && rested(MISS_GAP),
+                ClaimMode::Miss => self.consecutive_failures == 0 && !self.held && rested(MISS_GAP),
             }
     }
 

@@ -313,8 +313,15 @@ impl Settings {
             }
             (None, Some(variable), None) => match environment.get(variable) {
                 Some(key) => Ok(Some(key.into())),
+                // By mistake the key itself may stand there: only what looks like a variable is
+                // repeated.
                 None => Err(ConfigError(format!(
-                    "the key of `{name}` should be in {variable} (api_key_env), which is not set: set it or remove the source"
+                    "api_key_env of `{name}` names a variable that is not set{}: set it, or remove the source",
+                    if looks_like_a_variable(variable) {
+                        format!(" ({variable})")
+                    } else {
+                        String::new()
+                    }
                 ))),
             },
             (None, None, Some(path)) => self
@@ -327,8 +334,12 @@ impl Settings {
     }
 
     fn key_from_file(&mut self, setting: &str, path: &str) -> Result<SecretString, ConfigError> {
-        let key = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError(format!("{setting}: cannot read {path}: {error}")))?;
+        // By mistake the key itself may stand where its file should: the path is not repeated.
+        let key = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError(format!(
+                "{setting}: the file that it names cannot be read ({error}): check the path"
+            ))
+        })?;
         let key = key.trim();
         if key.is_empty() {
             return Err(ConfigError(format!(
@@ -342,6 +353,11 @@ impl Settings {
         }
         Ok(key.into())
     }
+}
+
+fn looks_like_a_variable(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[cfg(unix)]
@@ -367,12 +383,40 @@ fn read_file(path: &str) -> Result<File, ConfigError> {
         .build()
         .and_then(config::Config::try_deserialize)
         .map_err(|error| {
-            let message = error.to_string();
-            let line = message.lines().next().unwrap_or_default();
             ConfigError(format!(
-                "the configuration file {path} is not usable: {line}"
+                "the configuration file {path} is not usable: {}",
+                describe(&error)
             ))
         })
+}
+
+/// `error` without any value of the file: one in the wrong place may be a key.
+fn describe(error: &config::ConfigError) -> String {
+    use config::ConfigError::{At, FileParse, Message, Type};
+    let named = |key: &Option<String>| key.clone().unwrap_or_else(|| "a setting".to_owned());
+    let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    match error {
+        Type { key, expected, .. } => {
+            format!(
+                "{} has a value of the wrong type (expected: {expected})",
+                named(key)
+            )
+        }
+        // A field's name, and those that there are.
+        Message(text) if text.starts_with("unknown field") => first_line(text.clone()),
+        At { error, key, .. } => match &**error {
+            Message(text) if text.starts_with("unknown field") => {
+                format!("{}: {}", named(key), first_line(text.clone()))
+            }
+            _ => format!("{} has a value that cannot be used", named(key)),
+        },
+        // Where it is, on the first line; the lines after it are the file's.
+        FileParse { cause, .. } => first_line(cause.to_string()),
+        _ => {
+            "a setting has a value that cannot be used; kind is openai, google, anthropic or ollama"
+                .to_owned()
+        }
+    }
 }
 
 fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, ConfigError> {
@@ -579,6 +623,14 @@ mod tests {
     #[case::both_roles(&[], "[endpoints.x]\nbase_url='http://x'\n[providers.x]\nbase_url='http://x'", "both called `x`")]
     #[case::not_toml(&[], "= secret", "is not usable")]
     #[case::wrong_type(&[], "[providers.x]\napi_key = ['secret']", "is not usable")]
+    #[case::key_instead_of_a_table(&[], "[providers]\nopenai = 'secret'", "providers.openai")]
+    #[case::key_instead_of_all_tables(&[], "providers = 'secret'", "providers")]
+    #[case::key_as_kind(&[], "[providers.openai]\napi_key = 'k'\nkind = 'secret'", "kind")]
+    #[case::key_as_variable(&[], "[providers.openai]\napi_key_env = 'sk-secret'", "api_key_env")]
+    #[case::key_as_alphanumeric_variable(&[], "[providers.openai]\napi_key_env = 'AIzasecret1'", "api_key_env")]
+    #[case::key_as_file(&[], "[providers.openai]\napi_key_file = 'sk-secret'", "api_key_file")]
+    #[case::key_as_file_variable(&[("OPENAI_API_KEY_FILE", "sk-secret")], "", "OPENAI_API_KEY_FILE")]
+    #[case::key_as_switch(&[], "discover = 'secret'", "discover")]
     #[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "is not usable")]
     #[case::url_with_a_key(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "https://h/?key=secret")], "", "OPENAI_BASE_URL must not hold a query")]
     #[case::url_with_a_password(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "https://u:secret@h/")], "", "OPENAI_BASE_URL must not hold a user")]

@@ -1,13 +1,18 @@
-//! The HTTP clients: one for providers, one for endpoints.
+//! The HTTP clients: for providers, for those of them on this machine, and for endpoints.
 
 use reqwest::{Client, Url, redirect};
 
-use crate::model::Role;
+use crate::{
+    config::{SourceConfig, is_loopback},
+    model::Role,
+};
 
 /// The HTTP clients that sources are asked with.
 #[derive(Clone, Debug)]
 pub struct Clients {
     providers: Client,
+    /// Providers on this machine: a proxy in between would be sent their keys.
+    local_providers: Client,
     endpoints: Client,
     /// Why no certificate can be checked, when none can.
     pub tls_problem: Option<String>,
@@ -43,6 +48,10 @@ impl Clients {
             providers: builder()
                 .redirect(redirect::Policy::custom(within_one_host))
                 .build()?,
+            local_providers: builder()
+                .redirect(redirect::Policy::custom(within_one_host))
+                .no_proxy()
+                .build()?,
             // Local servers have no business redirecting, and a proxy has none in between.
             endpoints: builder()
                 .redirect(redirect::Policy::none())
@@ -52,8 +61,9 @@ impl Clients {
         })
     }
 
-    pub(super) fn of(&self, role: Role) -> &Client {
-        match role {
+    pub(super) fn of(&self, source: &SourceConfig) -> &Client {
+        match source.role {
+            Role::Provider if is_loopback(&source.base_url) => &self.local_providers,
             Role::Provider => &self.providers,
             Role::Endpoint => &self.endpoints,
         }

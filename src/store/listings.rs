@@ -40,7 +40,7 @@ pub enum Committed {
 
 impl Store {
     /// Commits a whole listing. It was claimed at `claim.at` and took `duration`. A strange one
-    /// (see [`guard`]) is held unless `accept` is set or the last answer was strange too.
+    /// (see [`guard`]) is held unless `accept` is set or the first of them came ten minutes before.
     pub async fn commit_listing(
         &self,
         source: &SourceConfig,
@@ -64,8 +64,14 @@ impl Store {
         };
         let stored = list_attributes(&mut tx, source.role, name).await?;
         let listed = fetched.listing.entries.len();
-        if !accept && !was.held && guard::is_strange(source.role, stored.len(), listed) {
-            hold(&mut tx, name, now, listed).await?;
+        if !accept
+            && !guard::is_confirmed(was.held_since, now)
+            && guard::is_strange(source.role, stored.len(), listed)
+        {
+            // One that is held already stays as it is and is asked again as it was scheduled. A first
+            // one in the future is from a clock that was set back.
+            let since = was.held_since.filter(|since| *since <= now).unwrap_or(now);
+            hold(&mut tx, name, since, listed).await?;
             attempt
                 .record_answer(&mut tx, &fetched.listing, "held", Counts::default(), None)
                 .await?;
@@ -213,7 +219,7 @@ struct Standing {
     refusals: i64,
     refused_since: Option<Timestamp>,
     hidden: bool,
-    held: bool,
+    held_since: Option<Timestamp>,
 }
 
 /// The source's state, if `claim` still stands.
@@ -229,7 +235,7 @@ async fn read_standing(
                   refusals,
                   refused_since AS "refused_since: Timestamp",
                   hidden_since IS NOT NULL AS "hidden!: bool",
-                  held_since IS NOT NULL AS "held!: bool"
+                  held_since AS "held_since: Timestamp"
            FROM sources
            WHERE name = ?1 AND attempted_at = ?2 AND configured = 1"#,
         name,
@@ -239,15 +245,15 @@ async fn read_standing(
     .await?)
 }
 
-/// Writes that a strange answer with `listed` models was not believed. The source did answer, so
+/// Writes that a strange answer with `listed` models was not believed; the first came at `since`. The source did answer, so
 /// its failures are over; `fetched_at` stays.
 async fn hold(
     connection: &mut SqliteConnection,
     name: &str,
-    now: Timestamp,
+    since: Timestamp,
     listed: usize,
 ) -> Result<()> {
-    let next = now.plus(guard::HELD_RETRY);
+    let next = since.plus(guard::HELD_RETRY);
     let listed = count(listed);
     sqlx::query!(
         "UPDATE sources
@@ -257,7 +263,7 @@ async fn hold(
          WHERE name = ?1",
         name,
         next,
-        now,
+        since,
         listed,
     )
     .execute(connection)

@@ -192,6 +192,7 @@ async fn read_schedule(connection: &mut SqliteConnection, name: &str) -> Result<
                   attempted_at AS "attempted_at: Timestamp",
                   next_attempt_at AS "next_attempt_at: Timestamp",
                   consecutive_failures,
+                  held_since IS NOT NULL AS "held!: bool",
                   COALESCE(error_kind = 'unauthorized', 0) AS "unauthorized!: bool"
            FROM sources WHERE name = ?1"#,
         name,

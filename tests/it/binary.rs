@@ -224,6 +224,28 @@ async fn with_no_source_it_says_what_to_set() {
 }
 
 #[tokio::test]
+async fn what_is_on_this_machine_is_not_asked_through_a_proxy() {
+    let setup = Setup::happy().await;
+    let proxy = wiremock::MockServer::start().await;
+    let mut demo = command(&setup);
+    demo.args(["demo", "--listen", "127.0.0.1:0"]);
+    for mut command in [command_with_providers(&setup), demo] {
+        for variable in [
+            "HTTP_PROXY",
+            "http_proxy",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
+            command.env(variable, proxy.uri());
+        }
+        let running = Running::start(command).await;
+        assert!(running.ids().await.len() >= 6, "{}", running.log());
+    }
+    assert_eq!(Setup::calls(&proxy).await, 0);
+}
+
+#[tokio::test]
 async fn the_demo_needs_nothing_and_looks_at_nothing() {
     let setup = Setup::happy().await;
     let mut command = command_with_providers(&setup);

@@ -317,6 +317,52 @@ async fn a_strange_success_is_held_until_a_second_one() {
 }
 
 #[tokio::test]
+async fn nobody_can_hurry_a_held_answer() {
+    let mut setup = Setup::happy().await;
+    setup.providers = vec!["openai"];
+    setup.openai.reset().await;
+    mount_openai(&setup.openai, &["a", "b", "c", "d", "e"]).await;
+    let app = setup.start_ready().await;
+    setup.advance(TimeDelta::seconds(61));
+    setup.openai.reset().await;
+    mount_openai(&setup.openai, &["a"]).await;
+    assert_eq!(get(&app, "openai:unknown").await, 404);
+    let held = app.source("openai").await;
+    assert_eq!(held["held"]["models"], 1);
+
+    // Neither a client's misses nor plain refreshes make a second answer of it.
+    for _ in 0..4 {
+        let calls = Setup::calls(&setup.openai).await;
+        setup.advance(TimeDelta::seconds(65));
+        assert_eq!(get(&app, "openai:unknown").await, 404);
+        assert_eq!(
+            Setup::calls(&setup.openai).await,
+            calls,
+            "a miss does not look while one is held"
+        );
+        setup.advance(TimeDelta::seconds(11));
+        assert_eq!(app.refresh("openai").await["outcome"], "held");
+        let again = app.source("openai").await;
+        assert_eq!(
+            again["held"]["since"], held["held"]["since"],
+            "since the first of them"
+        );
+        assert_eq!(
+            again["next_attempt_at"], held["next_attempt_at"],
+            "as it was scheduled"
+        );
+        assert_eq!(again["models"], 5);
+    }
+    setup.advance(TimeDelta::minutes(6));
+    app.catalog.wake();
+    app.until("ten minutes later it is believed", async |app| {
+        app.source("openai").await["models"] == 1
+    })
+    .await;
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn accept_believes_a_strange_answer_at_once() {
     let setup = Setup::happy().await;
     let app = setup.start_ready().await;
