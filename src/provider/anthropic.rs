@@ -24,12 +24,14 @@ pub(super) const DIALECT: Dialect = Dialect {
 fn parse(body: &[u8]) -> Result<Page, String> {
     let fields = Envelope::read(body)?.object()?;
     let mut page = Page::of(&fields.required_list("data")?, read);
-    if fields.value("has_more") == Value::Bool(true) {
+    let last = fields.cursor("last_id")?;
+    // As the official SDK: a list that does not say whether there is more is followed as long as it
+    // names a last id and holds anything.
+    let unsaid = || last.is_some() && !page.is_empty();
+    if fields.flag("has_more")?.unwrap_or_else(unsaid) {
         // `last_id` has been seen null with `has_more` true: the last entry's id is the same
         // thing. With neither the cursor is empty, which is refused as a repeated one.
-        let last = fields
-            .text("last_id")
-            .or_else(|| Some(page.entries.last()?.id.clone()));
+        let last = last.or_else(|| Some(page.entries.last()?.id.clone()));
         page.next = Some(vec![("after_id".to_owned(), last.unwrap_or_default())]);
     }
     Ok(page)
@@ -85,11 +87,24 @@ mod tests {
     #[case(json!({"data": [], "has_more": true}), Some(""))]
     #[case(json!({"data": [{"id": "a"}], "has_more": false, "last_id": "a"}), None)]
     #[case(json!({"data": [{"id": "a"}]}), None)]
+    // As the official SDK: what does not say that it is all has more where it names a last id.
+    #[case(json!({"data": [{"id": "a"}], "last_id": "a"}), Some("a"))]
+    #[case(json!({"data": [], "last_id": "a"}), None)]
+    #[case(json!({"data": [{"id": "a"}], "has_more": "true", "last_id": "a"}), Some("a"))]
+    #[case(json!({"data": [{"id": "a"}], "has_more": 1, "last_id": "a"}), Some("a"))]
+    #[case(json!({"data": [{"id": "a"}], "has_more": 0, "last_id": "a"}), None)]
     fn cursors(#[case] body: Value, #[case] cursor: Option<&str>) {
         let page = parse(body.to_string().as_bytes()).expect("a page");
         assert_eq!(
             page.next,
             cursor.map(|id| vec![("after_id".to_owned(), id.to_owned())])
         );
+    }
+
+    #[rstest]
+    #[case(json!({"data": [{"id": "a"}], "has_more": "perhaps"}))]
+    #[case(json!({"data": [{"id": "a"}], "has_more": true, "last_id": {}}))]
+    fn what_may_be_cut_short_is_no_list(#[case] body: Value) {
+        parse(body.to_string().as_bytes()).expect_err("cannot tell whether that is all");
     }
 }

@@ -24,7 +24,7 @@ pub(super) const DIALECT: Dialect = Dialect {
 fn parse(body: &[u8]) -> Result<Page, String> {
     let fields = Envelope::read(body)?.object()?;
     let next = fields
-        .text("nextPageToken")
+        .cursor("nextPageToken")?
         .map(|token| vec![("pageToken".to_owned(), token)]);
     // proto3 leaves an empty list out: `{}` is a list of nothing, and so is a page in the middle.
     let entries = if fields.is_empty() || next.is_some() {
@@ -83,6 +83,8 @@ mod tests {
     #[case(json!({"models": [{"name": "models/a"}], "nextPageToken": ""}), 1, None)]
     #[case(json!({"nextPageToken": "t+/=="}), 0, Some("t+/=="))]
     #[case(json!({"models": [{"name": "models/a"}], "nextPageToken": "t"}), 1, Some("t"))]
+    #[case(json!({"models": [{"name": "models/a"}], "nextPageToken": 5}), 1, Some("5"))]
+    #[case(json!({"models": [{"name": "models/a"}], "nextPageToken": null}), 1, None)]
     fn pages(#[case] body: Value, #[case] models: usize, #[case] token: Option<&str>) {
         let page = parse(body.to_string().as_bytes()).expect("a page");
         let next = token.map(|token| vec![("pageToken".to_owned(), token.to_owned())]);
@@ -94,6 +96,7 @@ mod tests {
     #[case(json!({"data": []}))]
     #[case(json!({"error": {"code": 500}}))]
     #[case(json!({"models": "none"}))]
+    #[case(json!({"models": [{"name": "models/a"}], "nextPageToken": ["t"]}))]
     fn not_lists(#[case] body: Value) {
         parse(body.to_string().as_bytes()).expect_err("no list");
     }

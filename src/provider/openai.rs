@@ -1,14 +1,14 @@
 //! OpenAI's list, which every compatible provider and server speaks with variations.
 //!
 //! Sources: the official Python SDK 3.54.0 (`types/model.py`), recorded answers of compatible
-//! services. OpenAI itself never pages; services that do say so with `has_more` (next page:
-//! `after`) or with OpenRouter's `links.next`.
+//! services. OpenAI itself never pages; services that do say so in one of the ways that [`next`]
+//! follows, OpenRouter's `links.next` and `has_more` with `after` among them.
 
 use serde_json::Value;
 
 use super::{
     Dialect,
-    page::{Envelope, Fields, Page, integer, text, tokens},
+    page::{Envelope, Fields, Page, Parameters, cut_short, integer, text, tokens},
 };
 use crate::model::{Attributes, Kind};
 
@@ -28,27 +28,72 @@ fn parse(body: &[u8]) -> Result<Page, String> {
         Envelope::Array(entries) => Ok(Page::of(&entries, read)),
         Envelope::Object(fields) => {
             let mut page = Page::of(&fields.required_list("data")?, read);
-            page.next = next(&fields, &page);
+            page.next = next(&fields, &page)?;
             Ok(page)
         }
     }
 }
 
-fn next(fields: &Fields, page: &Page) -> Option<Vec<(String, String)>> {
-    if let Some(link) = fields.value("links")["next"].as_str() {
-        // Absolute or relative, only its query counts: the host stays the configured one.
-        let (_, query) = link.split_once('?').unwrap_or((link, ""));
-        let pairs = reqwest::Url::parse(&format!("http://link.invalid/?{query}")).ok()?;
-        return Some(pairs.query_pairs().into_owned().collect());
+/// The fields in which compatible services give the cursor of the next page, and the parameter that
+/// takes it: Together (`/v2/supported-models`), Cohere, Fireworks (its account API).
+const CURSORS: [(&str, &str); 3] = [
+    ("next_cursor", "after"),
+    ("next_page_token", "page_token"),
+    ("nextPageToken", "pageToken"),
+];
+
+/// The parameters of the next page. A wrong guess is no danger: a list that gives the same page
+/// again is refused for its repeated cursor.
+fn next(fields: &Fields, page: &Page) -> Result<Option<Parameters>, String> {
+    let more = fields.flag("has_more")?;
+    if more == Some(false) {
+        return Ok(None);
     }
-    if fields.value("has_more") != Value::Bool(true) {
-        return None;
+    for (name, link) in [
+        ("links", &fields.value("links")["next"]),
+        ("next", &fields.value("next")),
+    ] {
+        match link {
+            Value::Null => {}
+            Value::String(link) if link.is_empty() => {}
+            Value::String(link) => return query_of(link).map(Some).ok_or_else(|| cut_short(name)),
+            _ => return Err(cut_short(name)),
+        }
+    }
+    for (name, parameter) in CURSORS {
+        if let Some(cursor) = fields.cursor(name)? {
+            return Ok(Some(vec![(parameter.to_owned(), cursor)]));
+        }
+    }
+    if let Some(number) = next_number(&fields.value("pagination"))? {
+        return Ok(Some(vec![("page".to_owned(), number.to_string())]));
+    }
+    if more.is_none() {
+        return Ok(None);
     }
     // An empty cursor is refused as a repeated one: a list that says there is more and not where.
     let last = fields
-        .text("last_id")
+        .cursor("last_id")?
         .or_else(|| Some(page.entries.last()?.id.clone()));
-    Some(vec![("after".to_owned(), last.unwrap_or_default())])
+    Ok(Some(vec![("after".to_owned(), last.unwrap_or_default())]))
+}
+
+/// The query of a link to the next page. Absolute or relative, only its query counts: the host
+/// stays the configured one.
+fn query_of(link: &str) -> Option<Parameters> {
+    let (_, query) = link.split_once('?')?;
+    let url = reqwest::Url::parse(&format!("http://link.invalid/?{query}")).ok()?;
+    Some(url.query_pairs().into_owned().collect())
+}
+
+/// The number of the page after this one by GPUStack's `pagination`.
+fn next_number(pagination: &Value) -> Result<Option<i64>, String> {
+    if pagination.is_null() {
+        return Ok(None);
+    }
+    let number = |name: &str| integer(&pagination[name]).ok_or_else(|| cut_short("pagination"));
+    let (page, last) = (number("page")?, number("totalPage")?);
+    Ok((page < last).then(|| page.saturating_add(1)))
 }
 
 fn read(entry: &Value) -> Option<(&str, Attributes)> {
@@ -175,6 +220,19 @@ mod tests {
     #[case(json!({"data": [{"id": "a"}], "has_more": true, "last_id": "b"}), Some(vec![("after", "b")]))]
     #[case(json!({"data": [], "has_more": true}), Some(vec![("after", "")]))]
     #[case(json!({"data": [{"id": "a"}], "has_more": false, "last_id": "a"}), None)]
+    #[case(json!({"data": [{"id": "a"}], "has_more": false, "next_cursor": "a"}), None)]
+    #[case(json!({"data": [{"id": "a"}], "has_more": "true"}), Some(vec![("after", "a")]))]
+    #[case(json!({"data": [{"id": "a"}], "links": {"next": ""}}), None)]
+    #[case(json!({"data": [{"id": "a"}], "next": null, "next_cursor": null, "nextPageToken": ""}), None)]
+    #[case(json!({"data": [{"id": "a"}], "next": "https://x.example/m?page=2"}), Some(vec![("page", "2")]))]
+    #[case(json!({"data": [{"id": "a"}], "next_cursor": "c"}), Some(vec![("after", "c")]))]
+    #[case(json!({"data": [{"id": "a"}], "has_more": true, "next_cursor": 7}), Some(vec![("after", "7")]))]
+    #[case(json!({"data": [{"id": "a"}], "next_page_token": "t"}), Some(vec![("page_token", "t")]))]
+    #[case(json!({"data": [{"id": "a"}], "nextPageToken": "t"}), Some(vec![("pageToken", "t")]))]
+    #[case(json!({"data": [{"id": "a"}], "pagination": {"page": 1, "perPage": 1, "total": 2, "totalPage": 2}}),
+        Some(vec![("page", "2")]))]
+    #[case(json!({"data": [{"id": "a"}], "pagination": {"page": 2, "totalPage": 2}}), None)]
+    #[case(json!({"data": [{"id": "a"}], "pagination": null}), None)]
     fn next_pages(#[case] body: Value, #[case] expected: Option<Vec<(&str, &str)>>) {
         let expected = expected.map(|pairs| {
             pairs
@@ -183,5 +241,16 @@ mod tests {
                 .collect()
         });
         assert_eq!(parsed(&body).expect("a page").next, expected);
+    }
+
+    #[rstest]
+    #[case(json!({"data": [{"id": "a"}], "has_more": "perhaps"}))]
+    #[case(json!({"data": [{"id": "a"}], "next": "page two"}))]
+    #[case(json!({"data": [{"id": "a"}], "links": {"next": 2}}))]
+    #[case(json!({"data": [{"id": "a"}], "next_cursor": {}}))]
+    #[case(json!({"data": [{"id": "a"}], "pagination": {"has_next": true}}))]
+    fn what_may_be_cut_short_is_no_list(#[case] body: Value) {
+        let message = parsed(&body).expect_err("cannot tell whether that is all");
+        assert!(message.contains("cut short"), "{message}");
     }
 }

@@ -15,8 +15,11 @@ pub struct Page {
     /// Malformed entries that were left out.
     pub skipped: usize,
     /// The query parameters that ask for the next page; none on the last one.
-    pub next: Option<Vec<(String, String)>>,
+    pub next: Option<Parameters>,
 }
+
+/// Query parameters, in order.
+pub type Parameters = Vec<(String, String)>;
 
 /// The longest usable model id, in bytes.
 const MAX_ID_BYTES: usize = 512;
@@ -39,6 +42,11 @@ impl Page {
             }
         }
         page
+    }
+
+    /// Whether the page held nothing, not even malformed entries.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.skipped == 0
     }
 }
 
@@ -122,13 +130,40 @@ impl<'b> Fields<'b> {
             .unwrap_or_default()
     }
 
-    /// The string `name`; none when absent, empty or something else.
-    pub fn text(&self, name: &str) -> Option<String> {
+    /// The flag `name`, also where it is given as a number or a text; none when absent or `null`.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, String> {
         match self.value(name) {
-            Value::String(text) if !text.is_empty() => Some(text),
-            _ => None,
+            Value::Null => Ok(None),
+            Value::Bool(flag) => Ok(Some(flag)),
+            Value::String(text) if text == "true" => Ok(Some(true)),
+            Value::String(text) if text == "false" => Ok(Some(false)),
+            Value::Number(number) if number.as_i64() == Some(1) => Ok(Some(true)),
+            Value::Number(number) if number.as_i64() == Some(0) => Ok(Some(false)),
+            _ => Err(cut_short(name)),
         }
     }
+
+    /// The cursor `name`, also where it is given as a number; none when absent, `null` or empty.
+    pub fn cursor(&self, name: &str) -> Result<Option<String>, String> {
+        cursor(&self.value(name)).ok_or_else(|| cut_short(name))
+    }
+}
+
+/// `value` as a cursor: the inner option is none where there is none, the outer where it is
+/// nothing that could be one.
+pub fn cursor(value: &Value) -> Option<Option<String>> {
+    match value {
+        Value::Null => Some(None),
+        Value::String(text) => Some((!text.is_empty()).then(|| text.clone())),
+        Value::Number(number) => Some(Some(number.to_string())),
+        _ => None,
+    }
+}
+
+/// Says that `name`, by which the list may tell that it goes on, has no readable form. A list that
+/// may be cut short is a failure, never a shorter list.
+pub fn cut_short(name: &str) -> String {
+    format!("`{name}` in the answer cannot be read: the list may be cut short")
 }
 
 /// A whole number given as an integer or as a float; none for anything else.
