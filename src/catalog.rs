@@ -345,19 +345,24 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// Serves what other processes commit, and follows a schedule that they have changed.
 async fn watch(catalog: Catalog, mut watcher: Watcher) {
     let shared = catalog.shared();
+    // Stays until the change has been read: a failure to read it loses nothing.
+    let mut changed = false;
     while shared
         .stop
         .run_until_cancelled(tokio::time::sleep(WATCH_INTERVAL))
         .await
         .is_some()
     {
-        let seen = match watcher.changed().await {
-            Ok(false) => Ok(()),
-            Ok(true) => shared.reload().await.inspect(|()| catalog.wake()),
-            Err(error) => Err(error),
+        let seen = async {
+            changed |= watcher.changed().await?;
+            if changed {
+                shared.reload().await?;
+                changed = false;
+                catalog.wake();
+            }
+            Ok::<(), StoreError>(())
         };
-        if let Err(error) = seen {
-            // Looked for again in half a second: nothing is lost by a failure.
+        if let Err(error) = seen.await {
             tracing::debug!(%error, "cannot look for other processes' commits");
         }
     }

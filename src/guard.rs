@@ -26,15 +26,14 @@ pub fn is_confirmed(held_since: Option<Timestamp>, now: Timestamp) -> bool {
     held_since.is_some_and(|since| now.since(since) >= HELD_RETRY)
 }
 
-/// Whether a source last heard from at `fetched_at` has been stale for longer than its models may
-/// be served. Without a `max_stale` never.
-pub fn is_long_gone(
+/// When a source last heard from at `fetched_at` has been stale for as long as its models may be
+/// served: an attempt that fails then hides it. Without a `max_stale` never.
+pub fn gone_at(
     fetched_at: Timestamp,
     ttl: TimeDelta,
     max_stale: Option<TimeDelta>,
-    now: Timestamp,
-) -> bool {
-    max_stale.is_some_and(|max_stale| now.since(fetched_at) >= ttl + max_stale)
+) -> Option<Timestamp> {
+    Some(fetched_at.plus(ttl).plus(max_stale?))
 }
 
 /// Whether a provider's key has been refused so often, `since` when, that its models cannot be

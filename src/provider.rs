@@ -11,10 +11,11 @@ mod page;
 
 use std::{collections::HashSet, time::Duration};
 
-use reqwest::{Url, header::HeaderValue};
+use reqwest::{Response, StatusCode, Url, header::HeaderValue};
 use secrecy::ExposeSecret;
+use tokio::time::{Instant, timeout_at};
 
-use self::page::Page;
+use self::page::{MAX_MODELS, Page};
 pub use self::{
     client::Clients,
     error::{ErrorKind, FetchError},
@@ -29,6 +30,10 @@ use crate::{
 const MAX_LISTING_BYTES: usize = 8 * 1024 * 1024;
 /// Most bytes read of an answer that is an error.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// How long the body of an answer that is an error is waited for: it only says more.
+const ERROR_BODY_LIMIT: Duration = Duration::from_secs(1);
+/// What a fetch's end leaves of its time for saying how it ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Most pages of one listing.
 const MAX_PAGES: usize = 100;
 
@@ -57,6 +62,15 @@ pub struct Fetched {
     pub listing: Listing,
 }
 
+/// One source being asked.
+struct Fetch<'a> {
+    clients: &'a Clients,
+    source: &'a SourceConfig,
+    now: Timestamp,
+    /// When it has to have ended.
+    deadline: Instant,
+}
+
 /// Asks `source` for its whole list: all pages within `limit`, or an error. `recognised` is the
 /// kind in which a source of kind [`Kind::Auto`] last answered; that is tried first.
 pub async fn fetch(
@@ -66,19 +80,14 @@ pub async fn fetch(
     limit: Duration,
     now: Timestamp,
 ) -> Result<Fetched, FetchError> {
-    let attempt = async {
-        let (first, second) = dialects(source.kind, recognised);
-        match (fetch_in(first, clients, source, now).await, second) {
-            (Err(error), Some(second)) if error.kind.suggests_another_dialect() => {
-                let fetched = fetch_in(second, clients, source, now).await;
-                // Of a server that is known to speak the first, only the first error counts.
-                let known = recognised == Some(first.kind);
-                fetched.map_err(|other| if known { error } else { other })
-            }
-            (fetched, _) => fetched,
-        }
+    let deadline = Instant::now() + limit;
+    let fetch = Fetch {
+        clients,
+        source,
+        now,
+        deadline,
     };
-    let fetched = tokio::time::timeout(limit, attempt)
+    let fetched = timeout_at(deadline, fetch.run(recognised))
         .await
         .unwrap_or_else(|_| {
             let message = format!("no whole list within {} s", limit.as_secs_f32());
@@ -112,77 +121,189 @@ fn dialects(kind: Kind, recognised: Option<Kind>) -> (&'static Dialect, Option<&
     }
 }
 
-async fn fetch_in(
-    dialect: &'static Dialect,
-    clients: &Clients,
-    source: &SourceConfig,
-    now: Timestamp,
-) -> Result<Fetched, FetchError> {
-    let mut listing = Listing::default();
-    let mut known = HashSet::new();
-    let mut cursors = HashSet::new();
-    let mut cursor = Vec::new();
-    let mut bytes_left = MAX_LISTING_BYTES;
-    loop {
-        let pages = listing.pages;
-        let page = async {
-            let url = page_url(dialect, source, &cursor);
-            let body = get(dialect, clients, source, url, bytes_left, now).await?;
-            bytes_left -= body.len();
-            (dialect.parse)(&body).map_err(|message| FetchError::new(ErrorKind::Malformed, message))
-        }
-        .await
-        .map_err(|error| FetchError { pages, ..error })?;
-        listing.pages += 1;
-        listing.skipped += page.skipped;
-        // Some services list an id twice; the first stands.
-        listing.entries.extend(
-            page.entries
-                .into_iter()
-                .filter(|entry| known.insert(entry.id.clone())),
-        );
-
-        let fail = |kind, message: &str| {
-            Err(FetchError {
-                pages: pages + 1,
-                ..FetchError::new(kind, message)
-            })
-        };
-        let Some(next) = page.next else {
-            if listing.entries.is_empty() && listing.skipped > 0 {
-                return fail(ErrorKind::Malformed, "no entry of the list has a usable id");
+impl Fetch<'_> {
+    async fn run(&self, recognised: Option<Kind>) -> Result<Fetched, FetchError> {
+        let (first, second) = dialects(self.source.kind, recognised);
+        let fetched = match (self.list(first).await, second) {
+            (Err(error), Some(second)) if error.kind.suggests_another_dialect() => {
+                let fetched = self.list(second).await;
+                // Of a server that is known to speak the first, only the first error counts.
+                let known = recognised == Some(first.kind);
+                fetched.map_err(|other| if known { error } else { other })
             }
-            break;
+            (fetched, _) => fetched,
+        }?;
+        // A server that was believed once may have nothing loaded.
+        let known = recognised.is_some_and(|kind| kind != Kind::Auto);
+        if self.source.discovered && !is_local_server(&fetched, known) {
+            return Err(FetchError::new(
+                ErrorKind::Malformed,
+                "what answers is none of vLLM, LM Studio and llama.cpp",
+            ));
+        }
+        Ok(fetched)
+    }
+
+    /// All pages of the list in `dialect`.
+    async fn list(&self, dialect: &'static Dialect) -> Result<Fetched, FetchError> {
+        let mut listing = Listing::default();
+        let mut known = HashSet::new();
+        let mut cursors = HashSet::new();
+        let mut cursor = Vec::new();
+        let mut bytes_left = MAX_LISTING_BYTES;
+        loop {
+            let pages = listing.pages;
+            let page = self
+                .page(dialect, &cursor, &mut bytes_left)
+                .await
+                .map_err(|error| FetchError { pages, ..error })?;
+            listing.pages += 1;
+            listing.skipped += page.skipped;
+            let listed = page.entries.len() + listing.entries.len() + listing.skipped;
+            // Some services list an id twice; the first stands.
+            listing.entries.extend(
+                page.entries
+                    .into_iter()
+                    .filter(|entry| known.insert(entry.id.clone())),
+            );
+
+            let fail = |kind, message: &str| {
+                Err(FetchError {
+                    pages: pages + 1,
+                    http_status: Some(200),
+                    ..FetchError::new(kind, message)
+                })
+            };
+            if listed > MAX_MODELS {
+                return fail(
+                    ErrorKind::TooLarge,
+                    &format!("the list has more than {MAX_MODELS} entries"),
+                );
+            }
+            let Some(next) = page.next else {
+                if listing.entries.is_empty() && listing.skipped > 0 {
+                    return fail(ErrorKind::Malformed, "no entry of the list has a usable id");
+                }
+                break;
+            };
+            if next.iter().all(|(_, value)| value.is_empty()) || !cursors.insert(next.clone()) {
+                return fail(
+                    ErrorKind::Truncated,
+                    "the list says that there is more, but its cursor leads nowhere new",
+                );
+            }
+            if listing.pages == MAX_PAGES {
+                return fail(
+                    ErrorKind::Truncated,
+                    "the list does not end within 100 pages",
+                );
+            }
+            cursor = next;
+        }
+        Ok(Fetched {
+            kind: dialect.kind,
+            listing,
+        })
+    }
+
+    async fn page(
+        &self,
+        dialect: &'static Dialect,
+        cursor: &[(String, String)],
+        bytes_left: &mut usize,
+    ) -> Result<Page, FetchError> {
+        let url = page_url(dialect, self.source, cursor);
+        let mut response = self.send(dialect, url).await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(self.refusal(dialect, response).await);
+        }
+        let with_status = |error| FetchError {
+            http_status: Some(status.as_u16()),
+            ..error
         };
-        if next.iter().all(|(_, value)| value.is_empty()) || !cursors.insert(next.clone()) {
-            return fail(
-                ErrorKind::Truncated,
-                "the list says that there is more, but its cursor leads nowhere new",
+        // Cut off while streaming, decompressed.
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| with_status(FetchError::broken_off(error)))?
+        {
+            if body.len() + chunk.len() > *bytes_left {
+                let message = format!("the list is larger than {} MiB", MAX_LISTING_BYTES >> 20);
+                return Err(with_status(FetchError::new(ErrorKind::TooLarge, message)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        *bytes_left -= body.len();
+        (dialect.parse)(&body)
+            .map_err(|message| with_status(FetchError::new(ErrorKind::Malformed, message)))
+    }
+
+    async fn send(&self, dialect: &Dialect, url: Url) -> Result<Response, FetchError> {
+        let host = format!(
+            "{}:{}",
+            url.host_str().unwrap_or_default(),
+            url.port_or_known_default().unwrap_or_default()
+        );
+        let mut request = self.clients.of(self.source).get(url);
+        for (name, value) in dialect.headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(key) = &self.source.key {
+            let value = format!("{}{}", dialect.key_prefix, key.expose_secret());
+            let mut value = HeaderValue::try_from(value).map_err(|_| {
+                FetchError::new(
+                    ErrorKind::Unauthorized,
+                    "the key holds a character that no header can carry",
+                )
+            })?;
+            value.set_sensitive(true);
+            request = request.header(dialect.key_header, value);
+        }
+        request
+            .send()
+            .await
+            .map_err(|error| FetchError::from_transport(error, &host))
+    }
+
+    /// The error that an answer without success is, with as much of its body as comes in time: it
+    /// helps to say why; that it breaks off or stalls does not matter.
+    async fn refusal(&self, dialect: &Dialect, mut response: Response) -> FetchError {
+        let mut body = Vec::new();
+        let read = async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                body.extend_from_slice(&chunk);
+                if body.len() > MAX_ERROR_BYTES {
+                    break;
+                }
+            }
+        };
+        let until = (Instant::now() + ERROR_BODY_LIMIT).min(self.deadline - LAST_WORDS);
+        let _ = timeout_at(until, read).await;
+        let status = response.status();
+        let mut error = FetchError::from_answer(status, response.headers(), &body, self.now);
+        if error.kind == ErrorKind::Unauthorized && self.source.key.is_none() {
+            let code = status.as_u16();
+            error.message = format!("asks for a key ({code}), and no key is set: set it");
+        } else if status == StatusCode::NOT_FOUND {
+            let added = match self.source.role {
+                Role::Provider if dialect.kind == Kind::OpenAi => "models",
+                _ => dialect.path,
+            };
+            error.message = format!(
+                "{}; check base_url, to which /{added} is added",
+                error.message
             );
         }
-        if listing.pages == MAX_PAGES {
-            return fail(
-                ErrorKind::Truncated,
-                "the list does not end within 100 pages",
-            );
-        }
-        cursor = next;
+        error
     }
-    if source.discovered && !is_local_server(dialect, &listing) {
-        return Err(FetchError::new(
-            ErrorKind::Malformed,
-            "what answers is none of vLLM, LM Studio and llama.cpp",
-        ));
-    }
-    Ok(Fetched {
-        kind: dialect.kind,
-        listing,
-    })
 }
 
 /// Whether the listing is one that a server found on a well-known port is believed: Ollama's, or
-/// one in which every model is owned by vLLM, llama.cpp or LM Studio.
-fn is_local_server(dialect: &Dialect, listing: &Listing) -> bool {
+/// one in which every model is owned by vLLM, llama.cpp or LM Studio. An empty one says nothing: it
+/// is believed of a server that is `known`.
+fn is_local_server(fetched: &Fetched, known: bool) -> bool {
     #[derive(serde::Deserialize)]
     struct Owner {
         owned_by: String,
@@ -192,8 +313,8 @@ fn is_local_server(dialect: &Dialect, listing: &Listing) -> bool {
         serde_json::from_str::<Owner>(&entry.raw)
             .is_ok_and(|owner| OWNERS.contains(&owner.owned_by.as_str()))
     };
-    dialect.kind == Kind::Ollama
-        || (!listing.entries.is_empty() && listing.entries.iter().all(is_known))
+    let entries = &fetched.listing.entries;
+    fetched.kind == Kind::Ollama || ((known || !entries.is_empty()) && entries.iter().all(is_known))
 }
 
 fn page_url(dialect: &Dialect, source: &SourceConfig, cursor: &[(String, String)]) -> Url {
@@ -217,65 +338,4 @@ fn page_url(dialect: &Dialect, source: &SourceConfig, cursor: &[(String, String)
             .extend_pairs(cursor);
     }
     url
-}
-
-/// One page's body: at most `limit` bytes, decompressed, cut off while streaming.
-async fn get(
-    dialect: &Dialect,
-    clients: &Clients,
-    source: &SourceConfig,
-    url: Url,
-    limit: usize,
-    now: Timestamp,
-) -> Result<Vec<u8>, FetchError> {
-    let mut request = clients.of(source).get(url);
-    for (name, value) in dialect.headers {
-        request = request.header(*name, *value);
-    }
-    if let Some(key) = &source.key {
-        let value = format!("{}{}", dialect.key_prefix, key.expose_secret());
-        let mut value = HeaderValue::try_from(value).map_err(|_| {
-            FetchError::new(
-                ErrorKind::Unauthorized,
-                "the key holds a character that no header can carry",
-            )
-        })?;
-        value.set_sensitive(true);
-        request = request.header(dialect.key_header, value);
-    }
-    let mut response = request.send().await.map_err(FetchError::from_transport)?;
-    let status = response.status();
-    if !status.is_success() {
-        // What of the body can be had helps to say why; that it breaks off does not matter.
-        let mut body = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ERROR_BYTES {
-                break;
-            }
-        }
-        return Err(FetchError::from_answer(
-            status,
-            response.headers(),
-            &body,
-            now,
-        ));
-    }
-    let with_status = |error| FetchError {
-        http_status: Some(status.as_u16()),
-        ..error
-    };
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| with_status(FetchError::broken_off(error)))?
-    {
-        if body.len() + chunk.len() > limit {
-            let message = format!("the list is larger than {} MiB", MAX_LISTING_BYTES >> 20);
-            return Err(with_status(FetchError::new(ErrorKind::TooLarge, message)));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }

@@ -160,9 +160,11 @@ impl Task {
 
     fn until_due(&self, now: Timestamp) -> Duration {
         let snapshot = self.shared.snapshot.load();
-        let next = snapshot
-            .find_source(&self.source.name)
-            .and_then(|state| (!state.is_due(now)).then_some(state.next_attempt_at?));
+        let state = snapshot.find_source(&self.source.name);
+        if state.is_some_and(|state| !state.configured) {
+            return LONGEST_SLEEP;
+        }
+        let next = state.and_then(|state| (!state.is_due(now)).then_some(state.next_attempt_at?));
         let wait = next.map_or(Duration::ZERO, |next| {
             next.since(now).to_std().unwrap_or_default()
         });

@@ -34,6 +34,10 @@ pub enum ClaimMode {
 pub struct Schedule {
     /// Whether the settings name the source.
     pub configured: bool,
+    /// How long its listing is fresh, by the settings of the last process that started.
+    pub ttl_secs: i64,
+    /// Whether the last success was at another address than that of the settings.
+    pub moved: bool,
     /// Last success.
     pub fetched_at: Option<Timestamp>,
     /// Last attempt.
@@ -49,8 +53,13 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// How long the source's listing is fresh.
+    pub fn ttl(&self) -> TimeDelta {
+        TimeDelta::try_seconds(self.ttl_secs).unwrap_or(TimeDelta::MAX)
+    }
+
     /// Whether the source may be claimed at `now`.
-    pub fn may_claim(&self, mode: ClaimMode, ttl: TimeDelta, now: Timestamp) -> bool {
+    pub fn may_claim(&self, mode: ClaimMode, now: Timestamp) -> bool {
         // An attempt in the future is a clock that was set back: it counts as long ago.
         let rested = |gap| {
             self.attempted_at
@@ -58,14 +67,14 @@ impl Schedule {
         };
         self.configured
             && match mode {
-                ClaimMode::Due => is_due(self.next_attempt_at, ttl, now),
+                ClaimMode::Due => is_due(self.next_attempt_at, self.ttl(), now),
                 ClaimMode::Asked => rested(ASKED_GAP),
                 ClaimMode::Miss => self.consecutive_failures == 0 && !self.held && rested(MISS_GAP),
             }
     }
 
-    /// The next attempt as a restart with this `ttl` sets it; none where it stays as it is.
-    pub fn next_attempt_after_restart(&self, ttl: TimeDelta, now: Timestamp) -> Option<Timestamp> {
+    /// The next attempt as a restart at `now` sets it; none where it stays as it is.
+    pub fn next_attempt_after_restart(&self, now: Timestamp) -> Option<Timestamp> {
         if self.unauthorized {
             let rested = self
                 .attempted_at
@@ -75,8 +84,9 @@ impl Schedule {
         // A success that no later attempt has followed is scheduled by the TTL alone.
         let fetched_at = self
             .fetched_at
+            .filter(|_| !self.moved)
             .filter(|at| self.attempted_at.is_none_or(|tried| tried <= *at))?;
-        (self.consecutive_failures == 0).then(|| fetched_at.plus(ttl))
+        (self.consecutive_failures == 0).then(|| fetched_at.plus(self.ttl()))
     }
 }
 
@@ -130,6 +140,7 @@ mod tests {
     fn schedule() -> Schedule {
         Schedule {
             configured: true,
+            ttl_secs: 86_400,
             ..Schedule::default()
         }
     }
@@ -174,15 +185,12 @@ mod tests {
             consecutive_failures: failures,
             ..schedule()
         };
-        assert_eq!(schedule.may_claim(mode, TimeDelta::hours(24), at(0)), may);
+        assert_eq!(schedule.may_claim(mode, at(0)), may);
         let gone = Schedule {
             configured: false,
             ..schedule
         };
-        assert!(
-            !gone.may_claim(mode, TimeDelta::hours(24), at(0)),
-            "not configured"
-        );
+        assert!(!gone.may_claim(mode, at(0)), "not configured");
     }
 
     #[test]
@@ -191,37 +199,31 @@ mod tests {
             fetched_at: Some(at(-100)),
             attempted_at: Some(at(-101)),
             next_attempt_at: Some(at(5)),
+            ttl_secs: 60,
             ..schedule()
         };
-        let ttl = TimeDelta::seconds(60);
-        assert_eq!(
-            fetched.next_attempt_after_restart(ttl, at(0)),
-            Some(at(-40))
-        );
+        assert_eq!(fetched.next_attempt_after_restart(at(0)), Some(at(-40)));
         let claimed_by_another = Schedule {
             attempted_at: Some(at(-3)),
             ..fetched.clone()
         };
-        assert_eq!(
-            claimed_by_another.next_attempt_after_restart(ttl, at(0)),
-            None
-        );
+        assert_eq!(claimed_by_another.next_attempt_after_restart(at(0)), None);
         let failing = Schedule {
             consecutive_failures: 2,
             attempted_at: Some(at(-31)),
             ..fetched
         };
-        assert_eq!(failing.next_attempt_after_restart(ttl, at(0)), None);
+        assert_eq!(failing.next_attempt_after_restart(at(0)), None);
         let refused = Schedule {
             unauthorized: true,
             ..failing
         };
-        assert_eq!(refused.next_attempt_after_restart(ttl, at(0)), Some(at(0)));
+        assert_eq!(refused.next_attempt_after_restart(at(0)), Some(at(0)));
         let just_refused = Schedule {
             attempted_at: Some(at(-30)),
             ..refused
         };
-        assert_eq!(just_refused.next_attempt_after_restart(ttl, at(0)), None);
+        assert_eq!(just_refused.next_attempt_after_restart(at(0)), None);
     }
 
     #[rstest]

@@ -237,6 +237,7 @@ mod tests {
             kind: Kind::OpenAi,
             configured: true,
             ttl_secs: 60,
+            moved: false,
             fetched_at: Some(Timestamp::from_millis(0)),
             attempted_at: None,
             next_attempt_at: None,

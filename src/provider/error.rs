@@ -158,8 +158,8 @@ impl FetchError {
         }
     }
 
-    /// From a request that brought no answer. `error` may hold the URL: it is dropped here.
-    pub(crate) fn from_transport(error: reqwest::Error) -> Self {
+    /// From a request to `host` that brought no answer. `error` may hold the URL: it is dropped here.
+    pub(crate) fn from_transport(error: reqwest::Error, host: &str) -> Self {
         let error = error.without_url();
         let tls = causes(&error).find_map(tls_error);
         let root = causes(&error)
@@ -173,7 +173,10 @@ impl FetchError {
                 "no connection in time: check the network and base_url",
             )
         } else if error.is_connect() {
-            Self::new(ErrorKind::Unreachable, format!("cannot connect: {root}"))
+            Self::new(
+                ErrorKind::Unreachable,
+                format!("cannot connect to {host}: {root}"),
+            )
         } else {
             Self::new(
                 ErrorKind::Unreachable,

@@ -21,6 +21,9 @@ pub struct Page {
 /// Query parameters, in order.
 pub type Parameters = Vec<(String, String)>;
 
+/// Most models, malformed ones included, of one listing. The longest lists known have a few
+/// thousand.
+pub const MAX_MODELS: usize = 20_000;
 /// The longest usable model id, in bytes.
 const MAX_ID_BYTES: usize = 512;
 
@@ -29,7 +32,8 @@ impl Page {
     /// unusable (empty, over 512 bytes, with control characters), is skipped and counted.
     pub fn of(raws: &[&RawValue], read: impl Fn(&Value) -> Option<(&str, Attributes)>) -> Self {
         let mut page = Self::default();
-        for raw in raws {
+        // One more than a listing may have is enough to refuse it.
+        for raw in raws.iter().take(MAX_MODELS + 1) {
             // serde_json refuses more than 128 levels of nesting here.
             let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
             match read(&value).filter(|(id, _)| usable_id(id)) {

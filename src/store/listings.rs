@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use sqlx::SqliteConnection;
 
 use super::{
@@ -55,16 +56,18 @@ impl Store {
             duration,
         };
         let (name, now) = (claim.source.as_str(), attempt.ended_at());
-        let next = now.plus(source.ttl);
-        let kind = fetched.kind.as_str();
+        let (kind, address) = (fetched.kind.as_str(), source.address());
         let mut tx = self.begin().await?;
 
         let Some(was) = read_standing(&mut tx, claim).await? else {
             return Ok(Committed::Superseded);
         };
+        let next = now.plus(was.ttl());
         let stored = list_attributes(&mut tx, source.role, name).await?;
         let listed = fetched.listing.entries.len();
+        // What another address lists is no measure.
         if !accept
+            && !was.moved
             && !guard::is_confirmed(was.held_since, now)
             && guard::is_strange(source.role, stored.len(), listed)
         {
@@ -86,12 +89,13 @@ impl Store {
              SET kind = ?2, fetched_at = ?3, next_attempt_at = ?4, consecutive_failures = 0,
                  error_kind = NULL, error_message = NULL, error_since = NULL,
                  refusals = 0, refused_since = NULL, hidden_since = NULL, hidden_reason = NULL,
-                 held_since = NULL, held_models = NULL
+                 held_since = NULL, held_models = NULL, listed_address = ?5
              WHERE name = ?1",
             name,
             kind,
             now,
             next,
+            address,
         )
         .execute(&mut *tx)
         .await?;
@@ -143,7 +147,7 @@ impl Store {
         source: &SourceConfig,
         claim: &Claim,
         error: &FetchError,
-        wait: impl FnOnce(i64) -> chrono::TimeDelta,
+        wait: impl FnOnce(i64) -> TimeDelta,
         duration: Duration,
     ) -> Result<Committed> {
         let attempt = Attempt {
@@ -158,7 +162,15 @@ impl Store {
             return Ok(Committed::Superseded);
         };
         let failures = was.consecutive_failures.saturating_add(1);
+        // However long the source wants to be left alone, its stale models are not served longer
+        // for it.
+        let gone_at = was
+            .fetched_at
+            .and_then(|at| guard::gone_at(at, was.ttl(), source.max_stale));
         let next = now.plus(wait(failures));
+        let next = gone_at
+            .filter(|gone_at| *gone_at > now)
+            .map_or(next, |gone_at| next.min(gone_at));
         let refused = i64::from(error.kind == ErrorKind::Unauthorized);
         let (refusals, refused_since) = (
             was.refusals.saturating_add(refused),
@@ -183,10 +195,8 @@ impl Store {
         .execute(&mut *tx)
         .await?;
 
-        let is_long_gone =
-            |at: &Timestamp| guard::is_long_gone(*at, source.ttl, source.max_stale, now);
         let is_refused = |since: &Timestamp| guard::is_refused_for_good(refusals, *since, now);
-        let gone = was.fetched_at.filter(is_long_gone).map(|_| "unreachable");
+        let gone = gone_at.filter(|at| *at <= now).map(|_| "unreachable");
         let reason = gone.or_else(|| refused_since.filter(is_refused).map(|_| "refused"));
         // Without a listing there is nothing to hide.
         let reason = reason.filter(|_| was.fetched_at.is_some() && !was.hidden);
@@ -214,12 +224,21 @@ impl Store {
 
 /// What a commit needs to know of the source before it.
 struct Standing {
+    ttl_secs: i64,
+    /// Whether the stored listing is from another address.
+    moved: bool,
     fetched_at: Option<Timestamp>,
     consecutive_failures: i64,
     refusals: i64,
     refused_since: Option<Timestamp>,
     hidden: bool,
     held_since: Option<Timestamp>,
+}
+
+impl Standing {
+    fn ttl(&self) -> TimeDelta {
+        TimeDelta::try_seconds(self.ttl_secs).unwrap_or(TimeDelta::MAX)
+    }
 }
 
 /// The source's state, if `claim` still stands.
@@ -230,7 +249,9 @@ async fn read_standing(
     let name = claim.source.as_str();
     Ok(sqlx::query_as!(
         Standing,
-        r#"SELECT fetched_at AS "fetched_at: Timestamp",
+        r#"SELECT ttl_secs,
+                  COALESCE(listed_address <> address, 0) AS "moved!: bool",
+                  fetched_at AS "fetched_at: Timestamp",
                   consecutive_failures,
                   refusals,
                   refused_since AS "refused_since: Timestamp",

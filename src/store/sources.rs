@@ -24,7 +24,8 @@ pub struct Claim {
 impl Store {
     /// Makes `sources` the configured ones: the last `serve` that started wins. A source that is
     /// no longer configured is hidden, one that is again is shown; a changed TTL takes effect. A
-    /// source whose key was refused more than 30 s ago is due: the key may have been replaced.
+    /// source whose address has changed is due, and so is one whose key was refused more than 30 s
+    /// ago: the key may have been replaced.
     pub async fn apply_settings(&self, sources: &[SourceConfig], now: Timestamp) -> Result<()> {
         let mut tx = self.begin().await?;
         for source in sources {
@@ -71,18 +72,25 @@ impl Store {
         let name = source.name.as_str();
         let mut tx = self.begin().await?;
         let before = read_schedule(&mut tx, name).await?;
-        if !before.may_claim(mode, source.ttl, now) {
+        if !before.may_claim(mode, now) {
             return Ok(None);
         }
         let until = now.plus(schedule::CLAIM);
-        sqlx::query!(
-            "UPDATE sources SET attempted_at = ?2, next_attempt_at = ?3 WHERE name = ?1",
+        let address = source.address();
+        let claimed = sqlx::query!(
+            "UPDATE sources SET attempted_at = ?2, next_attempt_at = ?3
+             WHERE name = ?1 AND address = ?4",
             name,
             now,
             until,
+            address,
         )
         .execute(&mut *tx)
         .await?;
+        if claimed.rows_affected() == 0 {
+            // A process that started later has it asked elsewhere.
+            return Ok(None);
+        }
         tx.commit().await?;
         Ok(Some(Claim {
             source: source.name.clone(),
@@ -120,18 +128,29 @@ async fn configure(
         source.kind.as_str(),
     );
     let ttl_secs = source.ttl.num_seconds();
+    let address = source.address();
     sqlx::query!(
-        "INSERT INTO sources (name, role, kind, configured, ttl_secs)
-         VALUES (?1, ?2, ?3, 1, ?4)
+        "INSERT INTO sources (name, role, kind, configured, ttl_secs, address)
+         VALUES (?1, ?2, ?3, 1, ?4, ?6)
          ON CONFLICT (name) DO UPDATE
          SET configured = 1,
              ttl_secs = excluded.ttl_secs,
+             -- How things went elsewhere says nothing of a new address.
+             next_attempt_at = IIF(address <> excluded.address, ?5, next_attempt_at),
+             consecutive_failures = IIF(address <> excluded.address, 0, consecutive_failures),
+             refusals = IIF(address <> excluded.address, 0, refusals),
+             refused_since = IIF(address <> excluded.address, NULL, refused_since),
+             held_since = IIF(address <> excluded.address, NULL, held_since),
+             held_models = IIF(address <> excluded.address, NULL, held_models),
+             address = excluded.address,
              -- What an endpoint was recognised as stands.
              kind = CASE excluded.kind WHEN 'auto' THEN kind ELSE excluded.kind END",
         name,
         role,
         kind,
         ttl_secs,
+        now,
+        address,
     )
     .execute(&mut *connection)
     .await?;
@@ -145,7 +164,7 @@ async fn configure(
         });
     }
     let schedule = read_schedule(connection, name).await?;
-    if let Some(next) = schedule.next_attempt_after_restart(source.ttl, now) {
+    if let Some(next) = schedule.next_attempt_after_restart(now) {
         sqlx::query!(
             "UPDATE sources SET next_attempt_at = ?2 WHERE name = ?1",
             name,
@@ -188,6 +207,8 @@ async fn read_schedule(connection: &mut SqliteConnection, name: &str) -> Result<
     Ok(sqlx::query_as!(
         Schedule,
         r#"SELECT configured AS "configured: bool",
+                  ttl_secs,
+                  COALESCE(listed_address <> address, 0) AS "moved!: bool",
                   fetched_at AS "fetched_at: Timestamp",
                   attempted_at AS "attempted_at: Timestamp",
                   next_attempt_at AS "next_attempt_at: Timestamp",

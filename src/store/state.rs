@@ -36,6 +36,9 @@ pub struct SourceState {
     pub configured: bool,
     /// How long its listing is fresh.
     pub ttl_secs: i64,
+    #[serde(deserialize_with = "zero_or_one")]
+    /// Whether the stored listing is from another address than that of the settings.
+    pub moved: bool,
     /// Last success.
     pub fetched_at: Option<Timestamp>,
     /// Last attempt.
@@ -80,9 +83,12 @@ impl SourceState {
         TimeDelta::try_seconds(self.ttl_secs).unwrap_or(TimeDelta::MAX)
     }
 
-    /// The freshness of its listing at `now`.
+    /// The freshness of its listing at `now`. One from another address is never fresh.
     pub fn freshness(&self, now: Timestamp) -> Freshness {
-        Freshness::of(self.fetched_at, self.ttl(), now)
+        match Freshness::of(self.fetched_at, self.ttl(), now) {
+            Freshness::Fresh if self.moved => Freshness::Stale,
+            freshness => freshness,
+        }
     }
 
     /// Whether it is to be asked at `now`.
@@ -116,7 +122,8 @@ impl Store {
                 (SELECT COALESCE(MAX(revision), 0) FROM model_events) AS "revision!: i64",
                 (SELECT json_group_array(json_object(
                      'name', name, 'role', role, 'kind', kind, 'configured', configured,
-                     'ttl_secs', ttl_secs, 'fetched_at', fetched_at, 'attempted_at', attempted_at,
+                     'ttl_secs', ttl_secs, 'moved', COALESCE(listed_address <> address, 0),
+                     'fetched_at', fetched_at, 'attempted_at', attempted_at,
                      'next_attempt_at', next_attempt_at,
                      'consecutive_failures', consecutive_failures,
                      'error', CASE WHEN error_kind IS NOT NULL THEN json_object(

@@ -165,3 +165,30 @@ async fn never_asks_its_own_listener() {
     stop.cancel();
     running.await.expect("no panic").expect("a clean stop");
 }
+
+#[tokio::test]
+async fn a_found_server_with_nothing_loaded_is_an_empty_list() {
+    let mut setup = setup().await;
+    let vllm = MockServer::start().await;
+    mount_vllm(&vllm, &["org/model"]).await;
+    setup.discovery_ports = vec![port(&vllm)];
+    let app = setup.start().await;
+    app.until("it is found", async |app| {
+        app.models().await.ids() == ["org/model"]
+    })
+    .await;
+    vllm.reset().await;
+    mount(&vllm, "/v1/models", json!({"object": "list", "data": []})).await;
+    setup.advance(chrono::TimeDelta::seconds(31));
+    app.catalog.wake();
+    app.until("the list is empty", async |app| {
+        app.models().await.ids().is_empty()
+    })
+    .await;
+    let source = app.source(&format!("localhost-{}", port(&vllm))).await;
+    assert_eq!(
+        (&source["state"], &source["error"]),
+        (&json!("fresh"), &Value::Null)
+    );
+    app.stop().await;
+}

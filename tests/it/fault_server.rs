@@ -97,6 +97,8 @@ pub enum Response {
     Bytes(Vec<u8>),
     /// Sends these bytes, one a second.
     Drip(Vec<u8>),
+    /// Sends these bytes, then says nothing and keeps the connection.
+    Stall(Vec<u8>),
     /// Sends these bytes and resets the connection.
     Reset(Vec<u8>),
     /// Sends these bytes, then the second ones for ever.
@@ -218,6 +220,11 @@ async fn serve(mut stream: TcpStream, respond: Arc<Mutex<Respond>>) -> std::io::
             loop {
                 stream.write_all(&chunk).await?;
             }
+        }
+        Response::Stall(bytes) => {
+            stream.write_all(&bytes).await?;
+            while stream.read(&mut [0; 64]).await? > 0 {}
+            Ok(())
         }
         Response::Silence => {
             // Until the peer gives up.

@@ -198,6 +198,18 @@ fn faults() -> Vec<Fault> {
                 )
             }),
         ),
+        (
+            "429 whose body stalls",
+            Wait("rate_limited", 600),
+            Answer(|_, _| {
+                always(|| {
+                    Response::Stall(
+                        b"HTTP/1.1 429 X\r\nretry-after: 600\r\ncontent-length: 500\r\n\r\n{\"err"
+                            .to_vec(),
+                    )
+                })
+            }),
+        ),
         ("500", Error("unavailable"), status!(500)),
         (
             "502 HTML",
@@ -360,6 +372,16 @@ fn faults() -> Vec<Fault> {
             "a gzip bomb",
             Error("too_large"),
             Answer(|_, _| fixed(200, "content-encoding: gzip\r\n", &*BOMB)),
+        ),
+        (
+            "100,000 models",
+            Error("too_large"),
+            Answer(|plays, _| {
+                let entries: Vec<Value> = (0..100_000)
+                    .map(|number| json!({ plays.id_field(): format!("m{number}") }))
+                    .collect();
+                healthy(plays, &entries)
+            }),
         ),
         (
             "a cursor that repeats",

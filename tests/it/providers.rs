@@ -308,3 +308,53 @@ async fn redirects_stay_on_the_configured_host() {
     );
     app.stop().await;
 }
+
+/// What an operator reads says what to do.
+#[tokio::test]
+async fn errors_say_what_to_do() {
+    let mut setup = Setup::new().await;
+    setup.providers = vec!["openai"];
+    let keyless = MockServer::start().await;
+    mount_template(&keyless, "/v1/models", ResponseTemplate::new(401)).await;
+    let provider =
+        |name, url: String| SourceConfig::provider(name, Kind::OpenAi, &url, None).expect("usable");
+    setup.extra = vec![
+        provider("keyless", format!("{}/v1", keyless.uri())),
+        provider("off", "http://127.0.0.1:9/v1".to_owned()),
+    ];
+    let app = setup.start_ready().await;
+    let message = async |name| {
+        app.source(name).await["error"]["message"]
+            .as_str()
+            .expect("a message")
+            .to_owned()
+    };
+    // The mock answers 404 to everything.
+    let openai = message("openai").await;
+    assert!(
+        openai.contains("404") && openai.contains("base_url"),
+        "{openai}"
+    );
+    let keyless = message("keyless").await;
+    assert!(keyless.contains("no key is set"), "{keyless}");
+    let off = message("off").await;
+    assert!(off.contains("127.0.0.1:9"), "{off}");
+    let error_fetch = setup
+        .sql("SELECT http_status FROM fetches WHERE source = 'openai'")
+        .await;
+    assert_eq!(error_fetch, [[json!(404)]]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_list_keeps_its_status() {
+    let mut setup = Setup::new().await;
+    setup.providers = vec!["openai"];
+    mount(&setup.openai, "/v1/models", json!({"data": 7})).await;
+    let app = setup.start_ready().await;
+    let fetches = setup
+        .sql("SELECT error_kind, http_status FROM fetches")
+        .await;
+    assert_eq!(fetches, [[json!("malformed"), json!(200)]]);
+    app.stop().await;
+}

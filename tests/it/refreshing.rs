@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta};
 use rstest::rstest;
 use serde_json::{Value, json};
-use wiremock::ResponseTemplate;
+use wiremock::{MockServer, ResponseTemplate};
 
 use crate::helpers::{
     Setup, TestApp, mount_google, mount_openai, mount_template, mount_vllm, openai_body,
@@ -533,5 +533,122 @@ async fn a_provider_with_a_bound_is_hidden_when_it_has_been_stale_for_longer() {
             "after {hours} h more"
         );
     }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_base_url_is_asked_at_once_and_not_measured_against_the_old_one() {
+    let mut setup = Setup::new().await;
+    setup.providers.clear();
+    let (old, new) = (MockServer::start().await, MockServer::start().await);
+    mount_openai(&old, &["a", "b", "c", "d"]).await;
+    let at = |server: &MockServer| {
+        SourceConfig::provider("acme", Kind::OpenAi, &format!("{}/v1", server.uri()), None)
+            .expect("usable")
+    };
+    setup.extra = vec![at(&old)];
+    let app = setup.start_ready().await;
+    assert_eq!(app.models().await.ids().len(), 4);
+    app.stop().await;
+
+    // The new address fails at first: what is known is served, and said to be stale.
+    setup.extra = vec![at(&new)];
+    let app = setup.start().await;
+    app.until("the new address was asked", async |app| {
+        !app.source("acme").await["error"].is_null()
+    })
+    .await;
+    let answer = app.models().await;
+    assert_eq!(answer.ids().len(), 4);
+    assert_eq!(answer.header("catalog-stale"), Some("acme"));
+    assert_eq!(app.source("acme").await["state"], "stale");
+
+    mount_openai(&new, &["e"]).await;
+    setup.advance(TimeDelta::seconds(31));
+    app.catalog.wake();
+    app.until("the new list is believed", async |app| {
+        app.models().await.ids() == ["acme:e"]
+    })
+    .await;
+    assert_eq!(app.models().await.header("catalog-stale"), None);
+    app.stop().await;
+    assert_eq!(
+        Setup::calls(&old).await,
+        1,
+        "the old address was left alone"
+    );
+
+    // Nothing has changed since: a restart calls nobody.
+    let calls = Setup::calls(&new).await;
+    let app = setup.start_ready().await;
+    app.stop().await;
+    assert_eq!(Setup::calls(&new).await, calls);
+}
+
+#[tokio::test]
+async fn the_settings_of_the_last_process_decide_where_a_source_is_asked_and_how_often() {
+    let mut setup = Setup::new().await;
+    setup.providers.clear();
+    let (old, new) = (MockServer::start().await, MockServer::start().await);
+    mount_openai(&old, &["old"]).await;
+    mount_openai(&new, &["new"]).await;
+    let at = |server: &MockServer, ttl| {
+        let mut source =
+            SourceConfig::provider("acme", Kind::OpenAi, &format!("{}/v1", server.uri()), None)
+                .expect("usable");
+        source.ttl = ttl;
+        source
+    };
+    setup.extra = vec![at(&old, TimeDelta::hours(24))];
+    let first = setup.start_ready().await;
+    setup.extra = vec![at(&new, TimeDelta::hours(1))];
+    let second = setup.start().await;
+    second
+        .until("the new address is asked", async |app| {
+            app.models().await.ids() == ["acme:new"]
+        })
+        .await;
+    setup.advance(TimeDelta::minutes(61));
+    assert_eq!(first.refresh("acme").await["outcome"], "busy");
+    assert_eq!(second.refresh("acme").await["outcome"], "unchanged");
+    let source = second.source("acme").await;
+    let waits = seconds_between(&source, "fetched_at", "next_attempt_at");
+    assert!((3599.0..=3601.0).contains(&waits), "{waits}");
+    second.stop().await;
+    first.stop().await;
+    assert_eq!(Setup::calls(&old).await, 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_wants_to_be_left_alone_is_hidden_after_five_stale_minutes_all_the_same() {
+    let mut setup = Setup::new().await;
+    setup.providers.clear();
+    let server = setup.add_endpoint("box").await;
+    mount_vllm(server, &["m"]).await;
+    let app = setup.start_ready().await;
+    assert_eq!(app.models().await.ids(), ["m"]);
+    let server = &setup.endpoints["box"];
+    server.reset().await;
+    for at in ["/v1/models", "/api/tags"] {
+        let busy = ResponseTemplate::new(429).insert_header("retry-after", "86400");
+        mount_template(server, at, busy).await;
+    }
+    setup.advance(TimeDelta::seconds(31));
+    app.catalog.wake();
+    app.until("it is asked again", async |app| {
+        app.source("box").await["error"]["kind"] == "rate_limited"
+    })
+    .await;
+    assert_eq!(app.models().await.ids(), ["m"]);
+    setup.advance(TimeDelta::minutes(5));
+    app.catalog.wake();
+    app.until("it is hidden", async |app| {
+        app.source("box").await["state"] == "hidden"
+    })
+    .await;
+    assert!(app.models().await.ids().is_empty());
+    // From then on it is left alone.
+    let source = app.source("box").await;
+    assert!(seconds_between(&source, "attempted_at", "next_attempt_at") >= 86_400.0);
     app.stop().await;
 }
