@@ -8,6 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use secrecy::SecretString;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
@@ -53,6 +54,7 @@ struct Inner {
     members: ArcSwap<Vec<Arc<Member>>>,
     unconfigured: Vec<Unconfigured>,
     client_timeout: Duration,
+    admin_key: Option<SecretString>,
     started: Instant,
 }
 
@@ -131,6 +133,7 @@ impl Catalog {
             members: ArcSwap::from_pointee(members),
             unconfigured: config.unconfigured,
             client_timeout: config.client_timeout,
+            admin_key: config.admin_key,
             started: Instant::now(),
         }));
         shared.tasks.spawn(watch(catalog.clone(), watcher));
@@ -212,7 +215,7 @@ impl Catalog {
         if let Some(look) = misses.under_way() {
             return Some(look);
         }
-        if state.consecutive_failures > 0 || !misses.may_look(now) {
+        if !state.may_be_looked_at(now) || !misses.may_look(now) {
             return None;
         }
         let (look, end) = misses.begin();
@@ -288,6 +291,11 @@ impl Catalog {
     /// Well-known providers that could be configured.
     pub(crate) fn unconfigured(&self) -> &[Unconfigured] {
         &self.0.unconfigured
+    }
+
+    /// What operators have to present, where that is set.
+    pub(crate) fn admin_key(&self) -> Option<&SecretString> {
+        self.0.admin_key.as_ref()
     }
 
     /// How long a client may take.

@@ -47,6 +47,9 @@ pub struct Config {
     /// How long a client may take to send a request's head or to read on, and how long an idle
     /// connection is kept: 30 s.
     pub client_timeout: Duration,
+    /// What callers of `POST /catalog/refresh` have to present as a bearer token. Without one, only
+    /// callers on this machine may.
+    pub admin_key: Option<SecretString>,
     /// The clock; tests move it.
     pub clock: Clock,
 }
@@ -70,7 +73,9 @@ impl Config {
             return refuse("names no file");
         }
         // What the URL's `:memory:` and `mode=memory` become.
-        if path.to_string_lossy().starts_with("file:sqlx-in-memory") {
+        if path.to_string_lossy().starts_with("file:sqlx-in-memory")
+            || database_url.contains("mode=memory")
+        {
             return refuse("names a database in memory, which a restart would lose");
         }
         Ok(Self {
@@ -80,6 +85,7 @@ impl Config {
             unconfigured: Vec::new(),
             fetch_timeout: Duration::from_secs(10),
             client_timeout: Duration::from_secs(30),
+            admin_key: None,
             clock: Clock::system(),
         })
     }

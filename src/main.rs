@@ -46,7 +46,6 @@ async fn main() -> ExitCode {
 
 async fn start(cli: Cli) -> anyhow::Result<()> {
     let environment = Environment::of_process();
-    let stopped = stop_signal()?;
     match cli.command.unwrap_or(Command::Serve(cli.flags)) {
         Command::Serve(flags) => {
             let settings = Settings::read(&flags, &environment)?;
@@ -54,11 +53,13 @@ async fn start(cli: Cli) -> anyhow::Result<()> {
             for warning in &settings.warnings {
                 tracing::warn!("{warning}");
             }
+            let stopped = stop_signal()?;
             let listener = bind(&settings.listen).await?;
             model_catalog::run(settings.config, listener, stopped).await?;
         }
         Command::Demo { listen } => {
             start_log(&environment)?;
+            let stopped = stop_signal()?;
             let listener = bind(&listen).await?;
             demo::run(listener, stopped).await?;
         }
@@ -89,8 +90,8 @@ async fn bind(address: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Ends at SIGTERM or SIGINT. The handlers are installed at once, so that a signal during the
-/// start stops the service too.
+/// Ends at SIGTERM or SIGINT. Made after the settings have been read (a read may wait, and a signal
+/// then simply ends the process) and before the catalog starts.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -64,13 +64,13 @@ impl Misses {
     /// Ends the look with what it came to.
     pub fn end(&mut self, outcome: &RefreshOutcome, now: Timestamp) {
         self.under_way = None;
-        self.ended_at = Some(now);
         self.found_nothing = match outcome {
+            // It was not asked: that was no look.
+            RefreshOutcome::NotDue | RefreshOutcome::Stopped => return,
             RefreshOutcome::Changed(counts) if counts.added + counts.returned > 0 => 0,
-            // It was not asked: that is no look that found nothing.
-            RefreshOutcome::NotDue | RefreshOutcome::Stopped => self.found_nothing,
             _ => self.found_nothing.saturating_add(1),
         };
+        self.ended_at = Some(now);
     }
 }
 
@@ -99,6 +99,9 @@ mod tests {
             added: 1,
             ..Counts::default()
         };
+        let _ = misses.begin();
+        misses.end(&RefreshOutcome::NotDue, now);
+        assert!(misses.may_look(now), "that was no look");
         misses.end(&RefreshOutcome::Changed(found), now);
         assert!(misses.may_look(now.plus(TimeDelta::minutes(1))));
         assert!(!misses.may_look(now.plus(TimeDelta::seconds(59))));

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::SourceConfig,
     diff::Counts,
-    model::{Kind, Role},
+    model::{Kind, Role, SourceName},
     provider::{self, ErrorKind, FetchError},
     schedule::{ClaimMode, backoff},
     shared::Shared,
@@ -25,8 +25,8 @@ use crate::{
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest sleep between two looks at the schedule.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
-/// The sleep after the database has failed.
-const SLEEP_AFTER_STORE_ERROR: Duration = Duration::from_secs(5);
+/// The sleep after the database has failed, or after a bug of ours.
+const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// What one step came to.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub enum RefreshOutcome {
     Failed(FetchError),
     /// The database failed.
     StoreFailed(Arc<StoreError>),
+    /// A bug of ours; the log says more. The source is asked again.
+    Panicked,
     /// The catalog is stopping; the claim was given back.
     Stopped,
 }
@@ -84,7 +86,7 @@ impl Refresher {
             wake: wake.clone(),
             stop: shared.stop.clone(),
         };
-        shared.tasks.spawn(task.run(asked, first_done));
+        shared.tasks.spawn(Arc::new(task).run(asked, first_done));
         Self {
             source,
             asks,
@@ -120,6 +122,17 @@ impl Refresher {
     }
 }
 
+/// Runs one step of the source `name`; a panic in it ends the step and not the task.
+async fn survive(
+    name: &SourceName,
+    step: impl Future<Output = RefreshOutcome> + Send + 'static,
+) -> RefreshOutcome {
+    tokio::spawn(step).await.unwrap_or_else(|error| {
+        tracing::error!(provider = %name, %error, "refreshing {name} panicked: please report this; it is tried again");
+        RefreshOutcome::Panicked
+    })
+}
+
 struct Task {
     shared: Arc<Shared>,
     source: Arc<SourceConfig>,
@@ -128,7 +141,11 @@ struct Task {
 }
 
 impl Task {
-    async fn run(self, mut asked: mpsc::UnboundedReceiver<Ask>, first_done: watch::Sender<bool>) {
+    async fn run(
+        self: Arc<Self>,
+        mut asked: mpsc::UnboundedReceiver<Ask>,
+        first_done: watch::Sender<bool>,
+    ) {
         let mut sleep = Duration::ZERO;
         loop {
             let ask = tokio::select! {
@@ -142,13 +159,17 @@ impl Task {
                 () = tokio::time::sleep(sleep) => None,
             };
             let now = self.shared.clock.now();
-            let outcome = match &ask {
-                Some(ask) => self.refresh(ask.mode, ask.accept, now).await,
-                None => self.refresh_if_due(now).await,
+            let (task, wanted) = (self.clone(), ask.as_ref().map(|ask| (ask.mode, ask.accept)));
+            let step = async move {
+                match wanted {
+                    Some((mode, accept)) => task.refresh(mode, accept, now).await,
+                    None => task.refresh_if_due(now).await,
+                }
             };
+            let outcome = survive(&self.source.name, step).await;
             first_done.send_replace(true);
             sleep = match &outcome {
-                RefreshOutcome::StoreFailed(_) => SLEEP_AFTER_STORE_ERROR,
+                RefreshOutcome::StoreFailed(_) | RefreshOutcome::Panicked => SLEEP_AFTER_ERROR,
                 _ => self.until_due(self.shared.clock.now()),
             };
             if let Some(ask) = ask {
@@ -285,7 +306,7 @@ impl Task {
     fn log(&self, outcome: &RefreshOutcome, known_error: Option<ErrorKind>) {
         let provider = &self.source.name;
         match outcome {
-            RefreshOutcome::NotDue | RefreshOutcome::Stopped => {}
+            RefreshOutcome::NotDue | RefreshOutcome::Stopped | RefreshOutcome::Panicked => {}
             RefreshOutcome::Unchanged => {
                 tracing::debug!(%provider, outcome = "unchanged", "{provider} lists the same models as before");
             }
@@ -379,6 +400,21 @@ impl RefreshOutcome {
             },
             Self::Failed(error) => failed(error.kind.as_str(), error.message.clone()),
             Self::StoreFailed(error) => failed("store", error.to_string()),
+            Self::Panicked => failed("internal", "a bug: the log says more".to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_a_step_and_not_the_task() {
+        let name = "acme".parse().expect("a name");
+        let outcome = survive(&name, async { panic!("on purpose") }).await;
+        assert!(matches!(outcome, RefreshOutcome::Panicked));
+        let outcome = survive(&name, async { RefreshOutcome::Unchanged }).await;
+        assert!(matches!(outcome, RefreshOutcome::Unchanged));
     }
 }

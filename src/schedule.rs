@@ -12,7 +12,7 @@ pub const CLAIM: TimeDelta = TimeDelta::seconds(30);
 /// The shortest time between two refreshes that somebody asked for.
 const ASKED_GAP: TimeDelta = TimeDelta::seconds(10);
 /// How long after an attempt a miss does not look.
-const MISS_GAP: TimeDelta = TimeDelta::minutes(1);
+pub const MISS_GAP: TimeDelta = TimeDelta::minutes(1);
 
 const BACKOFF_MIN: TimeDelta = TimeDelta::seconds(30);
 const BACKOFF_MAX: TimeDelta = TimeDelta::hours(1);
@@ -60,11 +60,7 @@ impl Schedule {
 
     /// Whether the source may be claimed at `now`.
     pub fn may_claim(&self, mode: ClaimMode, now: Timestamp) -> bool {
-        // An attempt in the future is a clock that was set back: it counts as long ago.
-        let rested = |gap| {
-            self.attempted_at
-                .is_none_or(|at| at > now || now.since(at) >= gap)
-        };
+        let rested = |gap| has_rested(self.attempted_at, gap, now);
         self.configured
             && match mode {
                 ClaimMode::Due => is_due(self.next_attempt_at, self.ttl(), now),
@@ -88,6 +84,12 @@ impl Schedule {
             .filter(|at| self.attempted_at.is_none_or(|tried| tried <= *at))?;
         (self.consecutive_failures == 0).then(|| fetched_at.plus(self.ttl()))
     }
+}
+
+/// Whether the last attempt was at least `gap` before `now`. One in the future is from a clock that
+/// was set back: it counts as long ago.
+pub fn has_rested(attempted_at: Option<Timestamp>, gap: TimeDelta, now: Timestamp) -> bool {
+    attempted_at.is_none_or(|at| at > now || now.since(at) >= gap)
 }
 
 /// Whether a source with this `next_attempt_at` is due at `now`. Times further ahead than any rule

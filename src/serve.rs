@@ -18,7 +18,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-use crate::{Catalog, Config, StartError, api};
+use crate::{Catalog, Config, SourceConfig, SourceName, StartError, api};
 
 /// How long requests under way may take to end at a stop.
 const DRAIN: Duration = Duration::from_millis(2500);
@@ -37,6 +37,14 @@ pub enum RunError {
     /// The catalog cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A source is this service itself, which would list its own list.
+    #[error("`{name}` is this catalog itself, at {own}: correct its base URL, or listen elsewhere")]
+    Itself {
+        /// The source.
+        name: SourceName,
+        /// Where the service listens.
+        own: SocketAddr,
+    },
     /// The listener has no address.
     #[error("cannot serve: {0}")]
     Listener(#[from] io::Error),
@@ -52,7 +60,19 @@ pub async fn run(
     // Discovery never asks our own listener.
     let own = listener.local_addr()?;
     config.discovery_ports.retain(|port| *port != own.port());
-    let catalog = Catalog::start(config).await?;
+    let itself = |source: &&SourceConfig| source.is_on_loopback_port(own.port());
+    if let Some(source) = config.sources.iter().find(itself) {
+        return Err(RunError::Itself {
+            name: source.name.clone(),
+            own,
+        });
+    }
+    let mut shutdown = Box::pin(shutdown);
+    // The start may wait for another process's lock.
+    let catalog = tokio::select! {
+        catalog = Catalog::start(config) => catalog?,
+        () = &mut shutdown => return Ok(()),
+    };
     tracing::info!("serving: GET http://{own}/v1/models");
     serve(catalog, listener, shutdown).await;
     Ok(())

@@ -11,7 +11,11 @@ mod replay;
 mod sources;
 mod state;
 
-use std::{fs::File, path::PathBuf, time::Duration};
+use std::{
+    fs::{File, TryLockError},
+    path::PathBuf,
+    time::Duration,
+};
 
 use sqlx::{
     Connection, Sqlite, SqliteConnection, SqlitePool, Transaction,
@@ -32,6 +36,8 @@ const MIN_SQLITE_VERSION: [u32; 3] = [3, 51, 3];
 /// How long a statement waits for another process's lock. With the time of a fetch it is less than
 /// a claim lasts.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often the lock of a first start is tried.
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The catalog's database.
 #[derive(Clone, Debug)]
@@ -62,6 +68,14 @@ pub enum StoreError {
         path: String,
         /// Why.
         cause: String,
+    },
+    /// The file is the database of another application.
+    #[error(
+        "{path} is the database of another application, it was left as it is: set DATABASE_URL to a file of its own"
+    )]
+    Foreign {
+        /// The database file.
+        path: String,
     },
     /// A newer model-catalog has migrated the database.
     #[error(
@@ -103,17 +117,25 @@ impl Store {
         let options = options
             .clone()
             .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // Writes are rare: each may wait for the disk, and then survives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
-            .optimize_on_close(true, None);
+            .busy_timeout(BUSY_TIMEOUT);
         let path = options.get_filename().display().to_string();
         let lock = lock(&options).await.map_err(|error| StoreError::Open {
             path: path.clone(),
             cause: error.to_string(),
         })?;
+        // Before anything is set: what is not ours is left as it is.
+        if is_foreign(&options)
+            .await
+            .map_err(|error| open_error(&path, &error))?
+        {
+            return Err(StoreError::Foreign { path });
+        }
+        let options = options
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // Writes are rare: each may wait for the disk, and then survives a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .optimize_on_close(true, None);
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
             // After a commit that fails (disk full) SQLite has rolled back and sqlx believes that
@@ -199,22 +221,44 @@ async fn data_version(connection: &mut SqliteConnection) -> Result<i64> {
 }
 
 /// The migrations take no lock of their own on SQLite: two first starts at once would both create
-/// the tables. An advisory lock on a file beside the database serialises them.
+/// the tables. An advisory lock on a file beside the database serialises them. It is tried again
+/// and again rather than waited for, so that a stop need not wait for it either.
 async fn lock(options: &SqliteConnectOptions) -> std::io::Result<File> {
     let mut path = options.get_filename().as_os_str().to_owned();
     path.push(".lock");
-    let path = PathBuf::from(path);
-    tokio::task::spawn_blocking(move || {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
-        file.lock()?;
-        Ok(file)
-    })
-    .await
-    .map_err(std::io::Error::other)?
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(PathBuf::from(path))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!("waiting for another process that starts on the same database");
+                }
+                tokio::time::sleep(LOCK_INTERVAL).await;
+            }
+        }
+    }
+}
+
+/// Whether the database holds tables, and not ours. What a first start left unfinished is ours: its
+/// table of migrations.
+async fn is_foreign(options: &SqliteConnectOptions) -> sqlx::Result<bool> {
+    let mut connection = SqliteConnection::connect_with(options).await?;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )
+    .fetch_all(&mut connection)
+    .await?;
+    let has = |name: &str| tables.iter().any(|table| table == name);
+    let unfinished = tables.len() == 1 && has("_sqlx_migrations");
+    let ours = has("sources") && has("cloud_models") && has("model_events");
+    Ok(!tables.is_empty() && !unfinished && !ours)
 }
 
 fn is_new_enough(version: &str) -> bool {

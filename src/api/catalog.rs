@@ -1,18 +1,15 @@
 //! `/catalog/…`: how each source is doing, and asking them now.
 
-use std::net::SocketAddr;
-
 use axum::{
     Json,
-    extract::{ConnectInfo, FromRequestParts, Query, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    extract::{FromRequestParts, Query, State},
+    http::{StatusCode, header},
     response::{AppendHeaders, IntoResponse, Response},
 };
-use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::error::ApiError;
+use super::{error::ApiError, operator::Operator};
 use crate::{
     Catalog,
     catalog::NO_SOURCE,
@@ -164,7 +161,7 @@ pub async fn sources(
 
 /// Asks one source, or all, now.
 pub async fn refresh(
-    _: LocalCaller,
+    _: Operator,
     State(catalog): State<Catalog>,
     Parameters(parameters): Parameters<RefreshParameters>,
 ) -> Result<Response, ApiError> {
@@ -196,51 +193,4 @@ pub async fn refresh(
         Json(answer),
     )
         .into_response())
-}
-
-/// A caller on this machine that is no web page of elsewhere: the peer, `Host` and `Origin` are
-/// loopback, and no proxy speaks for somebody else.
-pub struct LocalCaller;
-
-impl<S: Sync> FromRequestParts<S> for LocalCaller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let local = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
-            && is_local_host(parts)
-            && is_local_origin(&parts.headers)
-            && !["forwarded", "x-forwarded-for", "x-real-ip"]
-                .iter()
-                .any(|name| parts.headers.contains_key(*name));
-        if local {
-            return Ok(Self);
-        }
-        let message = "This is for callers on the catalog's own machine: use http://127.0.0.1 there, without a proxy.";
-        Err(ApiError::invalid(
-            StatusCode::FORBIDDEN,
-            "local_only",
-            message,
-        ))
-    }
-}
-
-fn is_local_host(parts: &Parts) -> bool {
-    // HTTP/2 has it in the URI.
-    let named = parts
-        .uri
-        .authority()
-        .map(|authority| authority.as_str().to_owned())
-        .or_else(|| Some(parts.headers.get(header::HOST)?.to_str().ok()?.to_owned()));
-    named.is_some_and(|host| is_loopback_url(&format!("http://{host}")))
-}
-
-fn is_local_origin(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ORIGIN)
-        .is_none_or(|origin| origin.to_str().is_ok_and(is_loopback_url))
-}
-
-fn is_loopback_url(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| crate::config::is_loopback(&url))
 }

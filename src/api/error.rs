@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::rejection::QueryRejection,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -52,6 +52,28 @@ impl ApiError {
         }
     }
 
+    /// The admin key is missing or another.
+    pub fn no_admin_key() -> Self {
+        Self {
+            kind: "authentication_error",
+            ..Self::invalid(
+                StatusCode::UNAUTHORIZED,
+                "invalid_admin_key",
+                "This needs the admin key (MODEL_CATALOG_ADMIN_KEY): send it as Authorization: Bearer.",
+            )
+        }
+    }
+
+    /// The request took too long.
+    pub fn timeout() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "timeout",
+            message: "The request took too long: try again.".to_owned(),
+            ..Self::internal()
+        }
+    }
+
     /// We are at fault; the log says how.
     pub fn internal() -> Self {
         let message = "An internal error: the log of model-catalog says more.".to_owned();
@@ -87,6 +109,18 @@ impl IntoResponse for ApiError {
             message,
         } = self;
         let error = json!({"message": message, "type": kind, "param": param, "code": code});
-        (status, Json(json!({ "error": error }))).into_response()
+        // An error is of the moment: what is missing now may be there in a second.
+        let mut response = (
+            status,
+            [(header::CACHE_CONTROL, "no-store")],
+            Json(json!({ "error": error })),
+        )
+            .into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

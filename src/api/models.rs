@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     http::{
         HeaderMap, HeaderValue, StatusCode, Uri,
-        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY},
+        header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY},
     },
     response::{IntoResponse, Response},
 };
@@ -52,7 +52,12 @@ fn answer(catalog: &Catalog, snapshot: &Snapshot, body: &Body, request: &HeaderM
     // An answer that lacks a source must not be kept; any other is revalidated for free.
     let missing = snapshot.list_missing().next().is_some();
     let mut response = if has_it(request, &body.etag) {
-        StatusCode::NOT_MODIFIED.into_response()
+        // As long as the answer that it stands for, not as its own empty body.
+        (
+            StatusCode::NOT_MODIFIED,
+            [(CONTENT_LENGTH, HeaderValue::from(body.bytes.len()))],
+        )
+            .into_response()
     } else {
         ([(CONTENT_TYPE, "application/json")], body.bytes.clone()).into_response()
     };

@@ -1,7 +1,12 @@
 //! Reading the settings: a flag beats the environment, the environment beats the TOML file. The
 //! one reader of the environment.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File as FsFile,
+    io::Read,
+    path::Path,
+};
 
 use chrono::TimeDelta;
 use reqwest::header::HeaderValue;
@@ -38,6 +43,10 @@ pub struct Settings {
 
 /// Default of `MODEL_CATALOG_LISTEN`.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8484";
+/// The largest file that holds a key.
+const MAX_KEY_BYTES: u64 = 64 << 10;
+/// The largest configuration file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 const DEFAULT_DATABASE_URL: &str = "sqlite://catalog.db";
 
 /// The environment: variables that are empty or blank count as unset, the rest is trimmed.
@@ -52,7 +61,8 @@ impl<'e> Environment<'e> {
         reason = "this is the one reader of the environment"
     )]
     pub fn of_process() -> Self {
-        Self::new(|name| std::env::var(name).ok())
+        // What is no text is not unset: it is refused where it is used.
+        Self::new(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     /// An environment made up by the caller.
@@ -108,6 +118,7 @@ struct File {
     listen: Option<String>,
     database_url: Option<String>,
     discover: Option<bool>,
+    admin_key: Option<SecretString>,
     providers: BTreeMap<String, Table>,
     endpoints: BTreeMap<String, Table>,
 }
@@ -154,6 +165,9 @@ impl Settings {
             config: Config::new(&database_url)?,
             warnings: Vec::new(),
         };
+        settings.config.admin_key = settings
+            .key_from_environment(&["MODEL_CATALOG_ADMIN_KEY"], environment)?
+            .or(file.admin_key);
         settings.add_providers(file.providers, environment)?;
         settings.add_endpoints(file.endpoints, environment)?;
         if discovers(file.discover, environment)? {
@@ -175,6 +189,14 @@ impl Settings {
                 None => self.key_from_table(known.name, &table, environment)?,
             };
             if key.is_none() && table.base_url.is_none() {
+                if environment.get(known.base_url_variable).is_some() {
+                    self.warnings.push(format!(
+                        "{} is set and no key is: {} is not listed; set {}",
+                        known.base_url_variable,
+                        known.name,
+                        known.key_variables.join(" or ")
+                    ));
+                }
                 self.config.unconfigured.push(Unconfigured {
                     name: parse_name(known.name)?,
                     kind: known.kind,
@@ -222,6 +244,7 @@ impl Settings {
         let listed = environment
             .get("MODEL_CATALOG_ENDPOINTS")
             .unwrap_or_default();
+        let mut named = BTreeSet::new();
         for pair in listed
             .split(',')
             .map(str::trim)
@@ -233,6 +256,12 @@ impl Settings {
                         .to_owned(),
                 ));
             };
+            if !named.insert(name.trim()) {
+                return Err(ConfigError(format!(
+                    "MODEL_CATALOG_ENDPOINTS names `{}` twice: give each endpoint a name of its own",
+                    name.trim()
+                )));
+            }
             tables.entry(name.trim().to_owned()).or_default().base_url =
                 Some(url.trim().to_owned());
         }
@@ -311,19 +340,21 @@ impl Settings {
                 let key = key.expose_secret().trim();
                 Ok((!key.is_empty()).then(|| key.into()))
             }
-            (None, Some(variable), None) => match environment.get(variable) {
-                Some(key) => Ok(Some(key.into())),
-                // By mistake the key itself may stand there: only what looks like a variable is
-                // repeated.
-                None => Err(ConfigError(format!(
-                    "api_key_env of `{name}` names a variable that is not set{}: set it, or remove the source",
-                    if looks_like_a_variable(variable) {
-                        format!(" ({variable})")
-                    } else {
-                        String::new()
-                    }
-                ))),
-            },
+            (None, Some(variable), None) => {
+                match self.key_from_environment(&[variable], environment)? {
+                    Some(key) => Ok(Some(key)),
+                    // By mistake the key itself may stand there: only what looks like a variable is
+                    // repeated.
+                    None => Err(ConfigError(format!(
+                        "api_key_env of `{name}` names a variable that is not set{}: set it, or remove the source",
+                        if looks_like_a_variable(variable) {
+                            format!(" ({variable})")
+                        } else {
+                            String::new()
+                        }
+                    ))),
+                }
+            }
             (None, None, Some(path)) => self
                 .key_from_file(&format!("api_key_file of `{name}`"), path)
                 .map(Some),
@@ -335,7 +366,7 @@ impl Settings {
 
     fn key_from_file(&mut self, setting: &str, path: &str) -> Result<SecretString, ConfigError> {
         // By mistake the key itself may stand where its file should: the path is not repeated.
-        let key = std::fs::read_to_string(path).map_err(|error| {
+        let key = read_text(path, MAX_KEY_BYTES).map_err(|error| {
             ConfigError(format!(
                 "{setting}: the file that it names cannot be read ({error}): check the path"
             ))
@@ -353,6 +384,21 @@ impl Settings {
         }
         Ok(key.into())
     }
+}
+
+/// The file at `path`, of at most `limit` bytes: it may be a device without end.
+fn read_text(path: &str, limit: u64) -> std::io::Result<String> {
+    let mut text = String::new();
+    FsFile::open(path)?
+        .take(limit + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > limit {
+        return Err(std::io::Error::other(format!(
+            "it is larger than {} KiB",
+            limit >> 10
+        )));
+    }
+    Ok(text)
 }
 
 fn looks_like_a_variable(text: &str) -> bool {
@@ -373,7 +419,7 @@ fn others_may_read(_path: &Path) -> bool {
 
 fn read_file(path: &str) -> Result<File, ConfigError> {
     // The parser's own message spans several lines and quotes the file, which may hold a key.
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = read_text(path, MAX_FILE_BYTES).map_err(|error| {
         ConfigError(format!(
             "cannot read the configuration file {path}: {error}"
         ))
@@ -408,16 +454,18 @@ fn describe(error: &config::ConfigError) -> String {
             Message(text) if text.starts_with("unknown field") => {
                 format!("{}: {}", named(key), first_line(text.clone()))
             }
+            _ if key.as_ref().is_some_and(|key| key.ends_with(".kind")) => {
+                format!("{} has a value that cannot be used: {KINDS}", named(key))
+            }
             _ => format!("{} has a value that cannot be used", named(key)),
         },
         // Where it is, on the first line; the lines after it are the file's.
         FileParse { cause, .. } => first_line(cause.to_string()),
-        _ => {
-            "a setting has a value that cannot be used; kind is openai, google, anthropic or ollama"
-                .to_owned()
-        }
+        _ => format!("a setting has a value that cannot be used; {KINDS}"),
     }
 }
+
+const KINDS: &str = "kind is openai, google, anthropic or ollama";
 
 fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, ConfigError> {
     match environment.get("MODEL_CATALOG_DISCOVER").as_deref() {
@@ -631,7 +679,10 @@ mod tests {
     #[case::key_as_file(&[], "[providers.openai]\napi_key_file = 'sk-secret'", "api_key_file")]
     #[case::key_as_file_variable(&[("OPENAI_API_KEY_FILE", "sk-secret")], "", "OPENAI_API_KEY_FILE")]
     #[case::key_as_switch(&[], "discover = 'secret'", "discover")]
-    #[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "is not usable")]
+    #[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "kind is openai, google, anthropic or ollama")]
+    #[case::endpoint_twice(&[("MODEL_CATALOG_ENDPOINTS", "a=http://x,b=http://x,a=http://y")], "", "`a` twice")]
+    #[case::key_without_end(&[("OPENAI_API_KEY_FILE", "/dev/zero")], "", "OPENAI_API_KEY_FILE")]
+    #[case::memory(&[("DATABASE_URL", "sqlite://x.db?mode=memory")], "", "DATABASE_URL")]
     #[case::url_with_a_key(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "https://h/?key=secret")], "", "OPENAI_BASE_URL must not hold a query")]
     #[case::url_with_a_password(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "https://u:secret@h/")], "", "OPENAI_BASE_URL must not hold a user")]
     #[case::not_http(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "ftp://secret/")], "", "OPENAI_BASE_URL is not an http")]
@@ -650,6 +701,48 @@ mod tests {
             !message.contains('\n') && !message.contains("secret"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn an_api_key_env_may_come_from_a_file_too() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "k\n").expect("written");
+        let path = file.path().display().to_string();
+        let toml = "[providers.x]\nbase_url = 'http://x'\napi_key_env = 'X_KEY'";
+        let settings = read(&[("X_KEY_FILE", &path)], Some(toml)).expect("settings");
+        assert!(sources(&settings).contains(" k "), "{}", sources(&settings));
+    }
+
+    #[test]
+    fn a_base_url_without_a_key_is_told() {
+        let settings = read(&[("OPENAI_BASE_URL", "http://x/v1")], None).expect("settings");
+        assert!(settings.config.sources.is_empty());
+        assert!(
+            settings.warnings[0].contains("OPENAI_API_KEY"),
+            "{:?}",
+            settings.warnings
+        );
+    }
+
+    #[test]
+    fn an_admin_key_comes_from_anywhere() {
+        let of = |settings: Settings| {
+            settings
+                .config
+                .admin_key
+                .map(|key| key.expose_secret().to_owned())
+        };
+        let toml = Some("admin_key = 'file'");
+        assert_eq!(
+            of(read(&[], toml).expect("settings")).as_deref(),
+            Some("file")
+        );
+        let variables = [("MODEL_CATALOG_ADMIN_KEY", "variable")];
+        assert_eq!(
+            of(read(&variables, toml).expect("settings")).as_deref(),
+            Some("variable")
+        );
+        assert_eq!(of(read(&[], None).expect("settings")), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The HTTP clients: for providers, for those of them on this machine, and for endpoints.
+//! The HTTP clients: for providers, for those of them that no proxy may see, and for endpoints.
 
 use reqwest::{Client, Url, redirect};
 
@@ -11,8 +11,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Clients {
     providers: Client,
-    /// Providers on this machine: a proxy in between would be sent their keys.
-    local_providers: Client,
+    /// Providers on this machine or without TLS: a proxy in between would be sent their keys.
+    direct_providers: Client,
     endpoints: Client,
     /// Why no certificate can be checked, when none can.
     pub tls_problem: Option<String>,
@@ -48,7 +48,7 @@ impl Clients {
             providers: builder()
                 .redirect(redirect::Policy::custom(within_one_host))
                 .build()?,
-            local_providers: builder()
+            direct_providers: builder()
                 .redirect(redirect::Policy::custom(within_one_host))
                 .no_proxy()
                 .build()?,
@@ -63,7 +63,11 @@ impl Clients {
 
     pub(super) fn of(&self, source: &SourceConfig) -> &Client {
         match source.role {
-            Role::Provider if is_loopback(&source.base_url) => &self.local_providers,
+            Role::Provider
+                if source.base_url.scheme() == "http" || is_loopback(&source.base_url) =>
+            {
+                &self.direct_providers
+            }
             Role::Provider => &self.providers,
             Role::Endpoint => &self.endpoints,
         }

@@ -96,6 +96,13 @@ impl SourceState {
         self.configured && schedule::is_due(self.next_attempt_at, self.ttl(), now)
     }
 
+    /// Whether a miss may have it asked at `now`.
+    pub fn may_be_looked_at(&self, now: Timestamp) -> bool {
+        self.consecutive_failures == 0
+            && self.held.is_none()
+            && schedule::has_rested(self.attempted_at, schedule::MISS_GAP, now)
+    }
+
     /// Whether it ever answered, or ever failed.
     pub fn was_ever_heard_from(&self) -> bool {
         self.fetched_at.is_some() || self.error.is_some()

@@ -46,17 +46,11 @@ async fn stops_in_time_with_a_request_and_a_provider_hanging() {
     )
     .await;
     let mut running = Running::start(command_with_providers(&setup)).await;
-    let request = tokio::spawn(
-        running
-            .http
-            .get(format!("{}/v1/models", running.base))
-            .send(),
-    );
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Setup::calls(&setup.openai).await == 0 {
-        assert!(Instant::now() < deadline, "openai was not asked");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let url = format!("{}/v1/models", running.base);
+    let mut request = tokio::spawn(running.http.get(url).send());
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut request).await;
+    assert!(early.is_err(), "it waits for openai's first answer");
+    assert_eq!(Setup::calls(&setup.openai).await, 1);
     let (code, took) = running.stop("-TERM");
     assert_eq!(code, Some(0), "{}", running.log());
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -288,7 +282,20 @@ async fn what_cannot_start_is_one_clear_line_and_exit_code_2() {
         "[providers.acme]\nbase_ulr = \"https://x\"\napi_key = \"sk-secret\"\n",
     )
     .expect("written");
-    let cases: [(&[(&str, &str)], &str); 10] = [
+    // A port that is free, and that the settings then name as a source's.
+    let own = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        free.local_addr().expect("an address").to_string()
+    };
+    let own_url = format!("http://{own}/v1");
+    let cases: [(&[(&str, &str)], &str); 11] = [
+        (
+            &[
+                ("MODEL_CATALOG_LISTEN", &own),
+                ("OPENAI_BASE_URL", &own_url),
+            ],
+            "`openai` is this catalog itself",
+        ),
         (&[("MODEL_CATALOG_LISTEN", &taken)], "cannot listen on"),
         (&[("MODEL_CATALOG_LISTEN", "nonsense")], "cannot listen on"),
         (
@@ -336,4 +343,71 @@ async fn what_cannot_start_is_one_clear_line_and_exit_code_2() {
             "{environment:?}: {text}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_signal_stops_a_start_that_waits() {
+    let setup = Setup::happy().await;
+    let lock =
+        std::fs::File::create(setup.directory.path().join("catalog.db.lock")).expect("created");
+    lock.lock().expect("locked");
+    let mut running = Running::spawn(command_with_providers(&setup));
+    running.until_logged("waiting for another process").await;
+    let (code, took) = running.stop("-TERM");
+    assert_eq!(code, Some(0), "{}", running.log());
+    assert!(took < Duration::from_secs(2), "{took:?}");
+
+    // With the lock gone it starts.
+    lock.unlock().expect("unlocked");
+    let running = Running::start(command_with_providers(&setup)).await;
+    assert_eq!(running.ids().await.len(), 6);
+}
+
+/// Whoever runs the tests: a user who may not write.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_database_that_may_not_be_written_is_one_clear_line() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let setup = Setup::happy().await;
+    let mut started = Running::start(command_with_providers(&setup)).await;
+    assert_eq!(started.ids().await.len(), 6);
+    started.stop("-TERM");
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    };
+    let before = std::fs::read(setup.database_path()).expect("read");
+    let mut command = command_with_providers(&setup);
+    command.env("RUST_LOG", "error");
+    if std::fs::metadata("/proc/self")
+        .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+    {
+        // The superuser may write everywhere: nobody may not. The binary is read where nobody can.
+        let binary = setup.directory.path().join("model-catalog");
+        std::fs::copy(command.get_program(), &binary).expect("copied");
+        let mut other = std::process::Command::new(binary);
+        other
+            .env_clear()
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .current_dir(setup.directory.path())
+            .stdin(std::process::Stdio::null())
+            .uid(65_534);
+        command = other;
+    }
+    for entry in std::fs::read_dir(setup.directory.path()).expect("a folder") {
+        set(&entry.expect("an entry").path(), 0o555);
+    }
+    set(setup.directory.path(), 0o555);
+    let (code, text) = run(command);
+    set(setup.directory.path(), 0o755);
+    assert_eq!(
+        (code, text.trim_end().lines().count()),
+        (Some(2), 1),
+        "{text}"
+    );
+    assert!(text.contains("catalog.db"), "{text}");
+    assert_eq!(std::fs::read(setup.database_path()).expect("read"), before);
 }

@@ -226,3 +226,62 @@ async fn odd_ids_and_headers_are_answered_in_order() {
     }
     app.stop().await;
 }
+
+/// The open-file limit bounds the connections: more wait to be accepted, and are when others end.
+#[cfg(unix)]
+#[tokio::test]
+async fn connections_over_the_limit_wait_for_others_to_end() {
+    use std::process::Command;
+
+    use crate::running::{Running, command};
+
+    const SLOTS: usize = 600 - 256;
+    let setup = Setup::new().await;
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -n 600; exec \"$0\" --listen 127.0.0.1:0"])
+        .arg(command(&setup).get_program())
+        .env_clear()
+        .env("MODEL_CATALOG_DISCOVER", "false")
+        .current_dir(setup.directory.path());
+    let running = Running::start(shell).await;
+    let address = running.base.trim_start_matches("http://").to_owned();
+    let (answered, mut answers) = tokio::sync::mpsc::unbounded_channel();
+    let mut clients = Vec::new();
+    for _ in 0..SLOTS + 50 {
+        let (address, answered) = (address.clone(), answered.clone());
+        clients.push(tokio::spawn(async move {
+            let mut stream = TcpStream::connect(&address).await.expect("a connection");
+            stream
+                .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await
+                .expect("sent");
+            let mut start = [0; 12];
+            stream.read_exact(&mut start).await.expect("an answer");
+            assert_eq!(&start, b"HTTP/1.1 200");
+            answered.send(()).expect("somebody counts");
+            std::future::pending::<()>().await;
+            drop(stream);
+        }));
+    }
+    for _ in 0..SLOTS {
+        answers.recv().await.expect("an answer");
+    }
+    let more = tokio::time::timeout(Duration::from_secs(1), answers.recv()).await;
+    assert!(more.is_err(), "more than {SLOTS} at a time");
+    // Whoever has been answered goes; the others come in.
+    let mut others = 0;
+    for client in &clients {
+        client.abort();
+        if tokio::time::timeout(Duration::from_millis(200), answers.recv())
+            .await
+            .is_ok_and(|answer| answer.is_some())
+        {
+            others += 1;
+        }
+        if others == 25 {
+            break;
+        }
+    }
+    assert_eq!(others, 25);
+}

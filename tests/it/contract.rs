@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helpers::{Setup, mount_ollama, mount_vllm};
+use crate::helpers::{Setup, TestApp, mount_ollama, mount_vllm};
 
 #[tokio::test]
 async fn lists_every_source_in_the_documented_order_and_shape() {
@@ -342,6 +342,12 @@ async fn a_missing_source_makes_the_answer_uncacheable() {
     let answer = app.models().await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.ids().len(), 4);
+    let unknown = app.get("/v1/models/google:gemini-a").await;
+    assert_eq!(
+        (unknown.status, unknown.header("cache-control")),
+        (404, Some("no-store")),
+        "it may be there in a second"
+    );
     app.stop().await;
 }
 
@@ -437,6 +443,33 @@ async fn refresh_is_for_local_callers_only() {
         )
         .await;
     assert_eq!(answer.status, 200);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_admin_key_opens_refresh_from_anywhere_and_closes_it_to_others() {
+    let setup = Setup::happy().await;
+    let mut config = setup.config();
+    config.admin_key = Some("adm1n-key".into());
+    let app = TestApp::start(config).await;
+    let refresh = |key: Option<&'static str>| {
+        let mut request = app
+            .http
+            .post(app.url("/catalog/refresh"))
+            .header("x-forwarded-for", "203.0.113.9")
+            .header("host", "catalog.example");
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        app.send(request)
+    };
+    for key in [None, Some("another"), Some("")] {
+        let answer = refresh(key).await;
+        assert_eq!(answer.status, 401, "{key:?}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        assert_eq!(answer.json()["error"]["code"], "invalid_admin_key");
+    }
+    assert_eq!(refresh(Some("adm1n-key")).await.status, 200);
     app.stop().await;
 }
 

@@ -590,12 +590,16 @@ impl Lane {
             .collect()
     }
 
-    /// Lets every source be due, as time would.
-    async fn all_are_due(&self) {
+    /// Lets every source be due, as time would. Those that a restart has just moved to another
+    /// address are asked by themselves.
+    async fn all_are_due(&self, at: &At) {
         let long_ago = "2020-01-01T00:00:00.000Z";
+        let moved = matches!(at, Url(_));
         sqlx_exec(
             &self.setup,
-            &format!("UPDATE sources SET next_attempt_at = '{long_ago}'"),
+            &format!(
+                "UPDATE sources SET next_attempt_at = '{long_ago}' WHERE name = 'witness' OR NOT {moved}"
+            ),
         )
         .await;
     }
@@ -651,7 +655,7 @@ impl Lane {
             }
         }
         let witnessed = self.add_witnessed();
-        self.all_are_due().await;
+        self.all_are_due(at).await;
 
         // While it goes on, the list is served at once, and the witness's new model arrives.
         let mut slowest = Duration::ZERO;
@@ -760,7 +764,7 @@ impl Lane {
             self.restart(Victim::url).await;
         }
         let before = self.sources().await;
-        self.all_are_due().await;
+        self.all_are_due(at).await;
         self.until(&format!("{name}: every victim recovers"), async |lane| {
             let sources = lane.sources().await;
             let recovered = lane.victims.iter().all(|victim| {

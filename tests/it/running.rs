@@ -47,43 +47,54 @@ pub struct Running {
 
 impl Running {
     /// Starts `command` and waits until it says where it listens.
-    pub async fn start(mut command: Command) -> Self {
+    pub async fn start(command: Command) -> Self {
+        let mut running = Self::spawn(command);
+        running.until_logged("serving: GET ").await;
+        running.base = running
+            .log()
+            .lines()
+            .filter_map(|line| line.split_once("serving: GET "))
+            .find_map(|(_, url)| url.strip_suffix("/v1/models"))
+            .expect("an address")
+            .to_owned();
+        running
+    }
+
+    /// Starts `command`.
+    pub fn spawn(mut command: Command) -> Self {
         let mut child = command
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let log = Arc::new(Mutex::new(String::new()));
-        let (found, address) = tokio::sync::oneshot::channel();
         let written = log.clone();
         std::thread::spawn(move || {
-            let mut found = Some(found);
             for line in stderr.lines().map_while(Result::ok) {
-                let address = line
-                    .split_once("serving: GET ")
-                    .and_then(|(_, url)| url.strip_suffix("/v1/models"));
-                if let Some(address) = address
-                    && let Some(found) = found.take()
-                {
-                    let _ = found.send(address.to_owned());
-                }
                 let mut log = written.lock().expect("no panic");
                 log.push_str(&line);
                 log.push('\n');
             }
         });
-        let mut running = Self {
+        Self {
             child,
             base: String::new(),
             log,
             http: reqwest::Client::new(),
-        };
-        let address = tokio::time::timeout(Duration::from_secs(20), address).await;
-        running.base = match address {
-            Ok(Ok(base)) => base,
-            _ => panic!("it does not serve: {}", running.log()),
-        };
-        running
+        }
+    }
+
+    /// Waits until a whole line with `text` has been logged; fails after 20 s.
+    pub async fn until_logged(&self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.log().lines().any(|line| line.contains(text)) {
+            assert!(
+                Instant::now() < deadline,
+                "not logged: {text}\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub async fn get(&self, path: &str) -> String {

@@ -265,6 +265,36 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn the_database_of_another_application_is_left_as_it_is() {
+    use sqlx::Connection;
+    for migrated in ["notes", "_sqlx_migrations"] {
+        let setup = Setup::happy().await;
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(setup.database_path())
+            .create_if_missing(true);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options)
+            .await
+            .expect("it opens");
+        for table in ["precious", migrated] {
+            sqlx::query(sqlx::AssertSqlSafe(format!(
+                "CREATE TABLE {table} (note TEXT)"
+            )))
+            .execute(&mut connection)
+            .await
+            .expect("created");
+        }
+        connection.close().await.expect("closed");
+        let bytes = std::fs::read(setup.database_path()).expect("read");
+        let error = start_error(setup.config()).await;
+        assert!(
+            matches!(error, StartError::Store(StoreError::Foreign { .. })),
+            "{error:?}"
+        );
+        assert_eq!(std::fs::read(setup.database_path()).expect("read"), bytes);
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_database_is_an_error_and_left_as_it_is() {
     let setup = Setup::happy().await;
     setup.start_ready().await.stop().await;
