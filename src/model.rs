@@ -148,6 +148,15 @@ pub struct Attributes {
     /// Tokens that the model can answer at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<i64>,
+    /// The stage of its life in the source's own word: `active`, `deprecated`, `retired`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<String>,
+    /// Since when it is, or will be, deprecated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated_at: Option<Timestamp>,
+    /// When it is to be shut down. A date that has passed does not mean that it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires_at: Option<Timestamp>,
 }
 
 impl Attributes {
@@ -159,6 +168,9 @@ impl Attributes {
             display_name,
             context_window,
             max_output_tokens,
+            lifecycle,
+            deprecated_at,
+            retires_at,
         } = self;
         [
             ("created", *created != other.created),
@@ -168,6 +180,9 @@ impl Attributes {
                 "max_output_tokens",
                 *max_output_tokens != other.max_output_tokens,
             ),
+            ("lifecycle", *lifecycle != other.lifecycle),
+            ("deprecated_at", *deprecated_at != other.deprecated_at),
+            ("retires_at", *retires_at != other.retires_at),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

@@ -37,28 +37,16 @@ pub struct Snapshot {
     models: HashMap<String, Body>,
 }
 
-/// One entry of the list: the four fields of OpenAI's, then ours.
+/// One entry of the list: OpenAI's fields and ours.
 #[derive(Serialize)]
 struct Entry<'a> {
     id: &'a str,
     object: &'static str,
-    created: i64,
     owned_by: &'a str,
     #[serde(flatten)]
-    details: Details<'a>,
+    attributes: &'a Attributes,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     endpoints: Vec<&'a str>,
-}
-
-/// [`Attributes`] without `created`, which OpenAI's fields hold already.
-#[derive(Serialize)]
-struct Details<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    display_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    context_window: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_output_tokens: Option<i64>,
 }
 
 impl Snapshot {
@@ -168,22 +156,11 @@ impl List {
         attributes: &Attributes,
         endpoints: Vec<&str>,
     ) -> Result<(), serde_json::Error> {
-        let Attributes {
-            created,
-            display_name,
-            context_window,
-            max_output_tokens,
-        } = attributes;
         let entry = Entry {
             id,
             object: "model",
-            created: *created,
             owned_by,
-            details: Details {
-                display_name: display_name.as_deref(),
-                context_window: *context_window,
-                max_output_tokens: *max_output_tokens,
-            },
+            attributes,
             endpoints,
         };
         self.bytes

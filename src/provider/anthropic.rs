@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Dialect,
-    page::{Envelope, Page, text, tokens, unix_seconds},
+    page::{Envelope, Page, text, time, tokens, unix_seconds},
 };
 use crate::model::{Attributes, Kind};
 
@@ -44,6 +44,9 @@ fn read(entry: &Value) -> Option<(&str, Attributes)> {
         display_name: text(entry, &["display_name"]),
         context_window: tokens(entry, &["max_input_tokens"]),
         max_output_tokens: tokens(entry, &["max_tokens"]),
+        lifecycle: text(entry, &["lifecycle"]),
+        deprecated_at: time(&entry["deprecated_at"]),
+        retires_at: time(&entry["retires_at"]),
     };
     Some((entry["id"].as_str()?, attributes))
 }
@@ -60,8 +63,10 @@ mod tests {
         let page = parse(
             json!({"has_more": false, "data": [
                 {"id": "claude-new", "display_name": "New", "created_at": "2026-02-04T00:00:00Z",
-                 "max_input_tokens": 1_000_000, "max_tokens": 128_000, "capabilities": {}},
-                {"id": "claude-old", "display_name": "Old", "created_at": "1970-01-01T00:00:00Z", "max_tokens": null},
+                 "max_input_tokens": 1_000_000, "max_tokens": 128_000, "capabilities": {},
+                 "lifecycle": "deprecated", "deprecated_at": "2026-10-01T00:00:00Z", "retires_at": "2027-04-01T01:00:00+01:00"},
+                {"id": "claude-old", "display_name": "Old", "created_at": "1970-01-01T00:00:00Z", "max_tokens": null,
+                 "lifecycle": "active", "deprecated_at": null, "retires_at": "soon"},
             ]})
             .to_string()
             .as_bytes(),
@@ -75,8 +80,9 @@ mod tests {
         assert_eq!(
             attributes,
             [
-                json!({"created": 1_770_163_200, "display_name": "New", "context_window": 1_000_000, "max_output_tokens": 128_000}),
-                json!({"created": 0, "display_name": "Old"}),
+                json!({"created": 1_770_163_200, "display_name": "New", "context_window": 1_000_000, "max_output_tokens": 128_000,
+                       "lifecycle": "deprecated", "deprecated_at": "2026-10-01T00:00:00.000Z", "retires_at": "2027-04-01T00:00:00.000Z"}),
+                json!({"created": 0, "display_name": "Old", "lifecycle": "active"}),
             ]
         );
     }

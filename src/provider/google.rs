@@ -41,10 +41,10 @@ fn parse(body: &[u8]) -> Result<Page, String> {
 fn read(entry: &Value) -> Option<(&str, Attributes)> {
     let name = entry["name"].as_str()?;
     let attributes = Attributes {
-        created: 0,
         display_name: text(entry, &["displayName"]),
         context_window: tokens(entry, &["inputTokenLimit"]),
         max_output_tokens: tokens(entry, &["outputTokenLimit"]),
+        ..Attributes::default()
     };
     Some((name.strip_prefix("models/").unwrap_or(name), attributes))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Dialect,
-    page::{Envelope, Fields, Page, Parameters, cut_short, integer, text, tokens},
+    page::{Envelope, Fields, Page, Parameters, cut_short, integer, text, time, tokens},
 };
 use crate::model::{Attributes, Kind};
 
@@ -110,6 +110,19 @@ fn read(entry: &Value) -> Option<(&str, Attributes)> {
         ),
         // Groq.
         max_output_tokens: tokens(entry, &["max_completion_tokens"]),
+        // Azure.
+        lifecycle: text(entry, &["lifecycle_status", "lifecycle"]),
+        deprecated_at: time(&entry["deprecated_at"]),
+        // OpenAI; OpenRouter; Mistral; Azure.
+        retires_at: [
+            &entry["shutdown_date"],
+            &entry["expiration_date"],
+            &entry["deprecation"],
+            &entry["deprecation"]["inference"],
+            &entry["retires_at"],
+        ]
+        .into_iter()
+        .find_map(time),
     };
     Some((entry["id"].as_str()?, attributes))
 }
@@ -136,12 +149,27 @@ mod tests {
             {"id": "llama", "created": 1.7e9, "context_window": 131_072, "max_completion_tokens": 8192.0},
             {"id": "bare"},
             {"id": "odd", "created": "yesterday", "context_length": "big", "name": 7},
-            {"id": "azure", "created_at": 5, "display_name": "Azure's", "context_length": 0},
+            {"id": "azure", "created_at": 5, "display_name": "Azure's", "context_length": 0,
+             "lifecycle_status": "preview", "deprecation": {"inference": 1_771_372_800, "fine_tune": 7}},
+            {"id": "openai", "created": 1, "shutdown_date": "2026-10-23"},
+            {"id": "mistral", "created": 1, "deprecation": "2026-02-28T12:00:00Z"},
+            {"id": "openrouter", "created": 1, "expiration_date": "2026-04-22"},
+            {"id": "undated", "created": 1, "shutdown_date": null, "deprecation": null, "expiration_date": ""},
         ]}))
         .expect("a page");
         assert_eq!(
             ids(&page),
-            ["ft:gpt-4o:org::x", "llama", "bare", "odd", "azure"]
+            [
+                "ft:gpt-4o:org::x",
+                "llama",
+                "bare",
+                "odd",
+                "azure",
+                "openai",
+                "mistral",
+                "openrouter",
+                "undated"
+            ]
         );
         assert_eq!((page.skipped, &page.next), (0, &None));
         let attributes: Vec<Value> = page
@@ -156,7 +184,11 @@ mod tests {
                 json!({"created": 1_700_000_000, "context_window": 131_072, "max_output_tokens": 8192}),
                 json!({"created": 0}),
                 json!({"created": 0}),
-                json!({"created": 5, "display_name": "Azure's"}),
+                json!({"created": 5, "display_name": "Azure's", "lifecycle": "preview", "retires_at": "2026-02-18T00:00:00.000Z"}),
+                json!({"created": 1, "retires_at": "2026-10-23T00:00:00.000Z"}),
+                json!({"created": 1, "retires_at": "2026-02-28T12:00:00.000Z"}),
+                json!({"created": 1, "retires_at": "2026-04-22T00:00:00.000Z"}),
+                json!({"created": 1}),
             ]
         );
         assert_eq!(page.entries[2].raw, r#"{"id":"bare"}"#);

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, value::RawValue};
 
-use crate::model::{Attributes, Entry};
+use crate::{
+    model::{Attributes, Entry},
+    time::Timestamp,
+};
 
 /// One parsed page.
 #[derive(Debug, Default, PartialEq)]
@@ -208,4 +211,15 @@ pub fn unix_seconds(value: &Value) -> Option<i64> {
             .ok()?
             .timestamp(),
     )
+}
+
+/// A moment given as an RFC 3339 time, as a day (its first moment in UTC) or in Unix seconds.
+pub fn time(value: &Value) -> Option<Timestamp> {
+    if let Some(seconds) = integer(value).filter(|seconds| *seconds > 0) {
+        return Some(Timestamp::from_millis(seconds.saturating_mul(1000)));
+    }
+    let text = value.as_str()?;
+    text.parse()
+        .or_else(|_| format!("{text}T00:00:00Z").parse())
+        .ok()
 }

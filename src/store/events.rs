@@ -36,11 +36,13 @@ pub(super) async fn record_source_event(
     Ok(())
 }
 
+/// Writes an event for each of `changes`; the source was last heard from at `last_seen_at`.
 pub(super) async fn record_events(
     connection: &mut SqliteConnection,
     revision: i64,
     name: &str,
     at: Timestamp,
+    last_seen_at: Option<Timestamp>,
     changes: &[Change<'_>],
 ) -> Result<()> {
     let rows: Vec<_> = changes
@@ -54,13 +56,17 @@ pub(super) async fn record_events(
         .collect();
     let rows = serde_json::to_string(&rows)?;
     sqlx::query!(
-        "INSERT INTO model_events (revision, source, model_id, at, event, attributes, changed)
-         SELECT ?1, ?2, value ->> 'id', ?3, value ->> 'event', value ->> 'attributes', value ->> 'changed'
+        "INSERT INTO model_events (
+             revision, source, model_id, at, event, attributes, changed, last_seen_at
+         )
+         SELECT ?1, ?2, value ->> 'id', ?3, value ->> 'event', value ->> 'attributes', value ->> 'changed',
+                IIF(value ->> 'event' = 'removed', ?5, NULL)
          FROM json_each(?4)",
         revision,
         name,
         at,
         rows,
+        last_seen_at,
     )
     .execute(connection)
     .await?;

@@ -110,7 +110,7 @@ impl Store {
             if was.hidden {
                 record_source_event(&mut tx, revision, name, now, "shown").await?;
             }
-            record_events(&mut tx, revision, name, now, &changes).await?;
+            record_events(&mut tx, revision, name, now, was.fetched_at, &changes).await?;
             remove_models(&mut tx, source.role, name, &changes).await?;
             upsert_models(&mut tx, source.role, name, now, &changes, &first_seen).await?;
             Some(revision)

@@ -24,7 +24,8 @@ pub(super) async fn list_attributes(
             sqlx::query_scalar!(
                 r#"SELECT json_group_object(model_id, json_object(
                        'created', created, 'display_name', display_name,
-                       'context_window', context_window, 'max_output_tokens', max_output_tokens
+                       'context_window', context_window, 'max_output_tokens', max_output_tokens, 'lifecycle', lifecycle,
+                       'deprecated_at', deprecated_at, 'retires_at', retires_at
                    )) AS "json!: String"
                    FROM cloud_models WHERE provider = ?1"#,
                 name,
@@ -36,7 +37,8 @@ pub(super) async fn list_attributes(
             sqlx::query_scalar!(
                 r#"SELECT json_group_object(model_id, json_object(
                        'created', created, 'display_name', display_name,
-                       'context_window', context_window, 'max_output_tokens', max_output_tokens
+                       'context_window', context_window, 'max_output_tokens', max_output_tokens, 'lifecycle', lifecycle,
+                       'deprecated_at', deprecated_at, 'retires_at', retires_at
                    )) AS "json!: String"
                    FROM local_models WHERE endpoint = ?1"#,
                 name,
@@ -166,11 +168,14 @@ pub(super) async fn upsert_models(
             sqlx::query!(
                 "INSERT INTO cloud_models (
                      provider, model_id, created, display_name, context_window,
-                     max_output_tokens, first_seen_at, fetched_at, raw
+                     max_output_tokens, lifecycle, deprecated_at, retires_at, first_seen_at, fetched_at, raw
                  )
                  SELECT ?1, value ->> 'id', value ->> '$.attributes.created',
                         value ->> '$.attributes.display_name', value ->> '$.attributes.context_window',
                         value ->> '$.attributes.max_output_tokens',
+                        value ->> '$.attributes.lifecycle',
+                        value ->> '$.attributes.deprecated_at',
+                        value ->> '$.attributes.retires_at',
                         COALESCE(value ->> 'first_seen_at', ?2), ?2, value ->> 'raw'
                  FROM json_each(?3)
                  WHERE true
@@ -179,6 +184,9 @@ pub(super) async fn upsert_models(
                      display_name = excluded.display_name,
                      context_window = excluded.context_window,
                      max_output_tokens = excluded.max_output_tokens,
+                     lifecycle = excluded.lifecycle,
+                     deprecated_at = excluded.deprecated_at,
+                     retires_at = excluded.retires_at,
                      raw = excluded.raw",
                 name,
                 now,
@@ -191,11 +199,14 @@ pub(super) async fn upsert_models(
             sqlx::query!(
                 "INSERT INTO local_models (
                      endpoint, model_id, created, display_name, context_window,
-                     max_output_tokens, first_seen_at, raw
+                     max_output_tokens, lifecycle, deprecated_at, retires_at, first_seen_at, raw
                  )
                  SELECT ?1, value ->> 'id', value ->> '$.attributes.created',
                         value ->> '$.attributes.display_name', value ->> '$.attributes.context_window',
                         value ->> '$.attributes.max_output_tokens',
+                        value ->> '$.attributes.lifecycle',
+                        value ->> '$.attributes.deprecated_at',
+                        value ->> '$.attributes.retires_at',
                         COALESCE(value ->> 'first_seen_at', ?2), value ->> 'raw'
                  FROM json_each(?3)
                  WHERE true
@@ -204,6 +215,9 @@ pub(super) async fn upsert_models(
                      display_name = excluded.display_name,
                      context_window = excluded.context_window,
                      max_output_tokens = excluded.max_output_tokens,
+                     lifecycle = excluded.lifecycle,
+                     deprecated_at = excluded.deprecated_at,
+                     retires_at = excluded.retires_at,
                      raw = excluded.raw",
                 name,
                 now,

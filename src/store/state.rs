@@ -148,14 +148,16 @@ impl Store {
                 (SELECT json_group_array(json_object(
                      'source', m.provider, 'model_id', m.model_id, 'created', m.created,
                      'display_name', m.display_name, 'context_window', m.context_window,
-                     'max_output_tokens', m.max_output_tokens
+                     'max_output_tokens', m.max_output_tokens, 'lifecycle', m.lifecycle,
+                       'deprecated_at', m.deprecated_at, 'retires_at', m.retires_at
                  ))
                  FROM sources AS s CROSS JOIN cloud_models AS m ON m.provider = s.name
                  WHERE s.hidden_since IS NULL) AS "cloud_models!: String",
                 (SELECT json_group_array(json_object(
                      'source', m.endpoint, 'model_id', m.model_id, 'created', m.created,
                      'display_name', m.display_name, 'context_window', m.context_window,
-                     'max_output_tokens', m.max_output_tokens
+                     'max_output_tokens', m.max_output_tokens, 'lifecycle', m.lifecycle,
+                       'deprecated_at', m.deprecated_at, 'retires_at', m.retires_at
                  ))
                  FROM sources AS s CROSS JOIN local_models AS m ON m.endpoint = s.name
                  WHERE s.hidden_since IS NULL) AS "local_models!: String""#

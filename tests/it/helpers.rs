@@ -234,7 +234,8 @@ impl Setup {
             }
         }
         let columns = "model_id, json_object('created', created, 'display_name', display_name,
-             'context_window', context_window, 'max_output_tokens', max_output_tokens)";
+             'context_window', context_window, 'max_output_tokens', max_output_tokens,
+             'lifecycle', lifecycle, 'deprecated_at', deprecated_at, 'retires_at', retires_at)";
         let stored = self
             .sql(&format!("SELECT provider, {columns} FROM cloud_models UNION ALL SELECT endpoint, {columns} FROM local_models"))
             .await;
