@@ -4,6 +4,7 @@
 
 mod events;
 mod fetches;
+mod history;
 mod listings;
 mod models;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use sqlx::{
 };
 
 pub use self::{
+    history::{ChangeEvent, Changes, EventFilter, EventKind, ModelHistory, Moment, Past},
     listings::Committed,
     sources::Claim,
     state::{Held, LastError, SourceState, State, StoredModel},

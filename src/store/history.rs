@@ -1,0 +1,375 @@
+//! Reading what was: the catalog at a revision or a time, the changes since a revision, the history
+//! of one model. Everything comes from `model_events`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Result, Store, StoredModel};
+use crate::{model::SourceName, time::Timestamp};
+
+/// What happened, to a model or to a whole source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// A model was listed for the first time ever.
+    Added,
+    /// A model was listed with other attributes.
+    Changed,
+    /// A model was no longer listed.
+    Removed,
+    /// A model was listed again.
+    Returned,
+    /// A source's models are not served any more.
+    Hidden,
+    /// A source's models are served again.
+    Shown,
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Added,
+        Self::Changed,
+        Self::Removed,
+        Self::Returned,
+        Self::Hidden,
+        Self::Shown,
+    ];
+
+    /// The name used in the database and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+            Self::Returned => "returned",
+            Self::Hidden => "hidden",
+            Self::Shown => "shown",
+        }
+    }
+}
+
+/// One event, as every feed tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangeEvent {
+    /// The commit that it belongs to.
+    pub revision: i64,
+    /// When that was.
+    pub at: Timestamp,
+    /// Whose model, or which source.
+    pub source: SourceName,
+    /// What happened.
+    pub event: EventKind,
+    /// The model's id as it is listed; none where the whole source was hidden or shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The names of the attributes that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Vec<String>>,
+    /// The attributes before the event; none where it was not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// The attributes after the event; none where it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// Of a removed model: its source's last listing that had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_at: Option<Timestamp>,
+}
+
+/// Which events are wanted; all where a field is none.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of this source.
+    pub source: Option<String>,
+    /// Of these kinds.
+    pub events: Option<Vec<EventKind>>,
+    /// Of the model with this whole id.
+    pub model: Option<String>,
+}
+
+/// Some whole revisions' events, in order.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// The events, by revision, source and model.
+    pub events: Vec<ChangeEvent>,
+    /// Where to go on: nothing at or before it is missing.
+    pub next: i64,
+    /// Whether there is more after `next` already.
+    pub has_more: bool,
+}
+
+/// What is known of one model.
+#[derive(Clone, Debug)]
+pub struct ModelHistory {
+    /// Its events of all sources, oldest first.
+    pub events: Vec<ChangeEvent>,
+    /// The last success of the sources that list it now; none when it is gone.
+    pub listed_at: Option<Timestamp>,
+}
+
+/// A moment of the past.
+#[derive(Clone, Copy, Debug)]
+pub enum Moment {
+    /// A revision.
+    Revision(i64),
+    /// The highest revision made at or before a time.
+    Time(Timestamp),
+}
+
+/// What was served at some moment.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The revision; 0 before the first.
+    pub revision: i64,
+    /// The first revision that can still be told exactly.
+    pub history_from: i64,
+    /// The models of all sources that were not hidden, in no order.
+    pub models: Vec<StoredModel>,
+}
+
+impl Store {
+    /// What was served at `moment`.
+    pub async fn load_past(&self, moment: Moment) -> Result<Past> {
+        let (revision, time) = match moment {
+            Moment::Revision(revision) => (Some(revision), None),
+            Moment::Time(time) => (None, Some(time)),
+        };
+        let row = sqlx::query!(
+            r#"WITH wanted AS (
+                   SELECT COALESCE(
+                       ?1, (SELECT MAX(revision) FROM model_events WHERE at <= ?2), 0
+                   ) AS revision
+               ),
+               -- The last event of each model, and of each source (model_id empty).
+               latest AS MATERIALIZED (
+                   SELECT source, model_id, MAX(revision) AS revision
+                   FROM model_events
+                   WHERE revision <= (SELECT revision FROM wanted)
+                   GROUP BY source, model_id
+               )
+               SELECT (SELECT revision FROM wanted) AS "revision!: i64",
+                      (SELECT history_from FROM catalog) AS "history_from!: i64",
+                      (SELECT json_group_array(json_patch(
+                           e.attributes, json_object('source', e.source, 'model_id', e.model_id)
+                       ))
+                       FROM latest AS l CROSS JOIN model_events AS e
+                           ON e.revision = l.revision AND e.source = l.source AND e.model_id = l.model_id
+                       WHERE e.attributes IS NOT NULL AND e.source NOT IN (
+                           SELECT h.source FROM latest AS m CROSS JOIN model_events AS h
+                               ON h.revision = m.revision AND h.source = m.source AND h.model_id = m.model_id
+                           WHERE m.model_id = '' AND h.event = 'hidden'
+                       )) AS "models!: String""#,
+            revision,
+            time,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Past {
+            revision: row.revision,
+            history_from: row.history_from,
+            models: serde_json::from_str(&row.models)?,
+        })
+    }
+
+    /// The first revision that can still be told exactly; 0 where nothing was ever pruned.
+    pub async fn history_from(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar!("SELECT history_from FROM catalog")
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
+    /// What tells this database from every other.
+    pub async fn catalog_id(&self) -> Result<String> {
+        Ok(sqlx::query_scalar!("SELECT id FROM catalog")
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
+    /// The events after the revision `since` that `filter` wants: about `limit` of them, no revision
+    /// in part. A revision of more than `limit` events comes whole.
+    pub async fn list_changes(
+        &self,
+        since: i64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<Changes> {
+        // Read first: what is committed in between is beyond it or among the events.
+        let head = sqlx::query_scalar!(
+            r#"SELECT COALESCE(MAX(revision), 0) AS "revision!: i64" FROM model_events"#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let one_more = limit.saturating_add(1);
+        let mut events = self.list_events(since, i64::MAX, filter, one_more).await?;
+        if events.len() <= limit {
+            let last = events.last().map_or(since, |event| event.revision);
+            return Ok(Changes {
+                events,
+                next: last.max(head),
+                has_more: false,
+            });
+        }
+        // The last revision may go on behind the limit: it is left for the next page, unless it is
+        // all that there is.
+        let cut = events.last().map_or(since, |event| event.revision);
+        events.retain(|event| event.revision < cut);
+        if events.is_empty() {
+            events = self.list_events(since, cut, filter, usize::MAX).await?;
+        }
+        let next = events.last().map_or(since, |event| event.revision);
+        Ok(Changes {
+            events,
+            next,
+            has_more: true,
+        })
+    }
+
+    /// The events of the last `revisions` revisions that `filter` wants, oldest first.
+    pub async fn list_latest_changes(
+        &self,
+        revisions: usize,
+        filter: &EventFilter,
+    ) -> Result<Vec<ChangeEvent>> {
+        let (source, kinds) = (filter.source.as_deref(), kinds(filter)?);
+        let revisions = i64::try_from(revisions).unwrap_or(i64::MAX);
+        let oldest = sqlx::query_scalar!(
+            r#"SELECT MIN(revision) AS "revision: i64" FROM (
+                   SELECT DISTINCT revision FROM model_events
+                   WHERE (?1 IS NULL OR source = ?1)
+                     AND (?2 IS NULL OR event IN (SELECT value FROM json_each(?2)))
+                   ORDER BY revision DESC LIMIT ?3
+               )"#,
+            source,
+            kinds,
+            revisions,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        match oldest {
+            None => Ok(Vec::new()),
+            Some(oldest) => {
+                self.list_events(oldest - 1, i64::MAX, filter, usize::MAX)
+                    .await
+            }
+        }
+    }
+
+    /// Everything that ever happened to the model with the whole id `id`.
+    pub async fn find_model_history(&self, id: &str) -> Result<ModelHistory> {
+        let filter = EventFilter {
+            model: Some(id.to_owned()),
+            ..EventFilter::default()
+        };
+        let events = self.list_events(0, i64::MAX, &filter, usize::MAX).await?;
+        let listed_at = sqlx::query_scalar!(
+            r#"SELECT MAX(s.fetched_at) AS "at: Timestamp"
+               FROM sources AS s
+               WHERE s.hidden_since IS NULL AND CASE s.role
+                   WHEN 'provider' THEN substr(?1, 1, length(s.name) + 1) = s.name || ':' AND EXISTS (
+                       SELECT 1 FROM cloud_models
+                       WHERE provider = s.name AND model_id = substr(?1, length(s.name) + 2)
+                   )
+                   ELSE EXISTS (SELECT 1 FROM local_models WHERE endpoint = s.name AND model_id = ?1)
+               END"#,
+            id,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(ModelHistory { events, listed_at })
+    }
+
+    /// The events after the revision `since` up to `until`, at most `limit`.
+    async fn list_events(
+        &self,
+        since: i64,
+        until: i64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<Vec<ChangeEvent>> {
+        let (source, kinds) = (filter.source.as_deref(), kinds(filter)?);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let json = match filter.model.as_deref() {
+            None => {
+                sqlx::query_scalar!(
+                    r#"SELECT json_group_array(json(event)) AS "json!: String" FROM (
+                           SELECT json_object(
+                               'revision', e.revision, 'at', e.at, 'source', e.source, 'event', e.event,
+                               'id', CASE
+                                   WHEN e.model_id = '' THEN NULL
+                                   WHEN s.role = 'provider' THEN e.source || ':' || e.model_id
+                                   ELSE e.model_id
+                               END,
+                               'changed', json(e.changed),
+                               'before', json((
+                                   SELECT p.attributes FROM model_events AS p
+                                   WHERE p.source = e.source AND p.model_id = e.model_id
+                                     AND p.revision < e.revision
+                                   ORDER BY p.revision DESC LIMIT 1
+                               )),
+                               'after', json(e.attributes), 'last_seen_at', e.last_seen_at
+                           ) AS event
+                           FROM model_events AS e CROSS JOIN sources AS s ON s.name = e.source
+                           WHERE e.revision > ?1 AND e.revision <= ?2
+                             AND (?3 IS NULL OR e.source = ?3)
+                             AND (?4 IS NULL OR e.event IN (SELECT value FROM json_each(?4)))
+                           ORDER BY e.revision, e.source, e.model_id LIMIT ?5
+                       )"#,
+                    since,
+                    until,
+                    source,
+                    kinds,
+                    limit,
+                )
+                .fetch_one(&self.pool)
+                .await?
+            }
+            // A whole id is looked up at each source that it may belong to, never taken apart.
+            Some(model) => {
+                sqlx::query_scalar!(
+                    r#"SELECT json_group_array(json(event)) AS "json!: String" FROM (
+                           SELECT json_object(
+                               'revision', e.revision, 'at', e.at, 'source', e.source, 'event', e.event,
+                               'id', ?6, 'changed', json(e.changed),
+                               'before', json((
+                                   SELECT p.attributes FROM model_events AS p
+                                   WHERE p.source = e.source AND p.model_id = e.model_id
+                                     AND p.revision < e.revision
+                                   ORDER BY p.revision DESC LIMIT 1
+                               )),
+                               'after', json(e.attributes), 'last_seen_at', e.last_seen_at
+                           ) AS event
+                           FROM sources AS s CROSS JOIN model_events AS e
+                               ON e.source = s.name AND e.model_id = CASE s.role
+                                   WHEN 'provider' THEN substr(?6, length(s.name) + 2)
+                                   ELSE ?6
+                               END
+                           WHERE e.revision > ?1 AND e.revision <= ?2
+                             AND (s.role = 'endpoint' OR substr(?6, 1, length(s.name) + 1) = s.name || ':')
+                             AND (?3 IS NULL OR e.source = ?3)
+                             AND (?4 IS NULL OR e.event IN (SELECT value FROM json_each(?4)))
+                           ORDER BY e.revision, e.source, e.model_id LIMIT ?5
+                       )"#,
+                    since,
+                    until,
+                    source,
+                    kinds,
+                    limit,
+                    model,
+                )
+                .fetch_one(&self.pool)
+                .await?
+            }
+        };
+        Ok(serde_json::from_str(&json)?)
+    }
+}
+
+/// The wanted kinds as a JSON array.
+fn kinds(filter: &EventFilter) -> Result<Option<String>> {
+    Ok(filter
+        .events
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose()?)
+}
