@@ -2,16 +2,20 @@
 //! `snapshot`.
 
 mod catalog;
+mod changes;
+mod conditional;
 mod error;
+mod feed;
 mod models;
 mod operator;
+mod past;
 
 use std::{any::Any, time::Duration};
 
 use axum::{
     Json, Router,
     extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, Uri},
+    http::{HeaderName, Method, StatusCode, Uri},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -25,9 +29,14 @@ use crate::Catalog;
 /// How long a request may take: well over the longest wait for a source, which is a refresh.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The header that every answer has.
+const CATALOG_REVISION: HeaderName = HeaderName::from_static("catalog-revision");
+
 /// The service's application: all routes, and a JSON 404 for the rest.
 pub fn application(catalog: Catalog) -> Router {
-    router(catalog).fallback(unknown_route)
+    router(catalog.clone())
+        .fallback(unknown_route)
+        .layer(middleware::map_response_with_state(catalog, with_revision))
 }
 
 /// All routes, to be mounted.
@@ -37,6 +46,11 @@ pub fn router(catalog: Catalog) -> Router {
         .route("/v1/models/{*id}", get(models::retrieve))
         .route("/catalog/sources", get(catalog::sources))
         .route("/catalog/refresh", post(catalog::refresh))
+        .route("/catalog/changes", get(changes::changes))
+        .route("/catalog/changes.atom", get(feed::atom))
+        .route("/catalog/events", get(feed::events))
+        .route("/catalog/models/{*id}", get(changes::model_history))
+        .route("/catalog/retirements", get(changes::retirements))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(in_time))
@@ -44,6 +58,10 @@ pub fn router(catalog: Catalog) -> Router {
         // Asked every few seconds by machines: not worth a line, least of all one of an error.
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
+        .layer(middleware::map_response_with_state(
+            catalog.clone(),
+            with_revision,
+        ))
         .with_state(catalog)
 }
 
@@ -54,6 +72,15 @@ fn span(request: &Request) -> tracing::Span {
         .get::<MatchedPath>()
         .map_or("-", MatchedPath::as_str);
     tracing::debug_span!("request", http.method = %request.method(), http.route = route)
+}
+
+/// The revision that an answer is of; where the answer does not say, the last one.
+async fn with_revision(State(catalog): State<Catalog>, mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .entry(CATALOG_REVISION)
+        .or_insert_with(|| catalog.current().revision.into());
+    response
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
@@ -76,7 +103,7 @@ async fn ready(State(catalog): State<Catalog>) -> Response {
 
 async fn unknown_route(uri: Uri) -> ApiError {
     let message = format!(
-        "No route {}: the list is GET /v1/models, a model is GET /v1/models/{{id}}, the sources are GET /catalog/sources.",
+        "No route {}: the list is GET /v1/models, a model is GET /v1/models/{{id}}, the sources are GET /catalog/sources, the changes GET /catalog/changes.",
         error::shortened(uri.path())
     );
     ApiError::invalid(StatusCode::NOT_FOUND, "unknown_route", message)

@@ -148,6 +148,7 @@ impl Catalog {
         let Shared {
             stop, tasks, store, ..
         } = &*self.0.shared;
+        self.end_waits();
         stop.cancel();
         tasks.close();
         if timeout(STOP_LIMIT, tasks.wait()).await.is_err() {
@@ -157,6 +158,12 @@ impl Catalog {
         }
         // An open connection costs nothing but the WAL's being folded in at the next start.
         let _ = timeout(STOP_LIMIT, store.close()).await;
+    }
+
+    /// Ends the requests that wait for a change (long polls, event streams), so that a server can
+    /// let its requests end before [`Catalog::stop`].
+    pub fn end_waits(&self) {
+        self.0.shared.end_waits.cancel();
     }
 
     /// The base of every answer: the last snapshot, at once if every source has been heard from.
@@ -301,6 +308,11 @@ impl Catalog {
     /// How long a client may take.
     pub(crate) fn client_timeout(&self) -> Duration {
         self.0.client_timeout
+    }
+
+    /// The database.
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.shared.store
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

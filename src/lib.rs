@@ -30,6 +30,7 @@ mod config;
 pub mod demo;
 mod diff;
 mod discovery;
+mod feed;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;

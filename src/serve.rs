@@ -97,6 +97,7 @@ pub async fn serve(
     }
     // New clients are refused from here on, so that they try elsewhere.
     drop(listener);
+    catalog.end_waits();
     if timeout(DRAIN, connections.under_way.shutdown())
         .await
         .is_err()

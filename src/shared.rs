@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -24,9 +24,13 @@ pub(crate) struct Shared {
     pub(crate) fetch_timeout: Duration,
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
+    /// Ends what waits for a change: those requests would never end by themselves.
+    pub(crate) end_waits: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// What the last write to the database failed with.
     pub(crate) database_error: ArcSwapOption<DatabaseError>,
+    /// The snapshot's revision, for those who wait for the next.
+    revision: watch::Sender<i64>,
     /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
     reloading: Mutex<()>,
 }
@@ -49,13 +53,16 @@ impl Shared {
         fetch_timeout: Duration,
         clock: Clock,
     ) -> Arc<Self> {
+        let (revision, _) = watch::channel(snapshot.revision);
         Arc::new(Self {
+            revision,
             store,
             snapshot: ArcSwap::from_pointee(snapshot),
             clients,
             fetch_timeout,
             clock,
             stop: CancellationToken::new(),
+            end_waits: CancellationToken::new(),
             tasks: TaskTracker::new(),
             database_error: ArcSwapOption::empty(),
             reloading: Mutex::default(),
@@ -97,7 +104,14 @@ impl Shared {
                 tracing::warn!(provider = %endpoint, "{endpoint} claims the id {id}, which is a cloud model's: the cloud model is listed");
             }
         }
+        let revision = snapshot.revision;
         self.snapshot.store(Arc::new(snapshot));
+        self.revision.send_replace(revision);
         Ok(())
+    }
+
+    /// The snapshot's revision as it grows.
+    pub(crate) fn revisions(&self) -> watch::Receiver<i64> {
+        self.revision.subscribe()
     }
 }

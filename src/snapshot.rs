@@ -34,7 +34,45 @@ pub struct Snapshot {
     pub sources: Vec<SourceState>,
     /// Local ids that are not listed because a cloud model has the same: (endpoint, id).
     pub shadowed: Vec<(SourceName, String)>,
+    /// The models whose end is announced, the next one first.
+    pub retiring: Vec<Retiring>,
     models: HashMap<String, Body>,
+}
+
+/// A model whose end is announced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Retiring {
+    /// Its whole id.
+    pub id: String,
+    /// Who lists it.
+    pub sources: Vec<SourceName>,
+    /// The stage of its life in the source's own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<String>,
+    /// Since when it is deprecated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecated_at: Option<Timestamp>,
+    /// When it is to be shut down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retires_at: Option<Timestamp>,
+}
+
+impl Retiring {
+    /// None where nothing is announced.
+    fn of(id: &str, sources: Vec<SourceName>, attributes: &Attributes) -> Option<Self> {
+        let ending = matches!(
+            attributes.lifecycle.as_deref(),
+            Some("deprecated" | "retired")
+        );
+        let dated = attributes.retires_at.is_some() || attributes.deprecated_at.is_some();
+        (ending || dated).then(|| Self {
+            id: id.to_owned(),
+            sources,
+            lifecycle: attributes.lifecycle.clone(),
+            deprecated_at: attributes.deprecated_at,
+            retires_at: attributes.retires_at,
+        })
+    }
 }
 
 /// One entry of the list: OpenAI's fields and ours.
@@ -90,19 +128,27 @@ impl Snapshot {
         }
 
         let mut list = List::default();
+        let mut retiring = Vec::new();
         for (id, models) in &shared {
+            let sources = models.iter().map(|model| model.source.clone()).collect();
+            retiring.extend(Retiring::of(id, sources, &models[0].attributes));
             let endpoints = models.iter().map(|model| model.source.as_str()).collect();
             list.push(id, "lb", &models[0].attributes, endpoints)?;
         }
         for (id, model) in &cloud {
+            let sources = vec![model.source.clone()];
+            retiring.extend(Retiring::of(id, sources, &model.attributes));
             list.push(id, model.source.as_str(), &model.attributes, Vec::new())?;
         }
+        // Stable: those of one day, and those without, stay in the list's order.
+        retiring.sort_by_key(|model| (model.retires_at.is_none(), model.retires_at));
         let (list, models) = list.finish();
         Ok(Self {
             revision: state.revision,
             list,
             sources: state.sources,
             shadowed,
+            retiring,
             models,
         })
     }
@@ -187,7 +233,8 @@ impl List {
 }
 
 impl Body {
-    fn of(bytes: Bytes) -> Self {
+    /// `bytes` with their ETag.
+    pub fn of(bytes: Bytes) -> Self {
         use std::fmt::Write;
         let mut etag = String::from("\"");
         for byte in &Sha256::digest(&bytes)[..16] {

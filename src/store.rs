@@ -25,7 +25,7 @@ use sqlx::{
 };
 
 pub use self::{
-    history::{ChangeEvent, Changes, EventFilter, EventKind, ModelHistory, Moment, Past},
+    history::{ChangeEvent, EventFilter, EventKind, Moment},
     listings::Committed,
     sources::Claim,
     state::{Held, LastError, SourceState, State, StoredModel},

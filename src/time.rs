@@ -44,6 +44,11 @@ impl Timestamp {
         Self::from_millis(self.millis().saturating_add(delta.num_milliseconds()))
     }
 
+    /// This moment as chrono has it.
+    pub fn utc(self) -> DateTime<Utc> {
+        self.0
+    }
+
     /// How long after `earlier` this is; negative when it is before.
     pub fn since(self, earlier: Self) -> TimeDelta {
         TimeDelta::milliseconds(self.millis() - earlier.millis())

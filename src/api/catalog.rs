@@ -22,7 +22,7 @@ use crate::{
 /// Query parameters under `/catalog`: an unknown one is an error that names it.
 #[derive(FromRequestParts)]
 #[from_request(via(Query), rejection(ApiError))]
-pub struct Parameters<T>(T);
+pub struct Parameters<T>(pub T);
 
 /// No parameter at all.
 #[derive(Deserialize)]

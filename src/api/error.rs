@@ -8,6 +8,8 @@ use axum::{
 };
 use serde_json::json;
 
+use crate::store::StoreError;
+
 /// An error answer.
 #[derive(Debug)]
 pub struct ApiError {
@@ -41,6 +43,11 @@ impl ApiError {
             param: None,
             message: message.into(),
         }
+    }
+
+    /// A parameter cannot be used.
+    pub fn bad(code: &'static str, message: impl Into<String>) -> Self {
+        Self::invalid(StatusCode::BAD_REQUEST, code, message)
     }
 
     /// The model `id` is not listed: what OpenAI answers then.
@@ -84,6 +91,18 @@ impl ApiError {
             code: "internal_error",
             param: None,
             message,
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the history cannot be read: {error}");
+        Self {
+            code: "database_unavailable",
+            message: "The database cannot be read at present: the log of model-catalog says more."
+                .to_owned(),
+            ..Self::timeout()
         }
     }
 }

@@ -1,20 +1,16 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`: a pointer read and an ETag compared. No SQL, no
-//! provider, no serialising.
+//! provider, no serialising; only what was is read from the database (`past`).
 
 use std::borrow::Cow;
 
 use axum::{
     extract::State,
-    http::{
-        HeaderMap, HeaderValue, StatusCode, Uri,
-        header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY},
-    },
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, Uri, header::VARY},
+    response::Response,
 };
-use axum_extra::headers::{self, HeaderMapExt, IfNoneMatch};
 use percent_encoding::percent_decode_str;
 
-use super::error::ApiError;
+use super::{CATALOG_REVISION, conditional, error::ApiError, past};
 use crate::{
     Catalog,
     snapshot::{Body, Snapshot},
@@ -22,10 +18,28 @@ use crate::{
 
 const PREFIX: &str = "/v1/models/";
 
-/// The whole list.
-pub async fn list(State(catalog): State<Catalog>, headers: HeaderMap) -> Response {
+/// The whole list, as it is or as it was.
+pub async fn list(
+    State(catalog): State<Catalog>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if let Some(moment) = past::wanted(uri.query())? {
+        let snapshot = past::snapshot(&catalog, moment).await?;
+        return Ok(answer(
+            &snapshot,
+            &snapshot.list,
+            past::cache_control(moment),
+            &headers,
+        ));
+    }
     let snapshot = catalog.snapshot().await;
-    answer(&catalog, &snapshot, &snapshot.list, &headers)
+    Ok(current_answer(
+        &catalog,
+        &snapshot,
+        &snapshot.list,
+        &headers,
+    ))
 }
 
 /// One model. Clients send ids raw and percent-encoded, so the path is looked up as it came and
@@ -40,38 +54,38 @@ pub async fn retrieve(
         .decode_utf8()
         .unwrap_or(Cow::Borrowed(raw));
     let ids = [raw, decoded.as_ref()];
-    let snapshot = catalog.snapshot_with_any(&ids).await;
-    match ids.iter().find_map(|id| snapshot.find_model(id)) {
-        Some(body) => Ok(answer(&catalog, &snapshot, body, &headers)),
-        None => Err(ApiError::no_model(&decoded)),
+    let find = |snapshot: &Snapshot| {
+        ids.iter()
+            .find_map(|id| snapshot.find_model(id))
+            .cloned()
+            .ok_or_else(|| ApiError::no_model(&decoded))
+    };
+    if let Some(moment) = past::wanted(uri.query())? {
+        let snapshot = past::snapshot(&catalog, moment).await?;
+        let body = find(&snapshot)?;
+        return Ok(answer(
+            &snapshot,
+            &body,
+            past::cache_control(moment),
+            &headers,
+        ));
     }
+    let snapshot = catalog.snapshot_with_any(&ids).await;
+    let body = find(&snapshot)?;
+    Ok(current_answer(&catalog, &snapshot, &body, &headers))
 }
 
-/// `body` with the headers that say how fresh it is, or 304 when the client has it.
-fn answer(catalog: &Catalog, snapshot: &Snapshot, body: &Body, request: &HeaderMap) -> Response {
+/// `body` of the catalog as it is, with the headers that say how fresh it is.
+fn current_answer(
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    body: &Body,
+    request: &HeaderMap,
+) -> Response {
     // An answer that lacks a source must not be kept; any other is revalidated for free.
     let missing = snapshot.list_missing().next().is_some();
-    let mut response = if has_it(request, &body.etag) {
-        // As long as the answer that it stands for, not as its own empty body.
-        (
-            StatusCode::NOT_MODIFIED,
-            [(CONTENT_LENGTH, HeaderValue::from(body.bytes.len()))],
-        )
-            .into_response()
-    } else {
-        ([(CONTENT_TYPE, "application/json")], body.bytes.clone()).into_response()
-    };
-    let headers = response.headers_mut();
-    headers.insert(ETAG, body.etag.clone());
-    headers.insert(
-        CACHE_CONTROL,
-        HeaderValue::from_static(if missing { "no-store" } else { "no-cache" }),
-    );
-    headers.insert(
-        VARY,
-        HeaderValue::from_static("accept-encoding, anthropic-version"),
-    );
-    headers.insert("catalog-revision", snapshot.revision.into());
+    let cache_control = HeaderValue::from_static(if missing { "no-store" } else { "no-cache" });
+    let mut response = answer(snapshot, body, cache_control, request);
     let stale: Vec<&str> = snapshot
         .list_stale(catalog.now())
         .map(AsRef::as_ref)
@@ -79,16 +93,25 @@ fn answer(catalog: &Catalog, snapshot: &Snapshot, body: &Body, request: &HeaderM
     if !stale.is_empty()
         && let Ok(stale) = HeaderValue::try_from(stale.join(", "))
     {
-        headers.insert("catalog-stale", stale);
+        response.headers_mut().insert("catalog-stale", stale);
     }
     response
 }
 
-/// Whether the request's `If-None-Match` names `etag`. One that cannot be read is ignored.
-fn has_it(request: &HeaderMap, etag: &HeaderValue) -> bool {
-    let parsed = || etag.to_str().ok()?.parse::<headers::ETag>().ok();
-    request
-        .typed_get::<IfNoneMatch>()
-        .zip(parsed())
-        .is_some_and(|(condition, etag)| !condition.precondition_passes(&etag))
+/// `body` of `snapshot`, or 304 when the client has it.
+fn answer(
+    snapshot: &Snapshot,
+    body: &Body,
+    cache_control: HeaderValue,
+    request: &HeaderMap,
+) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    let mut response = conditional::answer(body, json, cache_control, request);
+    let headers = response.headers_mut();
+    headers.insert(
+        VARY,
+        HeaderValue::from_static("accept-encoding, anthropic-version"),
+    );
+    headers.insert(CATALOG_REVISION, snapshot.revision.into());
+    response
 }

@@ -67,7 +67,10 @@ async fn every_answer_says_its_revision() {
         assert_eq!(answer.header("catalog-revision"), Some("4"), "{path}");
     }
     let answer = app.send(app.http.delete(app.url("/v1/models"))).await;
-    assert_eq!((answer.status, answer.header("catalog-revision")), (405, Some("4")));
+    assert_eq!(
+        (answer.status, answer.header("catalog-revision")),
+        (405, Some("4"))
+    );
     app.stop().await;
 }
 
@@ -78,7 +81,10 @@ async fn every_revision_can_be_served_again() {
         let path = format!("/v1/models?revision={revision}&cache_buster=7");
         let answer = app.get(&path).await;
         assert_eq!(answer.ids(), *ids, "{path}");
-        assert_eq!(answer.header("catalog-revision"), Some(revision.to_string().as_str()));
+        assert_eq!(
+            answer.header("catalog-revision"),
+            Some(revision.to_string().as_str())
+        );
         assert_eq!(
             answer.header("cache-control"),
             Some("public, max-age=31536000, immutable")
@@ -123,7 +129,11 @@ async fn any_time_can_be_served_again() {
             .await
     };
     let before = at(times[0] - TimeDelta::milliseconds(1)).await;
-    assert_eq!((before.status, before.ids()), (200, Vec::new()), "an empty list");
+    assert_eq!(
+        (before.status, before.ids()),
+        (200, Vec::new()),
+        "an empty list"
+    );
     assert_eq!(before.header("catalog-revision"), Some("0"));
     for (index, time) in times.iter().enumerate() {
         for moment in [*time, *time + TimeDelta::minutes(30)] {
@@ -137,7 +147,10 @@ async fn any_time_can_be_served_again() {
     }
     // A plus sign that came undecoded is a space.
     let plus = app
-        .get(&format!("/v1/models?at={}", times[1].format("%Y-%m-%dT%H:%M:%S%.3f+00:00")))
+        .get(&format!(
+            "/v1/models?at={}",
+            times[1].format("%Y-%m-%dT%H:%M:%S%.3f+00:00")
+        ))
         .await;
     assert_eq!(plus.ids(), LISTS[2]);
     app.stop().await;
@@ -158,7 +171,11 @@ async fn impossible_moments_are_clear_400s() {
     ] {
         for path in ["/v1/models", "/v1/models/openai:a"] {
             let answer = app.get(&format!("{path}?{query}")).await;
-            assert_eq!(error_code(&answer), (400, code.to_owned()), "{path}?{query}");
+            assert_eq!(
+                error_code(&answer),
+                (400, code.to_owned()),
+                "{path}?{query}"
+            );
         }
     }
     app.stop().await;
@@ -200,7 +217,10 @@ async fn changes_come_in_order_with_before_and_after() {
     assert_eq!(changed["changed"], json!(["context_window"]));
     assert_eq!(changed["before"].get("context_window"), None);
     assert_eq!(changed["after"]["context_window"], 1000);
-    assert_eq!((&changed["source"], changed["at"].is_string()), (&json!("openai"), true));
+    assert_eq!(
+        (&changed["source"], changed["at"].is_string()),
+        (&json!("openai"), true)
+    );
     let removed = &answer["events"][4];
     assert!(removed["before"].is_object() && removed.get("after").is_none());
     assert!(removed["last_seen_at"].as_str() < removed["at"].as_str());
@@ -212,10 +232,17 @@ async fn changes_are_filtered_and_paged_and_no_page_splits_a_revision() {
     let (_setup, app) = with_history().await;
     let get = async |query: &str| app.get(&format!("/catalog/changes?{query}")).await.json();
     for (query, expected) in [
-        ("event=removed,returned", vec![(3, "removed", "openai:b"), (4, "returned", "openai:b")]),
+        (
+            "event=removed,returned",
+            vec![(3, "removed", "openai:b"), (4, "returned", "openai:b")],
+        ),
         (
             "model=openai:b",
-            vec![(1, "added", "openai:b"), (3, "removed", "openai:b"), (4, "returned", "openai:b")],
+            vec![
+                (1, "added", "openai:b"),
+                (3, "removed", "openai:b"),
+                (4, "returned", "openai:b"),
+            ],
         ),
         ("model=openai:b&event=added", vec![(1, "added", "openai:b")]),
         ("source=openai&since=3", vec![(4, "returned", "openai:b")]),
@@ -265,12 +292,23 @@ async fn a_long_poll_waits_for_the_next_revision_that_is_wanted() {
     assert!(began.elapsed() >= Duration::from_millis(300));
 
     let poll = |query: &str| {
-        let request = app.http.get(app.url(&format!("/catalog/changes?{query}"))).send();
+        let request = app
+            .http
+            .get(app.url(&format!("/catalog/changes?{query}")))
+            .send();
         tokio::spawn(async move {
-            request.await.expect("an answer").json::<Value>().await.expect("JSON")
+            request
+                .await
+                .expect("an answer")
+                .json::<Value>()
+                .await
+                .expect("JSON")
         })
     };
-    let (all, removals) = (poll("since=4&wait=20s"), poll("since=4&wait=20s&event=removed"));
+    let (all, removals) = (
+        poll("since=4&wait=20s"),
+        poll("since=4&wait=20s&event=removed"),
+    );
     for ids in [&["a", "b", "c", "d"][..], &["a", "b", "c"]] {
         setup.advance(TimeDelta::hours(1));
         setup.openai.reset().await;
@@ -287,7 +325,11 @@ async fn a_long_poll_waits_for_the_next_revision_that_is_wanted() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let began = tokio::time::Instant::now();
     app.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(waiting.await.expect("no panic")["events"], json!([]));
 }
 
@@ -306,19 +348,29 @@ async fn hidden_and_shown_sources_are_events_and_travel_in_time() {
     assert_eq!(answer["events"][0]["source"], "anthropic");
     assert_eq!(app.get("/v1/models?revision=4").await.ids().len(), 7);
     assert_eq!(app.get("/v1/models?revision=5").await.ids().len(), 3);
-    assert_eq!(app.get("/v1/models?revision=5").await.body, app.models().await.body);
+    assert_eq!(
+        app.get("/v1/models?revision=5").await.body,
+        app.models().await.body
+    );
     app.stop().await;
 }
 
 #[tokio::test]
 async fn one_models_history_says_when_it_was_seen_and_what_changed() {
     let (setup, app) = with_history().await;
-    for path in ["/catalog/models/openai:b/history", "/catalog/models/openai%3Ab/history"] {
+    for path in [
+        "/catalog/models/openai:b/history",
+        "/catalog/models/openai%3Ab/history",
+    ] {
         let b = app.get(path).await.json();
         assert_eq!((&b["id"], &b["listed"]), (&json!("openai:b"), &json!(true)));
         assert_eq!(
             all_told(&b),
-            [(1, "added", "openai:b"), (3, "removed", "openai:b"), (4, "returned", "openai:b")]
+            [
+                (1, "added", "openai:b"),
+                (3, "removed", "openai:b"),
+                (4, "returned", "openai:b")
+            ]
         );
         assert_eq!(b["first_seen_at"], b["events"][0]["at"]);
         assert_eq!(b["last_seen_at"], app.source("openai").await["fetched_at"]);
@@ -329,7 +381,10 @@ async fn one_models_history_says_when_it_was_seen_and_what_changed() {
     let last_listing = app.source("openai").await["fetched_at"].clone();
     app.refresh("openai").await;
     let gone = app.get("/catalog/models/openai:b/history").await.json();
-    assert_eq!((&gone["listed"], &gone["last_seen_at"]), (&json!(false), &last_listing));
+    assert_eq!(
+        (&gone["listed"], &gone["last_seen_at"]),
+        (&json!(false), &last_listing)
+    );
     let never = app.get("/catalog/models/openai:never/history").await;
     assert_eq!(error_code(&never), (404, "model_not_found".to_owned()));
     let other = app.get("/catalog/models/openai:a").await;
@@ -341,7 +396,11 @@ async fn one_models_history_says_when_it_was_seen_and_what_changed() {
 async fn retirements_are_listed_by_date_and_their_changes_are_events() {
     let mut setup = Setup::new().await;
     setup.providers = vec!["openai", "anthropic"];
-    let day = |days: i64| (Utc::now() + TimeDelta::days(days)).format("%Y-%m-%d").to_string();
+    let day = |days: i64| {
+        (Utc::now() + TimeDelta::days(days))
+            .format("%Y-%m-%d")
+            .to_string()
+    };
     let openai = |date: Value| {
         let mut body = openai_body(&["old", "older", "young"]);
         body["data"][0]["shutdown_date"] = date;
@@ -357,16 +416,25 @@ async fn retirements_are_listed_by_date_and_their_changes_are_events() {
     mount(&setup.anthropic, "/v1/models", list).await;
     let app = setup.start_ready().await;
     let ids = async |query: &str| -> Vec<String> {
-        let answer = app.get(&format!("/catalog/retirements{query}")).await.json();
+        let answer = app
+            .get(&format!("/catalog/retirements{query}"))
+            .await
+            .json();
         let models = answer["models"].as_array().expect("models");
         models
             .iter()
             .map(|model| model["id"].as_str().expect("an id").to_owned())
             .collect()
     };
-    assert_eq!(ids("").await, ["openai:older", "openai:old", "anthropic:claude-old"]);
+    assert_eq!(
+        ids("").await,
+        ["openai:older", "openai:old", "anthropic:claude-old"]
+    );
     // What has no date may end at any time.
-    assert_eq!(ids("?within=90d").await, ["openai:older", "anthropic:claude-old"]);
+    assert_eq!(
+        ids("?within=90d").await,
+        ["openai:older", "anthropic:claude-old"]
+    );
     assert_eq!(app.get("/catalog/retirements?within=x").await.status, 400);
     let answer = app.get("/catalog/retirements").await.json();
     assert_eq!(

@@ -10,6 +10,7 @@ mod disk;
 mod embedding;
 mod fault_server;
 mod faults;
+mod feeds;
 mod freshness;
 mod fuzz;
 mod helpers;
