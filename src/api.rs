@@ -4,6 +4,7 @@
 mod catalog;
 mod changes;
 mod conditional;
+mod copy;
 mod error;
 mod feed;
 mod models;
@@ -50,6 +51,7 @@ pub fn router(catalog: Catalog) -> Router {
         .route("/catalog/changes.atom", get(feed::atom))
         .route("/catalog/events", get(feed::events))
         .route("/catalog/models/{*id}", get(changes::model_history))
+        .route("/catalog.sqlite", get(copy::copy))
         .route("/catalog/retirements", get(changes::retirements))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))

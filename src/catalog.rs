@@ -9,7 +9,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
 
 use crate::{
     config::{Config, SourceConfig, Unconfigured},
@@ -18,11 +21,13 @@ use crate::{
     model::{Role, SourceName},
     provider::Clients,
     refresh::{RefreshOutcome, Refresher},
+    retention,
     schedule::ClaimMode,
     shared::{DatabaseError, Shared},
     snapshot::Snapshot,
     store::{SourceState, Store, StoreError, Watcher},
     time::Timestamp,
+    webhook::Teller,
 };
 
 /// How long a request waits for what it cannot be answered without. Clients exist that give up at
@@ -52,6 +57,8 @@ struct Inner {
     shared: Arc<Shared>,
     /// Every source that is asked; discovery adds to them.
     members: ArcSwap<Vec<Arc<Member>>>,
+    /// Wakes whoever tells a webhook.
+    tellers: Vec<Arc<Notify>>,
     unconfigured: Vec<Unconfigured>,
     client_timeout: Duration,
     admin_key: Option<SecretString>,
@@ -118,6 +125,12 @@ impl Catalog {
             .partition(|candidate| known.iter().any(|name| name == candidate.name.as_str()));
         sources.extend(found);
         store.apply_settings(&sources, config.clock.now()).await?;
+        let webhooks: Vec<&str> = config
+            .webhooks
+            .iter()
+            .map(|webhook| webhook.name.as_str())
+            .collect();
+        store.apply_webhooks(&webhooks).await?;
         let watcher = store.watch().await?;
         let snapshot = Snapshot::build(store.load().await?)?;
         if sources.is_empty() {
@@ -128,14 +141,23 @@ impl Catalog {
             .into_iter()
             .map(|source| Member::new(&shared, source))
             .collect();
+        let tellers = config
+            .webhooks
+            .into_iter()
+            .map(|webhook| Teller::spawn(&shared, webhook))
+            .collect();
         let catalog = Self(Arc::new(Inner {
             shared: shared.clone(),
+            tellers,
             members: ArcSwap::from_pointee(members),
             unconfigured: config.unconfigured,
             client_timeout: config.client_timeout,
             admin_key: config.admin_key,
             started: Instant::now(),
         }));
+        shared
+            .tasks
+            .spawn(retention::run(shared.clone(), config.retention));
         shared.tasks.spawn(watch(catalog.clone(), watcher));
         if !unknown.is_empty() {
             shared.tasks.spawn(discovery::run(catalog.clone(), unknown));
@@ -268,6 +290,9 @@ impl Catalog {
 
     /// Has every schedule looked at now rather than at the end of a sleep (a minute at most).
     pub fn wake(&self) {
+        for teller in &self.0.tellers {
+            teller.notify_one();
+        }
         for member in self.0.members.load().iter() {
             member.refresher.wake();
         }

@@ -14,7 +14,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 pub use self::settings::{DEFAULT_LISTEN, Environment, Flags, Settings};
 use crate::{
     model::{Kind, Role, SourceName},
+    store::Retention,
     time::Clock,
+    webhook::WebhookConfig,
 };
 
 /// How long a provider's listing is fresh: 24 h.
@@ -23,6 +25,8 @@ pub const PROVIDER_TTL: TimeDelta = TimeDelta::hours(24);
 pub const ENDPOINT_TTL: TimeDelta = TimeDelta::seconds(30);
 /// How long an endpoint's stale models are served before it is hidden: 5 minutes.
 pub const ENDPOINT_MAX_STALE: TimeDelta = TimeDelta::minutes(5);
+/// How long attempts at sources and webhooks are remembered: 90 days.
+pub const ATTEMPTS_KEPT: TimeDelta = TimeDelta::days(90);
 /// The loopback ports that are looked at: Ollama, LM Studio, vLLM, llama.cpp.
 pub const DISCOVERY_PORTS: [u16; 4] = [11434, 1234, 8000, 8080];
 
@@ -38,6 +42,10 @@ pub struct Config {
     pub(crate) database: SqliteConnectOptions,
     /// Whom to ask.
     pub sources: Vec<SourceConfig>,
+    /// Whom to tell of changes.
+    pub webhooks: Vec<WebhookConfig>,
+    /// How long history is kept.
+    pub retention: Retention,
     /// Loopback ports to look at for local servers; none to look at no port.
     pub discovery_ports: Vec<u16>,
     /// Well-known providers that are not configured, and what to set: shown to operators.
@@ -81,6 +89,11 @@ impl Config {
         Ok(Self {
             database,
             sources: Vec::new(),
+            webhooks: Vec::new(),
+            retention: Retention {
+                events: None,
+                attempts: ATTEMPTS_KEPT,
+            },
             discovery_ports: Vec::new(),
             unconfigured: Vec::new(),
             fetch_timeout: Duration::from_secs(10),
@@ -196,6 +209,17 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// A base URL that can be asked. The error does not repeat the URL: it may hold a secret.
 fn parse_base_url(setting: &str, text: &str) -> Result<Url, ConfigError> {
+    let url = parse_target(setting, text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(ConfigError(format!(
+            "{setting} must not hold a query or fragment: keys travel in headers only"
+        )));
+    }
+    Ok(url)
+}
+
+/// A URL that something can be sent to. The error does not repeat it.
+pub(crate) fn parse_target(setting: &str, text: &str) -> Result<Url, ConfigError> {
     let refuse = |why: &str| Err(ConfigError(format!("{setting} {why}")));
     let Ok(url) = Url::parse(text.trim()) else {
         return refuse("is not a URL: it must look like https://host/path");
@@ -205,9 +229,6 @@ fn parse_base_url(setting: &str, text: &str) -> Result<Url, ConfigError> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("must not hold a user name or password: give the key in its own setting");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return refuse("must not hold a query or fragment: keys travel in headers only");
     }
     Ok(url)
 }

@@ -38,12 +38,14 @@ mod misses;
 mod model;
 mod provider;
 mod refresh;
+mod retention;
 mod schedule;
 mod serve;
 mod shared;
 mod snapshot;
 mod store;
 mod time;
+mod webhook;
 
 pub use crate::{
     catalog::{Catalog, StartError},
@@ -56,8 +58,9 @@ pub use crate::{
     provider::{ErrorKind, FetchError},
     refresh::RefreshOutcome,
     serve::{RunError, run, serve},
-    store::StoreError,
+    store::{Retention, StoreError},
     time::{Clock, Timestamp},
+    webhook::WebhookConfig,
 };
 
 impl Catalog {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use self::page::{MAX_MODELS, Page};
 pub use self::{
     client::Clients,
-    error::{ErrorKind, FetchError},
+    error::{ErrorKind, FetchError, retry_after_header},
 };
 use crate::{
     config::SourceConfig,

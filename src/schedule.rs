@@ -108,16 +108,7 @@ pub fn backoff(role: Role, failures: i64, retry_after: Option<Duration>, jitter:
         Role::Endpoint => 0,
     };
     let longest = (BACKOFF_MIN * (1 << doublings)).min(BACKOFF_MAX);
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "at most an hour in milliseconds"
-    )]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "at most an hour in milliseconds"
-    )]
-    let taken = (longest.num_milliseconds() as f64 / 2.0 * jitter.clamp(0.0, 1.0)) as i64;
-    let own = longest - TimeDelta::milliseconds(taken);
+    let own = jittered(longest, jitter);
     match retry_after {
         None => own,
         Some(wait) => TimeDelta::from_std(wait)
@@ -125,6 +116,17 @@ pub fn backoff(role: Role, failures: i64, retry_after: Option<Duration>, jitter:
             .clamp(BACKOFF_MIN, RETRY_AFTER_MAX)
             .max(own),
     }
+}
+
+/// `longest` less what `jitter` (0 to 1) takes away: up to half.
+pub fn jittered(longest: TimeDelta, jitter: f64) -> TimeDelta {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "some hours in milliseconds"
+    )]
+    #[expect(clippy::cast_precision_loss, reason = "some hours in milliseconds")]
+    let taken = (longest.num_milliseconds() as f64 / 2.0 * jitter.clamp(0.0, 1.0)) as i64;
+    longest - TimeDelta::milliseconds(taken)
 }
 
 #[cfg(test)]

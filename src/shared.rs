@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::Serialize;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// What the last write to the database failed with.
     pub(crate) database_error: ArcSwapOption<DatabaseError>,
+    /// Copies of the database that may be made at a time: one.
+    pub(crate) copying: Semaphore,
     /// The snapshot's revision, for those who wait for the next.
     revision: watch::Sender<i64>,
     /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
@@ -55,6 +57,7 @@ impl Shared {
     ) -> Arc<Self> {
         let (revision, _) = watch::channel(snapshot.revision);
         Arc::new(Self {
+            copying: Semaphore::new(1),
             revision,
             store,
             snapshot: ArcSwap::from_pointee(snapshot),

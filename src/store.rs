@@ -7,10 +7,12 @@ mod fetches;
 mod history;
 mod listings;
 mod models;
+mod prune;
 #[cfg(test)]
 mod replay;
 mod sources;
 mod state;
+mod webhooks;
 
 use std::{
     fs::{File, TryLockError},
@@ -27,8 +29,10 @@ use sqlx::{
 pub use self::{
     history::{ChangeEvent, EventFilter, EventKind, Moment},
     listings::Committed,
+    prune::Retention,
     sources::Claim,
     state::{Held, LastError, SourceState, State, StoredModel},
+    webhooks::{Delivery, WebhookState},
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!();

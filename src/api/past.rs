@@ -70,7 +70,8 @@ pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, Api
         _ => {}
     }
     let past = catalog.store().load_past(moment).await?;
-    if past.revision < past.history_from {
+    // Before the first revision there was nothing, whatever has been forgotten since.
+    if (1..past.history_from).contains(&past.revision) {
         return Err(ApiError::pruned(past.history_from));
     }
     let state = State {

@@ -14,7 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{Config, ConfigError, DISCOVERY_PORTS, SourceConfig, Unconfigured, parse_base_url};
-use crate::model::{Kind, SourceName};
+use crate::{
+    model::{Kind, SourceName},
+    webhook::WebhookConfig,
+};
 
 /// What `serve` was told on the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -119,6 +122,9 @@ struct File {
     database_url: Option<String>,
     discover: Option<bool>,
     admin_key: Option<SecretString>,
+    keep_events: Option<String>,
+    keep_fetches: Option<String>,
+    webhooks: BTreeMap<String, WebhookTable>,
     providers: BTreeMap<String, Table>,
     endpoints: BTreeMap<String, Table>,
 }
@@ -134,6 +140,30 @@ struct Table {
     api_key_file: Option<String>,
     ttl: Option<String>,
     max_stale: Option<String>,
+}
+
+/// `[webhooks.x]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WebhookTable {
+    url: Option<SecretString>,
+    url_env: Option<String>,
+    url_file: Option<String>,
+    secret: Option<SecretString>,
+    secret_env: Option<String>,
+    secret_file: Option<String>,
+    sources: Vec<String>,
+    events: Vec<String>,
+    models: Vec<String>,
+}
+
+/// Where a setting says that a secret is: at most one of the three.
+struct SecretPlaces<'a> {
+    /// `api_key`, `url` or `secret`: the other two are `…_env` and `…_file`.
+    field: &'static str,
+    value: &'a Option<SecretString>,
+    variable: &'a Option<String>,
+    file: &'a Option<String>,
 }
 
 impl Settings {
@@ -168,8 +198,18 @@ impl Settings {
         settings.config.admin_key = settings
             .key_from_environment(&["MODEL_CATALOG_ADMIN_KEY"], environment)?
             .or(file.admin_key);
+        let retention = &mut settings.config.retention;
+        if let Some(kept) = &file.keep_events
+            && kept.trim() != "forever"
+        {
+            retention.events = Some(parse_time("keep_events", kept, LONGEST_RETENTION)?);
+        }
+        if let Some(kept) = &file.keep_fetches {
+            retention.attempts = parse_time("keep_fetches", kept, LONGEST_RETENTION)?;
+        }
         settings.add_providers(file.providers, environment)?;
         settings.add_endpoints(file.endpoints, environment)?;
+        settings.add_webhooks(&file.webhooks, environment)?;
         if discovers(file.discover, environment)? {
             settings.config.discovery_ports = DISCOVERY_PORTS.to_vec();
         }
@@ -300,10 +340,14 @@ impl Settings {
             )));
         }
         if let Some(ttl) = &table.ttl {
-            source.ttl = parse_time(&format!("ttl of `{name}`"), ttl)?;
+            source.ttl = parse_time(&format!("ttl of `{name}`"), ttl, LONGEST_TTL)?;
         }
         if let Some(max_stale) = &table.max_stale {
-            source.max_stale = Some(parse_time(&format!("max_stale of `{name}`"), max_stale)?);
+            source.max_stale = Some(parse_time(
+                &format!("max_stale of `{name}`"),
+                max_stale,
+                LONGEST_TTL,
+            )?);
         }
         source.key = key;
         self.config.sources.push(source);
@@ -334,7 +378,23 @@ impl Settings {
         table: &Table,
         environment: &Environment,
     ) -> Result<Option<SecretString>, ConfigError> {
-        match (&table.api_key, &table.api_key_env, &table.api_key_file) {
+        let places = SecretPlaces {
+            field: "api_key",
+            value: &table.api_key,
+            variable: &table.api_key_env,
+            file: &table.api_key_file,
+        };
+        self.secret(name, places, environment)
+    }
+
+    fn secret(
+        &mut self,
+        name: &str,
+        places: SecretPlaces<'_>,
+        environment: &Environment,
+    ) -> Result<Option<SecretString>, ConfigError> {
+        let field = places.field;
+        match (places.value, places.variable, places.file) {
             (None, None, None) => Ok(None),
             (Some(key), None, None) => {
                 let key = key.expose_secret().trim();
@@ -346,7 +406,7 @@ impl Settings {
                     // By mistake the key itself may stand there: only what looks like a variable is
                     // repeated.
                     None => Err(ConfigError(format!(
-                        "api_key_env of `{name}` names a variable that is not set{}: set it, or remove the source",
+                        "{field}_env of `{name}` names a variable that is not set{}: set it, or remove what needs it",
                         if looks_like_a_variable(variable) {
                             format!(" ({variable})")
                         } else {
@@ -356,12 +416,55 @@ impl Settings {
                 }
             }
             (None, None, Some(path)) => self
-                .key_from_file(&format!("api_key_file of `{name}`"), path)
+                .key_from_file(&format!("{field}_file of `{name}`"), path)
                 .map(Some),
             _ => Err(ConfigError(format!(
-                "`{name}` has several keys: keep one of api_key, api_key_env and api_key_file"
+                "`{name}` has several keys: keep one of {field}, {field}_env and {field}_file"
             ))),
         }
+    }
+
+    fn add_webhooks(
+        &mut self,
+        tables: &BTreeMap<String, WebhookTable>,
+        environment: &Environment,
+    ) -> Result<(), ConfigError> {
+        for (name, table) in tables {
+            let url = SecretPlaces {
+                field: "url",
+                value: &table.url,
+                variable: &table.url_env,
+                file: &table.url_file,
+            };
+            let secret = SecretPlaces {
+                field: "secret",
+                value: &table.secret,
+                variable: &table.secret_env,
+                file: &table.secret_file,
+            };
+            let (Some(url), Some(secret)) = (
+                self.secret(name, url, environment)?,
+                self.secret(name, secret, environment)?,
+            ) else {
+                return Err(ConfigError(format!(
+                    "[webhooks.{name}] needs a url and a secret (or url_env, secret_env, url_file, secret_file)"
+                )));
+            };
+            let mut webhook =
+                WebhookConfig::new(name, url.expose_secret(), secret.expose_secret())?;
+            for source in &table.sources {
+                webhook = webhook.source(source);
+            }
+            for event in &table.events {
+                webhook = webhook.events(event)?;
+            }
+            if !table.models.is_empty() {
+                let globs: Vec<&str> = table.models.iter().map(String::as_str).collect();
+                webhook = webhook.models(&globs)?;
+            }
+            self.config.webhooks.push(webhook);
+        }
+        Ok(())
     }
 
     fn key_from_file(&mut self, setting: &str, path: &str) -> Result<SecretString, ConfigError> {
@@ -478,7 +581,12 @@ fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, Conf
     }
 }
 
-fn parse_time(setting: &str, text: &str) -> Result<TimeDelta, ConfigError> {
+/// The longest time that a listing may be fresh or stale, in days.
+const LONGEST_TTL: i64 = 365;
+/// The longest time that history may be kept, in days, short of for ever.
+const LONGEST_RETENTION: i64 = 36_500;
+
+fn parse_time(setting: &str, text: &str, longest_days: i64) -> Result<TimeDelta, ConfigError> {
     let text = text.trim();
     let time = match text.parse() {
         Ok(seconds) => TimeDelta::try_seconds(seconds),
@@ -486,10 +594,10 @@ fn parse_time(setting: &str, text: &str) -> Result<TimeDelta, ConfigError> {
             .ok()
             .and_then(|time| TimeDelta::from_std(time).ok()),
     };
-    time.filter(|time| (TimeDelta::seconds(1)..=TimeDelta::days(365)).contains(time))
+    time.filter(|time| (TimeDelta::seconds(1)..=TimeDelta::days(longest_days)).contains(time))
         .ok_or_else(|| {
             ConfigError(format!(
-                "{setting} must be a time from 1s to 365d, such as \"24h\" or \"90s\""
+                "{setting} must be a time from 1s to {longest_days}d, such as \"24h\" or \"90s\""
             ))
         })
 }
@@ -679,6 +787,13 @@ mod tests {
     #[case::key_as_file(&[], "[providers.openai]\napi_key_file = 'sk-secret'", "api_key_file")]
     #[case::key_as_file_variable(&[("OPENAI_API_KEY_FILE", "sk-secret")], "", "OPENAI_API_KEY_FILE")]
     #[case::key_as_switch(&[], "discover = 'secret'", "discover")]
+    #[case::webhook_without_url(&[], "[webhooks.x]\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'", "[webhooks.x] needs a url")]
+    #[case::webhook_weak(&[], "[webhooks.x]\nurl = 'http://x/secret'\nsecret = 'c2VjcmV0'", "webhook `x`: its secret")]
+    #[case::webhook_no_base64(&[], "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_secret!secret!secret!secret!'", "webhook `x`: its secret")]
+    #[case::webhook_url(&[], "[webhooks.x]\nurl = 'secret'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'", "the url of webhook `x`")]
+    #[case::webhook_event(&[], "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'\nevents = ['gone']", "events are added")]
+    #[case::webhook_glob(&[], "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'\nmodels = ['[']", "webhook `x`: models")]
+    #[case::bad_retention(&[], "keep_events = 'a while'", "keep_events")]
     #[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "kind is openai, google, anthropic or ollama")]
     #[case::endpoint_twice(&[("MODEL_CATALOG_ENDPOINTS", "a=http://x,b=http://x,a=http://y")], "", "`a` twice")]
     #[case::key_without_end(&[("OPENAI_API_KEY_FILE", "/dev/zero")], "", "OPENAI_API_KEY_FILE")]
@@ -697,8 +812,13 @@ mod tests {
             .expect_err("refused")
             .to_string();
         assert!(message.contains(expected), "{message}");
+        // The name of a setting, not a value.
+        let values = message
+            .replace("secret_", "")
+            .replace("its secret", "")
+            .replace("a secret", "");
         assert!(
-            !message.contains('\n') && !message.contains("secret"),
+            !message.contains('\n') && !values.contains("secret") && !values.contains("c2VjcmV0"),
             "{message}"
         );
     }

@@ -14,6 +14,8 @@ pub struct Clients {
     /// Providers on this machine or without TLS: a proxy in between would be sent their keys.
     direct_providers: Client,
     endpoints: Client,
+    /// Targets of webhooks elsewhere.
+    webhooks: Client,
     /// Why no certificate can be checked, when none can.
     pub tls_problem: Option<String>,
 }
@@ -57,6 +59,7 @@ impl Clients {
                 .redirect(redirect::Policy::none())
                 .no_proxy()
                 .build()?,
+            webhooks: builder().redirect(redirect::Policy::none()).build()?,
             tls_problem: None,
         })
     }
@@ -70,6 +73,17 @@ impl Clients {
             }
             Role::Provider => &self.providers,
             Role::Endpoint => &self.endpoints,
+        }
+    }
+}
+
+impl Clients {
+    /// The client that tells the target of a webhook.
+    pub fn of_webhook(&self, url: &Url) -> &Client {
+        if is_loopback(url) {
+            &self.endpoints
+        } else {
+            &self.webhooks
         }
     }
 }

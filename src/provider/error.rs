@@ -248,7 +248,7 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 /// `Retry-After` in seconds (decimals occur) or as a date, or `retry-after-ms`.
-fn retry_after_header(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub fn retry_after_header(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     if let Some(value) = text("retry-after") {
         if let Some(wait) = seconds(value) {

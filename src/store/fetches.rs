@@ -1,4 +1,4 @@
-//! `fetches`: a row for each attempt, bounded by age and by number.
+//! `fetches`: a row for each attempt, bounded by number; by age in `prune`.
 
 use std::time::Duration;
 
@@ -13,8 +13,6 @@ use crate::{
     time::Timestamp,
 };
 
-/// How long the rows of `fetches` are kept.
-const FETCHES_KEPT: TimeDelta = TimeDelta::days(90);
 /// How many rows of `fetches` are kept for a source.
 const FETCHES_KEPT_PER_SOURCE: i64 = 10_000;
 /// One attempt, as the database remembers it.
@@ -127,15 +125,12 @@ impl Attempt<'_> {
 
     async fn prune(&self, connection: &mut SqliteConnection) -> Result<()> {
         let name = self.claim.source.as_str();
-        let oldest = self.claim.at.plus(-FETCHES_KEPT);
         sqlx::query!(
             "DELETE FROM fetches
              WHERE source = ?1
-               AND (started_at < ?2
-                    OR id <= (SELECT id FROM fetches WHERE source = ?1
-                              ORDER BY id DESC LIMIT 1 OFFSET ?3))",
+               AND id <= (SELECT id FROM fetches WHERE source = ?1
+                          ORDER BY id DESC LIMIT 1 OFFSET ?2)",
             name,
-            oldest,
             FETCHES_KEPT_PER_SOURCE,
         )
         .execute(connection)

@@ -1,6 +1,8 @@
 //! Reading what was: the catalog at a revision or a time, the changes since a revision, the history
 //! of one model. Everything comes from `model_events`.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -170,6 +172,15 @@ impl Store {
             history_from: row.history_from,
             models: serde_json::from_str(&row.models)?,
         })
+    }
+
+    /// Writes a consistent copy of the whole database to `path`, which must not exist.
+    pub async fn copy_to(&self, path: &Path) -> Result<()> {
+        sqlx::query("VACUUM INTO ?1")
+            .bind(path.to_string_lossy())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// The first revision that can still be told exactly; 0 where nothing was ever pruned.

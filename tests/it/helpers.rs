@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use model_catalog::{Clock, Config, Kind, SourceConfig};
+use model_catalog::{Clock, Config, Kind, SourceConfig, WebhookConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -35,6 +35,7 @@ pub struct Setup {
     pub discovery_ports: Vec<u16>,
     /// Further sources.
     pub extra: Vec<SourceConfig>,
+    pub webhooks: Vec<WebhookConfig>,
 }
 
 impl Setup {
@@ -52,6 +53,7 @@ impl Setup {
             client_timeout: Duration::from_secs(30),
             discovery_ports: Vec::new(),
             extra: Vec::new(),
+            webhooks: Vec::new(),
         }
     }
 
@@ -117,6 +119,7 @@ impl Setup {
                 .push(SourceConfig::endpoint(name, &server.uri()).expect("a usable endpoint"));
         }
         config.sources.extend(self.extra.iter().cloned());
+        config.webhooks.clone_from(&self.webhooks);
         config
     }
 

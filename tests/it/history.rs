@@ -456,3 +456,122 @@ async fn retirements_are_listed_by_date_and_their_changes_are_events() {
     assert_eq!(moved["events"][0]["changed"], json!(["retires_at"]));
     app.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_older_than_it_is_kept_is_forgotten_and_the_rest_stays_exact() {
+    let (setup, app) = with_history().await;
+    setup.advance(TimeDelta::days(10));
+    setup.openai.reset().await;
+    mount_openai(&setup.openai, &["a", "c", "d"]).await;
+    app.catalog.wake();
+    app.until("the fifth revision", async |app| {
+        app.models().await.header("catalog-revision") == Some("5")
+    })
+    .await;
+    let now = app.models().await.body;
+    let first_seen =
+        app.get("/catalog/models/openai:a/history").await.json()["first_seen_at"].clone();
+    app.stop().await;
+
+    let mut config = setup.config();
+    config.retention.events = Some(TimeDelta::days(5));
+    config.retention.attempts = TimeDelta::days(5);
+    let app = TestApp::start(config).await;
+    app.until("it is forgotten", async |_| {
+        setup.sql("SELECT history_from FROM catalog").await == [[json!(4)]]
+    })
+    .await;
+    // Of b: added, removed, returned; the one in between is gone. Of a: added, changed.
+    assert_eq!(
+        setup
+            .sql("SELECT revision, event FROM model_events WHERE model_id IN ('a', 'b') AND revision < 5 ORDER BY model_id, revision")
+            .await,
+        [
+            [json!(1), json!("added")],
+            [json!(3), json!("changed")],
+            [json!(1), json!("added")],
+            [json!(4), json!("returned")],
+        ]
+    );
+    assert_eq!(
+        setup.sql("SELECT COUNT(*) FROM fetches").await,
+        [[json!(1)]]
+    );
+    assert_eq!(app.get("/v1/models?revision=4").await.ids(), LISTS[4]);
+    assert_eq!(app.get("/v1/models?revision=5").await.body, now);
+    let before = app.get("/v1/models?at=2020-01-01T00:00:00Z").await;
+    assert_eq!((before.status, before.ids()), (200, Vec::new()));
+    for path in ["/v1/models?revision=3", "/catalog/changes?since=3"] {
+        let answer = app.get(path).await;
+        assert_eq!(
+            error_code(&answer),
+            (410, "history_pruned".to_owned()),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        all_told(&app.get("/catalog/changes?since=4").await.json())[0].0,
+        5
+    );
+    assert_eq!(app.get("/catalog/changes?since=0").await.status, 200);
+    let history = app.get("/catalog/models/openai:a/history").await.json();
+    assert_eq!(history["first_seen_at"], first_seen);
+    app.stop().await;
+
+    // Nothing more is forgotten by a second look, and revisions go on.
+    let app = setup.start_ready().await;
+    assert_eq!(app.models().await.body, now);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_database_can_be_had_whole_while_it_is_written() {
+    let (setup, app) = with_history().await;
+    let answer = app.get("/catalog.sqlite").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/vnd.sqlite3")
+    );
+    assert_eq!(answer.header("catalog-revision"), Some("4"));
+    assert_eq!(
+        answer.header("content-length"),
+        Some(answer.body.len().to_string().as_str())
+    );
+    for key in [crate::helpers::OPENAI_KEY, "127.0.0.1"] {
+        assert!(
+            !answer
+                .body
+                .windows(key.len())
+                .any(|part| part == key.as_bytes()),
+            "{key} is in it"
+        );
+    }
+    let mut copy = Setup::new().await;
+    copy.providers.clear();
+    std::fs::write(copy.database_path(), &answer.body).expect("written");
+    assert_eq!(copy.sql("PRAGMA integrity_check").await, [["ok"]]);
+    copy.assert_events_replay().await;
+    let query = "SELECT * FROM model_events ORDER BY revision, source, model_id";
+    assert_eq!(copy.sql(query).await, setup.sql(query).await);
+    // It is a catalog like any other.
+    let copied = copy.start().await;
+    assert_eq!(copied.get("/v1/models?revision=3").await.ids(), LISTS[3]);
+    copied.stop().await;
+
+    // While writes go on, and several want one: each gets a whole one or is told to come again.
+    let copies = futures_util::future::join_all((0..8).map(|_| app.get("/catalog.sqlite")));
+    let (copies, _) = tokio::join!(copies, async {
+        setup.advance(TimeDelta::hours(1));
+        app.refresh("openai").await
+    });
+    let whole = copies.iter().filter(|answer| answer.status == 200).count();
+    assert!(whole >= 1);
+    for answer in copies.iter().filter(|answer| answer.status != 200) {
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some("5"))
+        );
+    }
+    app.stop().await;
+}

@@ -20,3 +20,4 @@ mod providers;
 mod refreshing;
 mod running;
 mod store;
+mod webhooks;

@@ -1,0 +1,71 @@
+//! Forgetting what is older than it is to be kept.
+
+use chrono::TimeDelta;
+
+use super::{Result, Store};
+use crate::time::Timestamp;
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Events; none for ever.
+    pub events: Option<TimeDelta>,
+    /// Attempts at sources and webhooks.
+    pub attempts: TimeDelta,
+}
+
+impl Store {
+    /// Forgets what is older than `retention` says at `now`; how many events that were.
+    ///
+    /// Of each model the first event stays (when it was seen first) and the last one before the
+    /// horizon (what was served then): from the horizon on, everything can be told as before.
+    pub async fn prune(&self, retention: Retention, now: Timestamp) -> Result<u64> {
+        let oldest = now.plus(-retention.attempts);
+        let mut tx = self.begin().await?;
+        sqlx::query!("DELETE FROM fetches WHERE started_at < ?1", oldest)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query!("DELETE FROM webhook_deliveries WHERE at < ?1", oldest)
+            .execute(&mut *tx)
+            .await?;
+        let mut pruned = 0;
+        if let Some(kept) = retention.events {
+            let oldest = now.plus(-kept);
+            // What a webhook has not been told yet stays.
+            let horizon = sqlx::query_scalar!(
+                r#"SELECT MIN(
+                       (SELECT COALESCE(MAX(revision), 0) FROM model_events WHERE at <= ?1),
+                       (SELECT COALESCE(MIN(cursor), 9223372036854775807) FROM webhooks WHERE configured = 1)
+                   ) AS "horizon!: i64""#,
+                oldest,
+            )
+            .fetch_one(&mut *tx)
+            .await?;
+            pruned = sqlx::query!(
+                "DELETE FROM model_events AS e
+                 WHERE e.revision < ?1
+                   AND EXISTS (
+                       SELECT 1 FROM model_events AS later
+                       WHERE later.source = e.source AND later.model_id = e.model_id
+                         AND later.revision > e.revision AND later.revision <= ?1
+                   )
+                   AND EXISTS (
+                       SELECT 1 FROM model_events AS earlier
+                       WHERE earlier.source = e.source AND earlier.model_id = e.model_id
+                         AND earlier.revision < e.revision
+                   )",
+                horizon,
+            )
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            if pruned > 0 {
+                sqlx::query!("UPDATE catalog SET history_from = ?1", horizon)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(pruned)
+    }
+}

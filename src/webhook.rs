@@ -1,0 +1,382 @@
+//! Webhooks as the Standard Webhooks specification has them (<https://www.standardwebhooks.com>):
+//! each target is told each revision that it wants, in order, at least once. One task per target; a
+//! dead one is no matter to anything else.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use reqwest::{StatusCode, Url, header::CONTENT_TYPE};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use standardwebhooks::{
+    HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook,
+};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    config::{ConfigError, parse_target},
+    feed::Revision,
+    model::SourceName,
+    provider::retry_after_header,
+    shared::Shared,
+    store::{ChangeEvent, Delivery, EventFilter, EventKind, StoreError, WebhookState},
+    time::Timestamp,
+};
+
+/// How long a target has to answer.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// The first wait after a failure; it doubles.
+const BACKOFF_MIN: TimeDelta = TimeDelta::seconds(10);
+/// The longest wait, unless the target asks for more.
+const BACKOFF_MAX: TimeDelta = TimeDelta::hours(6);
+/// The longest wait that a target may ask for.
+const RETRY_AFTER_MAX: TimeDelta = TimeDelta::hours(24);
+/// The longest sleep: a clock may jump.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// How many events are looked through at a time for the next revision that a target wants.
+const LOOK_AHEAD: usize = 200;
+/// The sleep after the database has failed.
+const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// One target and what it wants.
+#[derive(Clone)]
+pub struct WebhookConfig {
+    /// Its name: in the log and the database, where its URL never is.
+    pub name: SourceName,
+    url: SecretString,
+    secret: SecretString,
+    sources: Vec<String>,
+    events: Option<Vec<EventKind>>,
+    models: Option<GlobSet>,
+}
+
+impl fmt::Debug for WebhookConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookConfig")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WebhookConfig {
+    /// A target that wants everything. `secret` is `whsec_` and base64, as the specification has it.
+    pub fn new(name: &str, url: &str, secret: &str) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| Err(ConfigError(format!("webhook `{name}`: {why}")));
+        let Ok(name_) = name.parse() else {
+            return refuse("its name must be 1 to 64 of a-z, 0-9, `_`, `.` and `-`");
+        };
+        let url = parse_target(&format!("the url of webhook `{name}`"), url)?;
+        let enough = Webhook::new(secret).is_ok() && secret.len() >= 24;
+        if !enough {
+            return refuse(
+                "its secret must be `whsec_` and at least 24 characters of base64: make one with `openssl rand -base64 32`",
+            );
+        }
+        Ok(Self {
+            name: name_,
+            url: String::from(url).into(),
+            secret: secret.into(),
+            sources: Vec::new(),
+            events: None,
+            models: None,
+        })
+    }
+
+    /// Wants the events of this source, besides those that were named before.
+    pub fn source(mut self, source: &str) -> Self {
+        self.sources.push(source.to_owned());
+        self
+    }
+
+    /// Wants events of this kind, besides those that were named before.
+    pub fn events(mut self, kind: &str) -> Result<Self, ConfigError> {
+        let known = EventKind::ALL
+            .into_iter()
+            .find(|known| known.as_str() == kind);
+        let Some(kind) = known else {
+            return Err(ConfigError(format!(
+                "webhook `{}`: events are added, changed, removed, returned, hidden and shown",
+                self.name
+            )));
+        };
+        self.events.get_or_insert_default().push(kind);
+        Ok(self)
+    }
+
+    /// Wants the events of models whose whole id matches one of `globs`.
+    pub fn models(mut self, globs: &[&str]) -> Result<Self, ConfigError> {
+        let mut set = GlobSetBuilder::new();
+        for glob in globs {
+            set.add(Glob::new(glob).map_err(|error| {
+                ConfigError(format!("webhook `{}`: models: {error}", self.name))
+            })?);
+        }
+        let set = set
+            .build()
+            .map_err(|error| ConfigError(format!("webhook `{}`: models: {error}", self.name)))?;
+        self.models = Some(set);
+        Ok(self)
+    }
+
+    fn wants(&self, event: &ChangeEvent) -> bool {
+        let source = self.sources.is_empty()
+            || self
+                .sources
+                .iter()
+                .any(|source| source == event.source.as_str());
+        // What hides or shows a whole source is about each of its models.
+        let model = match (&self.models, &event.id) {
+            (Some(globs), Some(id)) => globs.is_match(id),
+            _ => true,
+        };
+        source && model
+    }
+}
+
+/// What a target is sent.
+#[derive(Serialize)]
+struct Message<'a> {
+    r#type: &'static str,
+    timestamp: Timestamp,
+    data: &'a Revision,
+}
+
+/// What one step came to.
+enum Step {
+    /// There may be more at once.
+    Again,
+    /// Everything that it wants has been told.
+    Idle,
+    /// Not before then.
+    Waits(Timestamp),
+    /// Somebody else tells it, or nobody does.
+    Left,
+}
+
+/// Tells one target until the catalog stops.
+pub(crate) struct Teller {
+    shared: Arc<Shared>,
+    webhook: WebhookConfig,
+    wake: Arc<Notify>,
+}
+
+impl Teller {
+    /// Starts to tell `webhook`; the answer wakes it early.
+    pub(crate) fn spawn(shared: &Arc<Shared>, webhook: WebhookConfig) -> Arc<Notify> {
+        let wake = Arc::new(Notify::new());
+        let teller = Self {
+            shared: shared.clone(),
+            webhook,
+            wake: wake.clone(),
+        };
+        shared.tasks.spawn(teller.run());
+        wake
+    }
+
+    async fn run(self) {
+        let mut revisions = self.shared.revisions();
+        loop {
+            let now = self.shared.clock.now();
+            let sleep = match self.step(now).await {
+                // Through the select all the same: a stop is seen between two messages.
+                Ok(Step::Again) => Duration::ZERO,
+                Ok(Step::Idle | Step::Left) => LONGEST_SLEEP,
+                Ok(Step::Waits(until)) => until
+                    .since(self.shared.clock.now())
+                    .to_std()
+                    .unwrap_or_default()
+                    .min(LONGEST_SLEEP),
+                Err(error) => {
+                    let webhook = &self.webhook.name;
+                    tracing::warn!(%webhook, "webhook {webhook} cannot be told: {error}");
+                    SLEEP_AFTER_ERROR
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return,
+                () = self.wake.notified() => {}
+                // An error is a catalog that is gone.
+                changed = revisions.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    /// Tells the next revision, if it is time.
+    async fn step(&self, now: Timestamp) -> Result<Step, StoreError> {
+        let Shared { store, .. } = &*self.shared;
+        let name = self.webhook.name.as_str();
+        let Some(state) = store.find_webhook(name).await? else {
+            return Ok(Step::Left);
+        };
+        if state.gone_at.is_some() {
+            return Ok(Step::Left);
+        }
+        if let Some(at) = state.next_attempt_at.filter(|_| !state.is_due(now)) {
+            return Ok(Step::Waits(at));
+        }
+        let filter = EventFilter {
+            events: self.webhook.events.clone(),
+            ..EventFilter::default()
+        };
+        let page = store
+            .list_changes(state.cursor, &filter, LOOK_AHEAD)
+            .await?;
+        let mut events = page.events;
+        events.retain(|event| self.webhook.wants(event));
+        let Some(revision) = Revision::group(events).into_iter().next() else {
+            if page.next > state.cursor {
+                store.pass_over(name, state.cursor, page.next).await?;
+            }
+            return Ok(if page.has_more {
+                Step::Again
+            } else {
+                Step::Idle
+            });
+        };
+        if !store.claim_delivery(name, &state, now).await? {
+            return Ok(Step::Again);
+        }
+        self.tell(&state, &revision, now).await?;
+        Ok(Step::Again)
+    }
+
+    /// Sends `revision` and writes down what came of it.
+    async fn tell(
+        &self,
+        state: &WebhookState,
+        revision: &Revision,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let store = &self.shared.store;
+        let webhook = &self.webhook.name;
+        let began = Instant::now();
+        let sent = tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => {
+                // Whether it arrived is not known: it is sent again, under the same id.
+                return store.release_delivery(webhook.as_str(), state).await;
+            }
+            sent = self.send(revision, now) => sent,
+        };
+        let delivery = Delivery {
+            webhook: webhook.as_str(),
+            revision: revision.revision,
+            at: now,
+            duration: began.elapsed(),
+        };
+        let failure = match sent {
+            Ok(status) => {
+                tracing::debug!(%webhook, revision = revision.revision, "webhook {webhook} was told revision {}", revision.revision);
+                return store.record_delivery(delivery, status.as_u16()).await;
+            }
+            Err(failure) => failure,
+        };
+        let wait = backoff(
+            state.consecutive_failures.saturating_add(1),
+            failure.retry_after,
+            fastrand::f64(),
+        );
+        let gone = failure.http_status == Some(StatusCode::GONE);
+        let http_status = failure.http_status.map(|status| status.as_u16());
+        let given_up = store
+            .record_undelivered(delivery, http_status, &failure.message, wait, gone)
+            .await?;
+        let number = revision.revision;
+        if gone {
+            tracing::warn!(%webhook, "webhook {webhook} answered 410: it is told nothing more until a restart");
+        } else if state.consecutive_failures == 0 {
+            tracing::warn!(%webhook, revision = number, "webhook {webhook} was not told revision {number}: {}; it is tried again for three days", failure.message);
+        }
+        if let Some(last) = given_up {
+            tracing::error!(%webhook, revision = last, "webhook {webhook} has failed for three days: revisions up to {last} are given up");
+        }
+        Ok(())
+    }
+
+    async fn send(&self, revision: &Revision, now: Timestamp) -> Result<StatusCode, Failure> {
+        let message = Message {
+            r#type: "catalog.revision",
+            timestamp: revision.at,
+            data: revision,
+        };
+        let body = serde_json::to_vec(&message).map_err(Failure::ours)?;
+        let id = revision.revision.to_string();
+        let timestamp = now.millis() / 1000;
+        let signature = Webhook::new(self.webhook.secret.expose_secret())
+            .and_then(|signer| signer.sign(&id, timestamp, &body))
+            .map_err(Failure::ours)?;
+        let url = Url::parse(self.webhook.url.expose_secret()).map_err(Failure::ours)?;
+        let response = self
+            .shared
+            .clients
+            .of_webhook(&url)
+            .post(url)
+            .timeout(TIMEOUT)
+            .header(CONTENT_TYPE, "application/json")
+            .header(HEADER_WEBHOOK_ID, id)
+            .header(HEADER_WEBHOOK_TIMESTAMP, timestamp)
+            .header(HEADER_WEBHOOK_SIGNATURE, signature)
+            .body(body)
+            .send()
+            .await
+            .map_err(Failure::no_answer)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(status);
+        }
+        Err(Failure {
+            http_status: Some(status),
+            message: format!("it answered {}", status.as_u16()),
+            retry_after: retry_after_header(response.headers(), now),
+        })
+    }
+}
+
+/// Why a target was not told.
+struct Failure {
+    http_status: Option<StatusCode>,
+    /// One line, without the target's URL.
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    fn no_answer(error: reqwest::Error) -> Self {
+        let message = if error.is_timeout() {
+            format!("no answer within {} s", TIMEOUT.as_secs())
+        } else if error.is_connect() {
+            "no connection: check its url and the network".to_owned()
+        } else {
+            format!("no answer: {}", error.without_url())
+        };
+        Self {
+            http_status: None,
+            message,
+            retry_after: None,
+        }
+    }
+
+    fn ours(error: impl fmt::Display) -> Self {
+        Self {
+            http_status: None,
+            message: format!("the message cannot be made: {error}"),
+            retry_after: None,
+        }
+    }
+}
+
+/// How long to wait after the `failures`th failure in a row: doubling from 10 s to 6 h, of which
+/// `jitter` (0 to 1) takes away up to half; or as long as the target asks, 24 h at most.
+fn backoff(failures: i64, retry_after: Option<Duration>, jitter: f64) -> TimeDelta {
+    if let Some(wait) = retry_after {
+        return TimeDelta::from_std(wait)
+            .unwrap_or(RETRY_AFTER_MAX)
+            .clamp(BACKOFF_MIN, RETRY_AFTER_MAX);
+    }
+    let doublings = failures.clamp(1, 20) - 1;
+    let longest = (BACKOFF_MIN * (1 << doublings)).min(BACKOFF_MAX);
+    crate::schedule::jittered(longest, jitter)
+}
