@@ -10,6 +10,8 @@ mod models;
 mod replay;
 mod sources;
 mod state;
+#[cfg(test)]
+mod story;
 
 use std::{
     fs::{File, TryLockError},
