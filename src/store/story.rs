@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Column, Row};
 
 use super::Store;
@@ -19,6 +20,89 @@ use crate::{
 };
 
 const DOCS: &str = include_str!("../../docs/sql.md");
+
+/// What happened when. Each source is asked whenever it is due, and answers with the models that it
+/// lists by then.
+const DIARY: &str = r#"
+2026-06-15T06:00
+    openai lists gpt-w {"created": 1740787200, "context_window": 64000, "max_output_tokens": 8192}
+    openai lists gpt-x {"created": 1769904000, "context_window": 128000, "max_output_tokens": 16384}
+    openai lists gpt-x-mini {"created": 1769904000, "context_window": 128000, "max_output_tokens": 32768}
+    google lists gemini-w-pro {"context_window": 500000, "max_output_tokens": 8192}
+    google lists gemini-w-flash {"context_window": 500000, "max_output_tokens": 8192}
+    google lists gemini-x-pro {"context_window": 1000000, "max_output_tokens": 65536}
+    google lists gemini-x-flash {"context_window": 1000000, "max_output_tokens": 65536}
+    anthropic lists claude-w {"created": 1747699200, "context_window": 200000, "max_output_tokens": 8192}
+    anthropic lists claude-x {"created": 1773100800, "context_window": 200000, "max_output_tokens": 32000}
+    anthropic lists claude-x-small {"created": 1773100800, "context_window": 200000, "max_output_tokens": 16000}
+    acme lists acme-x-large {"created": 1768435200, "context_window": 128000, "max_output_tokens": 8192}
+    acme lists acme-x-small {"created": 1768435200, "context_window": 32000, "max_output_tokens": 8192}
+    gpu-box lists pebble-x-70b {"context_window": 131072}
+    gpu-box lists pebble-x-8b {"context_window": 131072}
+    workstation lists pebble-x-8b {"context_window": 32768}
+2026-07-08
+    openai lists gpt-w {"lifecycle": "deprecated", "deprecated_at": "2026-07-08T00:00:00Z", "retires_at": "2026-10-15T00:00:00Z"}
+2026-07-20
+    google lists gemini-x-lite {"context_window": 1000000, "max_output_tokens": 8192}
+2026-08-12
+    openai lists gpt-x {"context_window": 256000}
+2026-08-19
+    gpu-box lists pebble-y-8b {"context_window": 262144}
+2026-09-01
+    google lists gemini-w-flash {"retires_at": "2026-09-30T00:00:00Z"}
+    google lists gemini-w-pro {"retires_at": "2026-10-31T00:00:00Z"}
+2026-09-08
+    openai drops gpt-x
+2026-09-11
+    openai lists gpt-x {"created": 1769904000, "context_window": 256000, "max_output_tokens": 16384}
+2026-09-14
+    google fails timeout no whole list within 10 s
+2026-09-15T12:00
+    google fails unavailable 503: the list is overloaded
+2026-09-17T09:00
+    google recovers
+2026-09-22
+    workstation lists pebble-y-8b {"context_window": 32768}
+2026-10-01
+    anthropic lists claude-y {"created": 1790640000, "context_window": 400000, "max_output_tokens": 64000}
+    anthropic lists claude-w {"lifecycle": "deprecated", "retires_at": "2026-11-30T00:00:00Z"}
+2026-10-05
+    google hiccups
+2026-10-06
+    google drops gemini-w-flash
+2026-10-09
+    openai fails rate_limited 429: too many requests
+2026-10-09T07:30
+    openai recovers
+2026-10-16
+    openai drops gpt-w
+2026-10-20
+    openai lists gpt-x-mini {"context_window": 256000, "max_output_tokens": 16384}
+    anthropic lists claude-w {"retires_at": "2026-12-31T00:00:00Z"}
+    anthropic lists claude-x {"display_name": "Claude X"}
+2026-10-27
+    google drops gemini-x-lite
+2026-11-02
+    google drops gemini-w-pro
+2026-11-03
+    google lists gemini-x-pro {"retires_at": "2027-01-31T00:00:00Z"}
+2026-11-05
+    openai lists gpt-y {"created": 1793750400, "context_window": 400000, "max_output_tokens": 128000}
+2026-11-12
+    google lists gemini-y-pro {"context_window": 2000000, "max_output_tokens": 65536}
+2026-11-16
+    gpu-box drops pebble-x-70b
+2026-11-17
+    acme fails unauthorized the key was refused (401): check or replace it
+    google lists gemini-x-pro {"retires_at": "2027-02-15T00:00:00Z"}
+2026-11-18
+    openai lists gpt-x {"retires_at": "2027-05-31T00:00:00Z"}
+2026-11-19
+    gpu-box lists pebble-x-70b {"context_window": 131072}
+2026-11-24
+    anthropic hiccups
+2026-11-24T06:05
+"#;
 
 /// How a source answers.
 #[derive(Clone, Default)]
@@ -37,8 +121,8 @@ struct Story {
     _directory: tempfile::TempDir,
     store: Store,
     sources: Vec<SourceConfig>,
-    /// By source and model id, what each source would list.
-    lists: BTreeMap<&'static str, BTreeMap<&'static str, Attributes>>,
+    /// By source and model id, the attributes that each source says.
+    lists: BTreeMap<&'static str, BTreeMap<&'static str, Value>>,
     moods: BTreeMap<&'static str, Mood>,
     attempts: u64,
     now: Timestamp,
@@ -46,163 +130,15 @@ struct Story {
 
 /// The story, told to its end.
 async fn tell() -> Story {
-    let mut story = Story::begin("2026-06-15T06:00").await;
-    story.lists("openai", "gpt-w", model("2025-03-01", 64_000, 8_192));
-    story.lists("openai", "gpt-x", model("2026-02-01", 128_000, 16_384));
-    story.lists("openai", "gpt-x-mini", model("2026-02-01", 128_000, 32_768));
-    story.lists("google", "gemini-w-pro", model("0", 500_000, 8_192));
-    story.lists("google", "gemini-w-flash", model("0", 500_000, 8_192));
-    story.lists("google", "gemini-x-pro", model("0", 1_000_000, 65_536));
-    story.lists("google", "gemini-x-flash", model("0", 1_000_000, 65_536));
-    story.lists("anthropic", "claude-w", model("2025-05-20", 200_000, 8_192));
-    story.lists(
-        "anthropic",
-        "claude-x",
-        model("2026-03-10", 200_000, 32_000),
-    );
-    story.lists(
-        "anthropic",
-        "claude-x-small",
-        model("2026-03-10", 200_000, 16_000),
-    );
-    story.lists("acme", "acme-x-large", model("2026-01-15", 128_000, 8_192));
-    story.lists("acme", "acme-x-small", model("2026-01-15", 32_000, 8_192));
-    story.lists("gpu-box", "pebble-x-70b", local_model(131_072));
-    story.lists("gpu-box", "pebble-x-8b", local_model(131_072));
-    story.lists("workstation", "pebble-x-8b", local_model(32_768));
-
-    story.until("2026-07-08T00:00").await;
-    story.changes("openai", "gpt-w", |model| {
-        model.lifecycle = Some("deprecated".to_owned());
-        model.deprecated_at = Some(at("2026-07-08"));
-        model.retires_at = Some(at("2026-10-15"));
-    });
-    story.until("2026-07-20T00:00").await;
-    story.lists("google", "gemini-x-lite", model("0", 1_000_000, 8_192));
-    story.until("2026-08-12T00:00").await;
-    story.changes("openai", "gpt-x", |model| {
-        model.context_window = Some(256_000)
-    });
-    story.until("2026-08-19T00:00").await;
-    story.lists("gpu-box", "pebble-y-8b", local_model(262_144));
-    story.until("2026-09-01T00:00").await;
-    story.changes("google", "gemini-w-flash", |model| {
-        model.retires_at = Some(at("2026-09-30"))
-    });
-    story.changes("google", "gemini-w-pro", |model| {
-        model.retires_at = Some(at("2026-10-31"))
-    });
-
-    story.until("2026-09-08T00:00").await;
-    story.drops("openai", "gpt-x");
-    story.until("2026-09-11T00:00").await;
-    story.lists("openai", "gpt-x", model("2026-02-01", 256_000, 16_384));
-    story.until("2026-09-14T00:00").await;
-    story.fails(
-        "google",
-        ErrorKind::Timeout,
-        None,
-        "no whole list within 10 s",
-    );
-    story.until("2026-09-15T12:00").await;
-    story.fails(
-        "google",
-        ErrorKind::Unavailable,
-        Some(503),
-        "503: the model list is overloaded",
-    );
-    story.until("2026-09-17T09:00").await;
-    story.is_in("google", Mood::Well);
-    story.until("2026-09-22T00:00").await;
-    story.lists("workstation", "pebble-y-8b", local_model(32_768));
-
-    story.until("2026-10-01T00:00").await;
-    story.lists(
-        "anthropic",
-        "claude-y",
-        model("2026-09-29", 400_000, 64_000),
-    );
-    story.changes("anthropic", "claude-w", |model| {
-        model.lifecycle = Some("deprecated".to_owned());
-        model.retires_at = Some(at("2026-11-30"));
-    });
-    story.until("2026-10-05T00:00").await;
-    story.is_in("google", Mood::Hiccup);
-    story.until("2026-10-06T00:00").await;
-    story.drops("google", "gemini-w-flash");
-    story.until("2026-10-09T00:00").await;
-    story.fails(
-        "openai",
-        ErrorKind::RateLimited,
-        Some(429),
-        "429: too many requests",
-    );
-    story.until("2026-10-09T07:30").await;
-    story.is_in("openai", Mood::Well);
-    story.until("2026-10-16T00:00").await;
-    story.drops("openai", "gpt-w");
-    story.until("2026-10-20T00:00").await;
-    story.changes("openai", "gpt-x-mini", |model| {
-        model.context_window = Some(256_000);
-        model.max_output_tokens = Some(16_384);
-    });
-    story.changes("anthropic", "claude-w", |model| {
-        model.retires_at = Some(at("2026-12-31"))
-    });
-    story.changes("anthropic", "claude-x", |model| {
-        model.display_name = Some("Claude X".to_owned());
-    });
-    story.until("2026-10-27T00:00").await;
-    story.drops("google", "gemini-x-lite");
-
-    story.until("2026-11-02T00:00").await;
-    story.drops("google", "gemini-w-pro");
-    story.until("2026-11-03T00:00").await;
-    story.changes("google", "gemini-x-pro", |model| {
-        model.retires_at = Some(at("2027-01-31"))
-    });
-    story.until("2026-11-05T00:00").await;
-    story.lists("openai", "gpt-y", model("2026-11-04", 400_000, 128_000));
-    story.until("2026-11-12T00:00").await;
-    story.lists("google", "gemini-y-pro", model("0", 2_000_000, 65_536));
-    story.until("2026-11-16T00:00").await;
-    story.drops("gpu-box", "pebble-x-70b");
-    story.until("2026-11-17T00:00").await;
-    let refused = "the key was refused (401): check or replace it";
-    story.fails("acme", ErrorKind::Unauthorized, Some(401), refused);
-    story.changes("google", "gemini-x-pro", |model| {
-        model.retires_at = Some(at("2027-02-15"))
-    });
-    story.until("2026-11-18T00:00").await;
-    story.changes("openai", "gpt-x", |model| {
-        model.retires_at = Some(at("2027-05-31"))
-    });
-    story.until("2026-11-19T00:00").await;
-    story.lists("gpu-box", "pebble-x-70b", local_model(131_072));
-    story.until("2026-11-24T00:00").await;
-    story.is_in("anthropic", Mood::Hiccup);
-    story.until("2026-11-24T06:05").await;
+    let mut lines = DIARY.trim().lines();
+    let mut story = Story::begin(at(lines.next().expect("a beginning"))).await;
+    for line in lines {
+        match line.strip_prefix("    ") {
+            Some(line) => story.hear(line),
+            None => story.until(at(line)).await,
+        }
+    }
     story
-}
-
-/// A cloud model that was created on a day (`0`: its source does not say).
-fn model(created: &str, context_window: i64, max_output_tokens: i64) -> Attributes {
-    Attributes {
-        created: if created == "0" {
-            0
-        } else {
-            at(created).millis() / 1000
-        },
-        max_output_tokens: Some(max_output_tokens),
-        ..local_model(context_window)
-    }
-}
-
-fn local_model(context_window: i64) -> Attributes {
-    Attributes {
-        context_window: Some(context_window),
-        ..Attributes::default()
-    }
 }
 
 /// A day, or a day and minute, in UTC.
@@ -212,7 +148,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 impl Story {
-    async fn begin(time: &str) -> Self {
+    async fn begin(now: Timestamp) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
         let store = Store::open(&Config::new(&url).expect("usable").database)
@@ -242,7 +178,6 @@ impl Story {
             .execute(&store.pool)
             .await
             .expect("a setting");
-        let now = at(time);
         store.apply_settings(&sources, now).await.expect("settings");
         Self {
             _directory: directory,
@@ -255,41 +190,38 @@ impl Story {
         }
     }
 
-    fn lists(&mut self, source: &'static str, id: &'static str, model: Attributes) {
-        self.lists.entry(source).or_default().insert(id, model);
-    }
-
-    fn changes(&mut self, source: &str, id: &str, change: impl FnOnce(&mut Attributes)) {
-        let list = self.lists.get_mut(source).expect("a source");
-        change(list.get_mut(id).expect("a model"));
-    }
-
-    fn drops(&mut self, source: &str, id: &str) {
-        let list = self.lists.get_mut(source).expect("a source");
-        list.remove(id).expect("a model");
-    }
-
-    fn is_in(&mut self, source: &'static str, mood: Mood) {
+    /// Takes in a line of the diary.
+    fn hear(&mut self, line: &'static str) {
+        let mut words = line.splitn(4, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (source, verb, what, rest) = (word(), word(), word(), word());
+        let list = self.lists.entry(source).or_default();
+        let mood = match verb {
+            "lists" => {
+                let said: BTreeMap<String, Value> = serde_json::from_str(rest).expect("JSON");
+                let model = list.entry(what).or_insert_with(|| json!({"created": 0}));
+                for (attribute, value) in said {
+                    model[attribute] = value;
+                }
+                return;
+            }
+            "drops" => {
+                list.remove(what).expect("a model");
+                return;
+            }
+            "recovers" => Mood::Well,
+            "hiccups" => Mood::Hiccup,
+            "fails" => {
+                let kind = serde_json::from_value(json!(what)).expect("a kind of error");
+                Mood::Fails(FetchError::new(kind, rest))
+            }
+            _ => panic!("{line}"),
+        };
         self.moods.insert(source, mood);
     }
 
-    fn fails(
-        &mut self,
-        source: &'static str,
-        kind: ErrorKind,
-        http_status: Option<u16>,
-        message: &str,
-    ) {
-        let error = FetchError {
-            http_status,
-            ..FetchError::new(kind, message)
-        };
-        self.is_in(source, Mood::Fails(error));
-    }
-
     /// Time passes: each source is asked whenever it is due.
-    async fn until(&mut self, time: &str) {
-        let end = at(time);
+    async fn until(&mut self, end: Timestamp) {
         loop {
             let state = self.store.load().await.expect("a state");
             let (due, name) = state
@@ -327,20 +259,16 @@ impl Story {
                 .expect("a commit");
             return;
         }
-        let listed = if matches!(mood, Mood::Hiccup) {
-            1
-        } else {
-            usize::MAX
-        };
-        if let Some(mood) = self.moods.get_mut(name) {
-            *mood = Mood::Well;
-        }
-        let entry = |(id, attributes): (&&str, &Attributes)| Entry {
+        let entry = |(id, attributes): (&&str, &Value)| Entry {
             id: (*id).to_owned(),
-            attributes: attributes.clone(),
+            attributes: serde_json::from_value(attributes.clone()).expect("attributes"),
             raw: "{}".to_owned(),
         };
-        let entries = self.lists[name].iter().take(listed).map(entry).collect();
+        let mut entries: Vec<Entry> = self.lists[name].iter().map(entry).collect();
+        if matches!(mood, Mood::Hiccup) {
+            entries.truncate(1);
+            self.moods.remove(name);
+        }
         let kind = match source.kind {
             Kind::Auto => Kind::Ollama,
             kind => kind,
@@ -359,10 +287,9 @@ impl Story {
             .expect("a commit");
     }
 
-    /// The models that `sql` names, a query of a view with `time` for `?1`.
-    async fn models(&self, sql: &str, time: Timestamp) -> Models {
-        sqlx::query(AssertSqlSafe(sql.replace("MODEL", MODEL)))
-            .bind(time)
+    /// The models in `rows`, those of a view.
+    async fn models(&self, rows: &str) -> Models {
+        sqlx::query(AssertSqlSafe(format!("SELECT {MODEL} FROM {rows}")))
             .fetch_all(&self.store.pool)
             .await
             .expect("models")
@@ -492,9 +419,7 @@ async fn every_question_has_the_answer_in_the_docs() {
 #[tokio::test]
 async fn the_views_say_what_is_served_and_what_the_events_say() {
     let story = tell().await;
-    let now = story
-        .models("SELECT MODEL FROM catalog_now WHERE ?1 = ?1", story.now)
-        .await;
+    let now = story.models("catalog_now").await;
     let state = story.store.load().await.expect("a state");
     let served: Models = state
         .models
@@ -538,12 +463,8 @@ async fn the_views_say_what_is_served_and_what_the_events_say() {
                 }
             }
         }
-        let history = story
-            .models(
-                "SELECT MODEL FROM catalog_history WHERE valid_from <= ?1 AND (valid_to > ?1 OR valid_to IS NULL)",
-                time,
-            )
-            .await;
+        let then = format!("valid_from <= '{time}' AND (valid_to > '{time}' OR valid_to IS NULL)");
+        let history = story.models(&format!("catalog_history WHERE {then}")).await;
         assert_eq!(history, listed, "at {time}");
     }
     story.store.close().await;
@@ -551,7 +472,7 @@ async fn the_views_say_what_is_served_and_what_the_events_say() {
 
 #[tokio::test]
 async fn the_views_have_the_columns_in_the_docs_and_use_indexes() {
-    let story = Story::begin("2026-06-15T06:00").await;
+    let story = Story::begin(at("2026-06-15")).await;
     let views: Vec<String> =
         sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
             .fetch_all(&story.store.pool)
