@@ -1,6 +1,7 @@
 //! The SQLite file: opening it, its pragmas and migrations. Every statement is below this module:
 //! `sources` (settings and claims), `listings` (commits) with `models`, `events` and `fetches`,
-//! `state` (what snapshots are built from).
+//! `state` (what snapshots are built from), `history` (what was), `webhooks` (who was told of it) and
+//! `prune` (what is forgotten).
 
 mod events;
 mod fetches;
@@ -12,6 +13,8 @@ mod prune;
 mod replay;
 mod sources;
 mod state;
+#[cfg(test)]
+mod story;
 mod webhooks;
 
 use std::{

@@ -345,28 +345,3 @@ async fn a_folder_is_no_database() {
         "{error:?}"
     );
 }
-
-#[tokio::test]
-async fn the_documented_questions_have_answers() {
-    let setup = Setup::happy().await;
-    setup.start_ready().await.stop().await;
-    let page = include_str!("../../docs/data-model.md");
-    let questions: Vec<&str> = page
-        .split("```sql\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().expect("an end"))
-        .collect();
-    assert_eq!(questions.len(), 5);
-    for question in questions {
-        setup.sql(question).await;
-    }
-    let listed = setup
-        .sql(
-            page.split("```sql\n")
-                .nth(1)
-                .and_then(|rest| rest.split("```").next())
-                .expect("the first"),
-        )
-        .await;
-    assert_eq!(listed.len(), 6);
-}
