@@ -10,9 +10,9 @@ use std::{
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Column, Row};
 
-use super::Store;
+use super::{Retention, Store};
 use crate::{
-    config::{Config, PROVIDER_TTL, SourceConfig},
+    config::{ATTEMPTS_KEPT, Config, PROVIDER_TTL, SourceConfig},
     model::{Attributes, Entry, Kind, Listing, Role},
     provider::{ErrorKind, FetchError, Fetched},
     schedule::{self, ClaimMode},
@@ -138,6 +138,15 @@ async fn tell() -> Story {
             None => story.until(at(line)).await,
         }
     }
+    let retention = Retention {
+        events: None,
+        attempts: ATTEMPTS_KEPT,
+    };
+    story
+        .store
+        .prune(retention, story.now)
+        .await
+        .expect("pruned");
     story
 }
 
