@@ -14,6 +14,11 @@ ALTER TABLE local_models ADD COLUMN retires_at TEXT;
 -- Of `removed`: the source's last listing that had the model. NULL in events of an older version.
 ALTER TABLE model_events ADD COLUMN last_seen_at TEXT;
 
+-- The last event of each model up to a revision is found in the index alone, and most of those that
+-- are gone need no look at the table.
+DROP INDEX model_events_by_model;
+CREATE INDEX model_events_by_model ON model_events (source, model_id, revision, event);
+
 -- From a time to the revision that was served then.
 CREATE INDEX model_events_by_time ON model_events (at);
 

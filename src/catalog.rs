@@ -213,7 +213,7 @@ impl Catalog {
     /// A snapshot that lists one of `ids` if it can be had within 2.5 s: an unknown `name:…` of a
     /// configured provider may have that provider asked (at most once a minute).
     pub(crate) async fn snapshot_with_any(&self, ids: &[&str]) -> Arc<Snapshot> {
-        let lists = |snapshot: &Snapshot| ids.iter().any(|id| snapshot.find_model(id).is_some());
+        let lists = |snapshot: &Snapshot| ids.iter().any(|id| snapshot.lists(id));
         let snapshot = self.current();
         if lists(&snapshot) {
             return snapshot;

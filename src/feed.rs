@@ -3,7 +3,7 @@
 use askama::Template;
 use atom_syndication::{Content, Entry, Feed, Generator, Link, Person, Text};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     store::{ChangeEvent, EventKind},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One revision: what feeds, streams and webhooks tell in one piece.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Revision {
     /// Its number: every cursor and id is this one.
     pub revision: i64,
@@ -149,19 +149,21 @@ fn html(revision: &Revision) -> String {
 }
 
 fn changes(event: &ChangeEvent) -> Vec<String> {
-    let value = |attributes: &Option<Value>, name: &str| match attributes
-        .as_ref()
-        .and_then(|value| value.get(name))
-    {
-        None => "nothing".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+    let read = |attributes: Option<&RawValue>| -> Value {
+        let text = attributes.map_or("null", RawValue::get);
+        serde_json::from_str(text).unwrap_or_default()
     };
+    let value = |attributes: &Value, name: &str| match &attributes[name] {
+        Value::Null => "nothing".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let (before, after) = (read(event.before.as_deref()), read(event.after.as_deref()));
     let names = event.changed.as_deref().unwrap_or_default();
     names
         .iter()
         .map(|name| {
-            let (before, after) = (value(&event.before, name), value(&event.after, name));
+            let (before, after) = (value(&before, name), value(&after, name));
             format!("{name}: {before} → {after}")
         })
         .collect()

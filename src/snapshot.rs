@@ -1,7 +1,10 @@
 //! The answers, finished: what `GET /v1/models` and `GET /v1/models/{id}` send, as bytes with
 //! their ETags. Built purely from a [`State`]; handlers only choose and send.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use axum::http::HeaderValue;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -36,7 +39,8 @@ pub struct Snapshot {
     pub shadowed: Vec<(SourceName, String)>,
     /// The models whose end is announced, the next one first.
     pub retiring: Vec<Retiring>,
-    models: HashMap<String, Body>,
+    /// Where each model's entry stands in the list.
+    models: HashMap<String, Range<usize>>,
 }
 
 /// A model whose end is announced.
@@ -99,9 +103,9 @@ impl Snapshot {
             .enumerate()
             .map(|(place, source)| (&source.name, place))
             .collect();
-        state.models.sort_by(|a, b| {
-            (place.get(&a.source), &a.model_id).cmp(&(place.get(&b.source), &b.model_id))
-        });
+        state
+            .models
+            .sort_by_cached_key(|model| (place.get(&model.source), model.model_id.clone()));
         let is_local = |model: &&StoredModel| {
             place
                 .get(&model.source)
@@ -154,8 +158,14 @@ impl Snapshot {
     }
 
     /// The entry of the model with this whole id.
-    pub fn find_model(&self, id: &str) -> Option<&Body> {
-        self.models.get(id)
+    pub fn find_model(&self, id: &str) -> Option<Body> {
+        let range = self.models.get(id)?.clone();
+        Some(Body::of(self.list.bytes.slice(range)))
+    }
+
+    /// Whether the model with this whole id is listed.
+    pub fn lists(&self, id: &str) -> bool {
+        self.models.contains_key(id)
     }
 
     /// The state of the source `name`.
@@ -188,7 +198,7 @@ impl Snapshot {
 #[derive(Default)]
 struct List {
     bytes: BytesMut,
-    entries: Vec<(String, std::ops::Range<usize>)>,
+    entries: HashMap<String, Range<usize>>,
 }
 
 const HEAD: &[u8] = br#"{"object":"list","data":["#;
@@ -213,22 +223,16 @@ impl List {
             .put_slice(if self.entries.is_empty() { HEAD } else { b"," });
         let start = self.bytes.len();
         serde_json::to_writer((&mut self.bytes).writer(), &entry)?;
-        self.entries.push((id.to_owned(), start..self.bytes.len()));
+        self.entries.insert(id.to_owned(), start..self.bytes.len());
         Ok(())
     }
 
-    fn finish(mut self) -> (Body, HashMap<String, Body>) {
+    fn finish(mut self) -> (Body, HashMap<String, Range<usize>>) {
         if self.entries.is_empty() {
             self.bytes.put_slice(HEAD);
         }
         self.bytes.put_slice(TAIL);
-        let bytes = self.bytes.freeze();
-        let models = self
-            .entries
-            .into_iter()
-            .map(|(id, range)| (id, Body::of(bytes.slice(range))))
-            .collect();
-        (Body::of(bytes), models)
+        (Body::of(self.bytes.freeze()), self.entries)
     }
 }
 

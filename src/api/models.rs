@@ -57,7 +57,6 @@ pub async fn retrieve(
     let find = |snapshot: &Snapshot| {
         ids.iter()
             .find_map(|id| snapshot.find_model(id))
-            .cloned()
             .ok_or_else(|| ApiError::no_model(&decoded))
     };
     if let Some(moment) = past::wanted(uri.query())? {

@@ -4,10 +4,13 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Result, Store, StoredModel};
-use crate::{model::SourceName, time::Timestamp};
+use crate::{
+    model::{Attributes, SourceName},
+    time::Timestamp,
+};
 
 /// What happened, to a model or to a whole source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,7 +55,7 @@ impl EventKind {
 }
 
 /// One event, as every feed tells it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChangeEvent {
     /// The commit that it belongs to.
     pub revision: i64,
@@ -68,12 +71,12 @@ pub struct ChangeEvent {
     /// The names of the attributes that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
-    /// The attributes before the event; none where it was not listed.
+    /// The attributes before the event, a JSON object; none where it was not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Value>,
-    /// The attributes after the event; none where it is gone.
+    pub before: Option<Box<RawValue>>,
+    /// The attributes after the event, a JSON object; none where it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Value>,
+    pub after: Option<Box<RawValue>>,
     /// Of a removed model: its source's last listing that had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<Timestamp>,
@@ -138,39 +141,48 @@ impl Store {
             Moment::Time(time) => (None, Some(time)),
         };
         let row = sqlx::query!(
-            r#"WITH wanted AS (
+            r#"WITH wanted AS MATERIALIZED (
                    SELECT COALESCE(
                        ?1, (SELECT MAX(revision) FROM model_events WHERE at <= ?2), 0
                    ) AS revision
                ),
-               -- The last event of each model, and of each source (model_id empty).
+               -- The last event of each model, and of each source (model_id empty). With a single
+               -- MAX, SQLite takes the other columns from the row that has it.
                latest AS MATERIALIZED (
-                   SELECT source, model_id, MAX(revision) AS revision
+                   SELECT source, model_id, MAX(revision) AS revision, event
                    FROM model_events
                    WHERE revision <= (SELECT revision FROM wanted)
                    GROUP BY source, model_id
                )
                SELECT (SELECT revision FROM wanted) AS "revision!: i64",
                       (SELECT history_from FROM catalog) AS "history_from!: i64",
-                      (SELECT json_group_array(json_patch(
-                           e.attributes, json_object('source', e.source, 'model_id', e.model_id)
-                       ))
+                      -- Attributes are JSON already: parsing them here would take most of the time.
+                      (SELECT '[' || COALESCE(GROUP_CONCAT(
+                           '[' || json_quote(e.source) || ',' || json_quote(e.model_id) || ','
+                               || e.attributes || ']'
+                       ), '') || ']'
                        FROM latest AS l CROSS JOIN model_events AS e
                            ON e.revision = l.revision AND e.source = l.source AND e.model_id = l.model_id
-                       WHERE e.attributes IS NOT NULL AND e.source NOT IN (
-                           SELECT h.source FROM latest AS m CROSS JOIN model_events AS h
-                               ON h.revision = m.revision AND h.source = m.source AND h.model_id = m.model_id
-                           WHERE m.model_id = '' AND h.event = 'hidden'
+                       WHERE l.model_id <> '' AND l.event <> 'removed' AND l.source NOT IN (
+                           SELECT source FROM latest WHERE model_id = '' AND event = 'hidden'
                        )) AS "models!: String""#,
             revision,
             time,
         )
         .fetch_one(&self.pool)
         .await?;
+        let models: Vec<(SourceName, String, Attributes)> = serde_json::from_str(&row.models)?;
         Ok(Past {
             revision: row.revision,
             history_from: row.history_from,
-            models: serde_json::from_str(&row.models)?,
+            models: models
+                .into_iter()
+                .map(|(source, model_id, attributes)| StoredModel {
+                    source,
+                    model_id,
+                    attributes,
+                })
+                .collect(),
         })
     }
 
@@ -303,7 +315,7 @@ impl Store {
         let json = match filter.model.as_deref() {
             None => {
                 sqlx::query_scalar!(
-                    r#"SELECT json_group_array(json(event)) AS "json!: String" FROM (
+                    r#"SELECT '[' || COALESCE(GROUP_CONCAT(event), '') || ']' AS "json!: String" FROM (
                            SELECT json_object(
                                'revision', e.revision, 'at', e.at, 'source', e.source, 'event', e.event,
                                'id', CASE
@@ -338,7 +350,7 @@ impl Store {
             // A whole id is looked up at each source that it may belong to, never taken apart.
             Some(model) => {
                 sqlx::query_scalar!(
-                    r#"SELECT json_group_array(json(event)) AS "json!: String" FROM (
+                    r#"SELECT '[' || COALESCE(GROUP_CONCAT(event), '') || ']' AS "json!: String" FROM (
                            SELECT json_object(
                                'revision', e.revision, 'at', e.at, 'source', e.source, 'event', e.event,
                                'id', ?6, 'changed', json(e.changed),
