@@ -26,6 +26,7 @@
 
 mod api;
 mod catalog;
+pub mod cli;
 mod config;
 pub mod demo;
 mod diff;
@@ -33,6 +34,8 @@ mod discovery;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+mod listed;
+mod lockfile;
 mod misses;
 mod model;
 mod provider;
@@ -43,6 +46,7 @@ mod shared;
 mod snapshot;
 mod store;
 mod time;
+mod verdict;
 
 pub use crate::{
     catalog::{Catalog, StartError},

@@ -1,11 +1,12 @@
 //! The SQLite file: opening it, its pragmas and migrations. Every statement is below this module:
 //! `sources` (settings and claims), `listings` (commits) with `models`, `events` and `fetches`,
-//! `state` (what snapshots are built from).
+//! `state` (what snapshots are built from) with `reading` (of a database that is another's).
 
 mod events;
 mod fetches;
 mod listings;
 mod models;
+mod reading;
 #[cfg(test)]
 mod replay;
 mod sources;
@@ -25,6 +26,7 @@ use sqlx::{
 
 pub use self::{
     listings::Committed,
+    reading::read_state,
     sources::Claim,
     state::{Held, LastError, SourceState, State, StoredModel},
 };
@@ -76,6 +78,24 @@ pub enum StoreError {
     Foreign {
         /// The database file.
         path: String,
+    },
+    /// There is no such file, and it is not to be created.
+    #[error(
+        "there is no database {path}: start the service once, or name its database with --database-url or DATABASE_URL"
+    )]
+    Absent {
+        /// The database file.
+        path: String,
+    },
+    /// No service of this version has migrated the database yet, and it is not to be written.
+    #[error(
+        "{path} lacks migration {version} of this model-catalog, it was left as it is: start this version's service on it once, or ask a running one with --url"
+    )]
+    Older {
+        /// The database file.
+        path: String,
+        /// The first migration that it lacks.
+        version: i64,
     },
     /// A newer model-catalog has migrated the database.
     #[error(

@@ -39,6 +39,11 @@ impl Timestamp {
         self.0.timestamp_millis()
     }
 
+    /// Its day in UTC: `2026-11-23`.
+    pub fn date(self) -> impl fmt::Display {
+        self.0.date_naive()
+    }
+
     /// This moment plus `delta` (which may be negative), clamped to the years 0 to 9999.
     pub fn plus(self, delta: TimeDelta) -> Self {
         Self::from_millis(self.millis().saturating_add(delta.num_milliseconds()))

@@ -13,6 +13,7 @@ mod faults;
 mod freshness;
 mod fuzz;
 mod helpers;
+mod lock;
 mod payloads;
 mod providers;
 mod refreshing;
