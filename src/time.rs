@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// A moment in UTC with millisecond precision, from year 0 to year 9999.
@@ -39,8 +39,8 @@ impl Timestamp {
         self.0.timestamp_millis()
     }
 
-    /// Its day in UTC: `2026-11-23`.
-    pub fn date(self) -> impl fmt::Display {
+    /// Its day in UTC; as text `2026-11-23`.
+    pub fn date(self) -> NaiveDate {
         self.0.date_naive()
     }
 

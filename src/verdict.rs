@@ -134,10 +134,10 @@ fn missing(locked: &LockedModel) -> String {
 
 fn retiring(at: Timestamp, now: Timestamp) -> String {
     let date = at.date();
-    match at.since(now).num_days() {
+    match (date - now.date()).num_days() {
         _ if at <= now => format!("was to retire on {date}"),
-        0 => format!("retires on {date}, in less than a day"),
-        1 => format!("retires on {date}, in a day"),
+        0 => format!("retires on {date}, today"),
+        1 => format!("retires on {date}, tomorrow"),
         days => format!("retires on {date}, in {days} days"),
     }
 }
@@ -192,9 +192,9 @@ mod tests {
     #[case::passed(json!({"retires_at": "2026-11-23T12:00:00Z"}),
         &["retiring: was to retire on 2026-11-23"])]
     #[case::today(json!({"retires_at": "2026-11-23T12:00:01Z"}),
-        &["retiring: retires on 2026-11-23, in less than a day"])]
-    #[case::tomorrow(json!({"retires_at": "2026-11-24T12:00:00Z"}),
-        &["retiring: retires on 2026-11-24, in a day"])]
+        &["retiring: retires on 2026-11-23, today"])]
+    #[case::tomorrow(json!({"retires_at": "2026-11-24T00:00:00Z"}),
+        &["retiring: retires on 2026-11-24, tomorrow"])]
     #[case::last_moment(json!({"retires_at": "2026-12-23T12:00:00Z"}),
         &["retiring: retires on 2026-12-23, in 30 days"])]
     #[case::later(json!({"retires_at": "2026-12-23T12:00:00.001Z"}), &[])]

@@ -112,18 +112,20 @@ impl Report {
     }
 }
 
-/// A test case fails once: its failure names every problem.
+/// A test case fails once: its failure names every problem. Some show its message, others its text.
 fn status(problems: &[Problem]) -> TestCaseStatus {
     if problems.is_empty() {
         return TestCaseStatus::success();
     }
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-    let list = |of: fn(&Problem) -> &str, between| {
-        let parts: Vec<&str> = problems.iter().map(of).collect();
-        parts.join(between)
-    };
+    let kinds: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.kind.as_str())
+        .collect();
+    let messages: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
     status
-        .set_type(list(|problem| problem.kind.as_str(), ", "))
-        .set_message(list(|problem| &problem.message, "; "));
+        .set_type(kinds.join(", "))
+        .set_message(messages.join("; "))
+        .set_description(messages.join("\n"));
     status
 }

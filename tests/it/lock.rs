@@ -72,7 +72,7 @@ async fn ended() -> Setup {
     setup.0
 }
 
-/// One that runs.
+/// One that runs; tests that ask it need threads for it beside their own.
 async fn running() -> (Setup, TestApp) {
     let mut setup = Setup::happy().await;
     mount_vllm(setup.add_endpoint("box").await, &["m:7b"]).await;
@@ -162,7 +162,7 @@ last_seen_at = "{}"
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_and_a_running_catalog_say_the_same() {
     let (setup, app) = running().await;
     let mut arguments = vec!["lock"];
@@ -195,12 +195,16 @@ async fn a_database_and_a_running_catalog_say_the_same() {
 #[rstest]
 #[case::from_the_database(false)]
 #[case::from_a_running_catalog(true)]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_change_is_told(#[case] by_url: bool) {
     let (setup, app) = running().await;
     let ids = "openai:gpt-a openai:gpt-b google:gemini-a google:gemini-b anthropic:claude-a anthropic:claude-b m:7b";
     let arguments: Vec<&str> = std::iter::once("lock").chain(ids.split(' ')).collect();
     run(&setup, &arguments).with_code(0);
+    let seen = app.source("openai").await["fetched_at"]
+        .as_str()
+        .expect("a time")[..10]
+        .to_owned();
     let now = chrono::Utc::now();
     let date = |days| (now + chrono::TimeDelta::days(days)).format("%Y-%m-%dT%H:%M:%SZ");
 
@@ -253,13 +257,12 @@ async fn every_change_is_told(#[case] by_url: bool) {
         }
         run(&setup, &arguments)
     };
-    let today = now.format("%Y-%m-%d");
     let retirement = date(10).to_string()[..10].to_owned();
     let expected = [
         (
             "anthropic:claude-a",
             "retiring",
-            format!("retires on {retirement}, in 9 days"),
+            format!("retires on {retirement}, in 10 days"),
         ),
         (
             "anthropic:claude-a",
@@ -291,7 +294,7 @@ async fn every_change_is_told(#[case] by_url: bool) {
         (
             "openai:gpt-b",
             "missing",
-            format!("not listed; it was on {today}"),
+            format!("not listed; it was on {seen}"),
         ),
     ];
 
@@ -334,9 +337,9 @@ async fn every_change_is_told(#[case] by_url: bool) {
     let junit = check(&["--format", "junit"]).with_code(1).out;
     for expected in [
         r#"<testsuite name="model-catalog check" tests="7" skipped="0" errors="0" failures="4">"#,
-        r#"<testcase name="anthropic:claude-b" classname="model-catalog check">"#,
-        r#"<failure message="now listed as openai:GPT-A" type="recased"/>"#,
-        r#"type="retiring, smaller_context, smaller_output"/>"#,
+        r#"<testcase name="anthropic:claude-b" classname="model-catalog check"/>"#,
+        r#"<failure message="now listed as openai:GPT-A" type="recased">now listed as openai:GPT-A</failure>"#,
+        r#"type="retiring, smaller_context, smaller_output">"#,
         "<system-out>deprecated, without a date of its retirement</system-out>",
     ] {
         assert!(junit.contains(expected), "{expected}\n{junit}");
