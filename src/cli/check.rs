@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use chrono::TimeDelta;
 
 use super::{
-    DEFAULT_LOCKFILE, Origin, print,
-    read::parse_time_ahead,
-    read_lockfile,
+    DEFAULT_LOCKFILE, Origin, print, read_lockfile,
     report::{Format, Report},
 };
 use crate::{Clock, Environment, verdict::verdict};
@@ -20,7 +18,7 @@ pub struct Check {
     #[arg(value_name = "FILE", default_value = DEFAULT_LOCKFILE)]
     pub file: String,
     /// How soon a retirement is a problem
-    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_time_ahead)]
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_time)]
     pub within: TimeDelta,
     /// What to print
     #[arg(long, value_enum, default_value_t)]
@@ -51,4 +49,8 @@ impl Check {
         print(&report.render(self.format)?)?;
         Ok(ExitCode::from(if report.is_ok() { 0 } else { 1 }))
     }
+}
+
+fn parse_time(text: &str) -> anyhow::Result<TimeDelta> {
+    TimeDelta::from_std(humantime::parse_duration(text)?).context("it is too long")
 }

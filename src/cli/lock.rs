@@ -7,7 +7,8 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
+use strsim::normalized_damerau_levenshtein;
 
 use super::{DEFAULT_LOCKFILE, Origin, print, read_lockfile};
 use crate::{
@@ -19,12 +20,12 @@ use crate::{
 /// How many listed ids are suggested for one that is not.
 const SUGGESTIONS: usize = 3;
 /// How alike an id has to be to be suggested, from 0 to 1.
-const LIKENESS: f64 = 0.8;
+const LIKENESS: f64 = 0.6;
 
 /// `model-catalog lock`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Lock {
-    /// The models, each by the id under which it is listed; none for those of the file as it is
+    /// The models, by the ids under which they are listed; without any, those of the file again
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
     /// The lock file, which is replaced
@@ -62,7 +63,7 @@ impl Lock {
         let count = found.len();
         let text = Lockfile::new(found).to_text()?;
         replace(Path::new(&self.output), &text)
-            .with_context(|| format!("cannot write {}", self.output))?;
+            .map_err(|error| anyhow!("cannot write {}: {error}", self.output))?;
         let models = if count == 1 { "model" } else { "models" };
         print(&format!("{}: {count} {models}\n", self.output))?;
         Ok(ExitCode::SUCCESS)
@@ -99,7 +100,8 @@ fn suggest(id: &str, listed: &Listed) -> String {
         let listed = listed.to_lowercase();
         // People leave out the provider.
         let model = listed.split_once(':').map_or("", |(_, model)| model);
-        strsim::jaro_winkler(&wanted, &listed).max(strsim::jaro_winkler(&wanted, model))
+        normalized_damerau_levenshtein(&wanted, &listed)
+            .max(normalized_damerau_levenshtein(&wanted, model))
     };
     let mut close: Vec<(f64, &str)> = listed
         .models

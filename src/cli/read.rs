@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
-use chrono::TimeDelta;
-use reqwest::Url;
+use anyhow::anyhow;
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use crate::{
@@ -100,14 +99,14 @@ async fn get(clients: &Clients, root: &Url, path: &str) -> anyhow::Result<bytes:
     };
     let response = request.send().await.map_err(unreachable)?;
     let status = response.status();
-    if status.is_server_error() {
-        return Err(anyhow!(
-            "{url} answers {}: look at the log of the catalog",
-            status.as_u16()
-        ));
+    if status == StatusCode::NOT_FOUND {
+        return Err(not_a_catalog(root));
     }
     if !status.is_success() {
-        return Err(not_a_catalog(root));
+        return Err(anyhow!(
+            "{url} answers {}: look at the log of the catalog, or correct --url",
+            status.as_u16()
+        ));
     }
     response.bytes().await.map_err(unreachable)
 }
@@ -123,12 +122,6 @@ fn root_of(mut url: Url) -> Url {
     let path = format!("{}/", path.trim_end_matches('/'));
     url.set_path(&path);
     url
-}
-
-/// A time ahead, such as `30d`: the reader of the argument.
-pub(super) fn parse_time_ahead(text: &str) -> anyhow::Result<TimeDelta> {
-    let time = humantime::parse_duration(text)?;
-    TimeDelta::from_std(time).context("it is too long")
 }
 
 #[cfg(test)]

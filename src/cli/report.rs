@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::{
     time::Timestamp,
@@ -28,6 +28,21 @@ pub enum Format {
 pub struct Report {
     pub checked_at: Timestamp,
     pub verdicts: Vec<Verdict>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    ok: bool,
+    checked_at: Timestamp,
+    models: Vec<ModelAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct ModelAnswer<'a> {
+    id: &'a str,
+    ok: bool,
+    problems: &'a [Problem],
+    warnings: &'a [String],
 }
 
 impl Report {
@@ -77,23 +92,17 @@ impl Report {
     }
 
     fn json(&self) -> serde_json::Result<String> {
-        let models: Vec<_> = self
-            .verdicts
-            .iter()
-            .map(|verdict| {
-                json!({
-                    "id": verdict.id,
-                    "ok": verdict.is_ok(),
-                    "problems": verdict.problems,
-                    "warnings": verdict.warnings,
-                })
-            })
-            .collect();
-        serde_json::to_string_pretty(&json!({
-            "ok": self.is_ok(),
-            "checked_at": self.checked_at,
-            "models": models,
-        }))
+        let models = self.verdicts.iter().map(|verdict| ModelAnswer {
+            id: &verdict.id,
+            ok: verdict.is_ok(),
+            problems: &verdict.problems,
+            warnings: &verdict.warnings,
+        });
+        serde_json::to_string_pretty(&Answer {
+            ok: self.is_ok(),
+            checked_at: self.checked_at,
+            models: models.collect(),
+        })
     }
 
     fn junit(&self) -> Result<String, quick_junit::SerializeError> {
@@ -118,14 +127,15 @@ fn status(problems: &[Problem]) -> TestCaseStatus {
         return TestCaseStatus::success();
     }
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-    let kinds: Vec<&str> = problems
-        .iter()
-        .map(|problem| problem.kind.as_str())
-        .collect();
-    let messages: Vec<&str> = problems.iter().map(|problem| &*problem.message).collect();
+    let list = |between, part: fn(&Problem) -> String| {
+        let parts: Vec<String> = problems.iter().map(part).collect();
+        parts.join(between)
+    };
     status
-        .set_type(kinds.join(", "))
-        .set_message(messages.join("; "))
-        .set_description(messages.join("\n"));
+        .set_type(list(", ", |problem| problem.kind.as_str().to_owned()))
+        .set_message(list("; ", |problem| problem.message.clone()))
+        .set_description(list("\n", |Problem { kind, message }| {
+            format!("{}: {message}", kind.as_str())
+        }));
     status
 }

@@ -338,7 +338,7 @@ async fn every_change_is_told(#[case] by_url: bool) {
     for expected in [
         r#"<testsuite name="model-catalog check" tests="7" skipped="0" errors="0" failures="4">"#,
         r#"<testcase name="anthropic:claude-b" classname="model-catalog check"/>"#,
-        r#"<failure message="now listed as openai:GPT-A" type="recased">now listed as openai:GPT-A</failure>"#,
+        r#"<failure message="now listed as openai:GPT-A" type="recased">recased: now listed as openai:GPT-A</failure>"#,
         r#"type="retiring, smaller_context, smaller_output">"#,
         "<system-out>deprecated, without a date of its retirement</system-out>",
     ] {
