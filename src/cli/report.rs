@@ -82,7 +82,11 @@ impl Report {
             }
         }
         let count = self.verdicts.len();
-        let bad = self.verdicts.iter().filter(|v| !v.is_ok()).count();
+        let bad = self
+            .verdicts
+            .iter()
+            .filter(|verdict| !verdict.is_ok())
+            .count();
         let summary = match (bad, count) {
             (0, 1) => "the model is ok".to_owned(),
             (0, _) => format!("all {count} models are ok"),
