@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteConnectOptions;
 
 pub use self::settings::{DEFAULT_LISTEN, Environment, Flags, Settings};
+pub(crate) use self::settings::{database_url, read_text};
 use crate::{
     model::{Kind, Role, SourceName},
     store::Retention,
@@ -208,7 +209,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 /// A base URL that can be asked. The error does not repeat the URL: it may hold a secret.
-fn parse_base_url(setting: &str, text: &str) -> Result<Url, ConfigError> {
+pub(crate) fn parse_base_url(setting: &str, text: &str) -> Result<Url, ConfigError> {
     let url = parse_target(setting, text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(ConfigError(format!(

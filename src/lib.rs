@@ -26,6 +26,7 @@
 
 mod api;
 mod catalog;
+pub mod cli;
 mod config;
 pub mod demo;
 mod diff;
@@ -34,6 +35,8 @@ mod feed;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+mod listed;
+mod lockfile;
 mod misses;
 mod model;
 mod provider;
@@ -45,6 +48,7 @@ mod shared;
 mod snapshot;
 mod store;
 mod time;
+mod verdict;
 mod webhook;
 
 pub use crate::{

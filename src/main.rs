@@ -1,9 +1,9 @@
-//! The binary: reads the settings, starts the log, binds, and runs the library.
+//! The binary: reads the command line and the settings, starts the log, binds, and runs the library.
 
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use model_catalog::{DEFAULT_LISTEN, Environment, Flags, Settings, demo};
+use model_catalog::{DEFAULT_LISTEN, Environment, Flags, Settings, cli, demo};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -30,13 +30,17 @@ enum Command {
         #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_LISTEN)]
         listen: String,
     },
+    /// Write down models as they are listed now, for `check`
+    Lock(cli::Lock),
+    /// Say which of the models written down have gone, are retiring or have become smaller
+    Check(cli::Check),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     match start(cli).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("model-catalog: {error}");
             ExitCode::from(2)
@@ -44,7 +48,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn start(cli: Cli) -> anyhow::Result<()> {
+async fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     let environment = Environment::of_process();
     match cli.command.unwrap_or(Command::Serve(cli.flags)) {
         Command::Serve(flags) => {
@@ -63,8 +67,10 @@ async fn start(cli: Cli) -> anyhow::Result<()> {
             let listener = bind(&listen).await?;
             demo::run(listener, stopped).await?;
         }
+        Command::Lock(lock) => return lock.run(&environment).await,
+        Command::Check(check) => return check.run(&environment).await,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn start_log(environment: &Environment) -> anyhow::Result<()> {

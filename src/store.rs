@@ -1,7 +1,7 @@
 //! The SQLite file: opening it, its pragmas and migrations. Every statement is below this module:
 //! `sources` (settings and claims), `listings` (commits) with `models`, `events` and `fetches`,
-//! `state` (what snapshots are built from), `history` (what was), `webhooks` (who was told of it) and
-//! `prune` (what is forgotten).
+//! `state` (what snapshots are built from) with `reading` (of a database that is another's), `history`
+//! (what was), `webhooks` (who was told of it) and `prune` (what is forgotten).
 
 mod events;
 mod fetches;
@@ -9,6 +9,7 @@ mod history;
 mod listings;
 mod models;
 mod prune;
+mod reading;
 #[cfg(test)]
 mod replay;
 mod sources;
@@ -33,6 +34,7 @@ pub use self::{
     history::{ChangeEvent, EventFilter, EventKind, Moment},
     listings::Committed,
     prune::Retention,
+    reading::read_state,
     sources::Claim,
     state::{Held, LastError, SourceState, State, StoredModel},
     webhooks::{Delivery, WebhookState},
@@ -85,6 +87,24 @@ pub enum StoreError {
     Foreign {
         /// The database file.
         path: String,
+    },
+    /// There is no such file, and it is not to be created.
+    #[error(
+        "there is no database {path}: start the service once, or name its database with --database-url or DATABASE_URL"
+    )]
+    Absent {
+        /// The database file.
+        path: String,
+    },
+    /// No service of this version has migrated the database yet, and it is not to be written.
+    #[error(
+        "{path} lacks migration {version} of this model-catalog, it was left as it is: start this version's service on it once, or ask a running one with --url"
+    )]
+    Older {
+        /// The database file.
+        path: String,
+        /// The first migration that it lacks.
+        version: i64,
     },
     /// A newer model-catalog has migrated the database.
     #[error(

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// A moment in UTC with millisecond precision, from year 0 to year 9999.
@@ -37,6 +37,11 @@ impl Timestamp {
     /// Milliseconds since 1970.
     pub fn millis(self) -> i64 {
         self.0.timestamp_millis()
+    }
+
+    /// Its day in UTC; as text `2026-11-23`.
+    pub fn date(self) -> NaiveDate {
+        self.0.date_naive()
     }
 
     /// This moment plus `delta` (which may be negative), clamped to the years 0 to 9999.

@@ -181,13 +181,7 @@ impl Settings {
             .listen
             .clone()
             .or_else(|| environment.get("MODEL_CATALOG_LISTEN"));
-        let database_url = flags
-            .database_url
-            .clone()
-            .or_else(|| environment.get("DATABASE_URL"));
-        let database_url = database_url
-            .or(file.database_url)
-            .unwrap_or_else(|| DEFAULT_DATABASE_URL.to_owned());
+        let database_url = database_url(flags.database_url.clone(), environment, file.database_url);
         let mut settings = Self {
             listen: listen
                 .or(file.listen)
@@ -489,8 +483,19 @@ impl Settings {
     }
 }
 
+/// The URL of the database, from its flag, the environment or the file.
+pub(crate) fn database_url(
+    flag: Option<String>,
+    environment: &Environment,
+    file: Option<String>,
+) -> String {
+    flag.or_else(|| environment.get("DATABASE_URL"))
+        .or(file)
+        .unwrap_or_else(|| DEFAULT_DATABASE_URL.to_owned())
+}
+
 /// The file at `path`, of at most `limit` bytes: it may be a device without end.
-fn read_text(path: &str, limit: u64) -> std::io::Result<String> {
+pub(crate) fn read_text(path: &str, limit: u64) -> std::io::Result<String> {
     let mut text = String::new();
     FsFile::open(path)?
         .take(limit + 1)

@@ -66,13 +66,17 @@ impl Clients {
 
     pub(super) fn of(&self, source: &SourceConfig) -> &Client {
         match source.role {
-            Role::Provider
-                if source.base_url.scheme() == "http" || is_loopback(&source.base_url) =>
-            {
-                &self.direct_providers
-            }
-            Role::Provider => &self.providers,
+            Role::Provider => self.of_url(&source.base_url),
             Role::Endpoint => &self.endpoints,
+        }
+    }
+
+    /// The client for a service at `url` that is no endpoint.
+    pub fn of_url(&self, url: &Url) -> &Client {
+        if url.scheme() == "http" || is_loopback(url) {
+            &self.direct_providers
+        } else {
+            &self.providers
         }
     }
 }

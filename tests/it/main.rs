@@ -15,6 +15,7 @@ mod freshness;
 mod fuzz;
 mod helpers;
 mod history;
+mod lock;
 mod payloads;
 mod providers;
 mod refreshing;

@@ -1,0 +1,143 @@
+//! `model-catalog lock`: writes the lock file, whole or not at all.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::{anyhow, bail};
+use strsim::normalized_damerau_levenshtein;
+
+use super::{DEFAULT_LOCKFILE, Origin, print, read_lockfile};
+use crate::{
+    Environment,
+    listed::{Listed, ListedModel},
+    lockfile::{LockedModel, Lockfile},
+};
+
+/// How many listed ids are suggested for one that is not.
+const SUGGESTIONS: usize = 3;
+/// How alike an id has to be to be suggested, from 0 to 1.
+const LIKENESS: f64 = 0.6;
+
+/// `model-catalog lock`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Lock {
+    /// The models, by the ids under which they are listed; without any, those of the file again
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// The lock file, which is replaced
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_LOCKFILE)]
+    pub output: String,
+    /// Where the list is read.
+    #[command(flatten)]
+    pub origin: Origin,
+}
+
+impl Lock {
+    /// Writes the file; exit code 1, and no file, when a model is not listed.
+    pub async fn run(&self, environment: &Environment<'_>) -> anyhow::Result<ExitCode> {
+        let ids = self.ids()?;
+        let listed = self.origin.read(environment).await?;
+        let mut found = Vec::new();
+        let mut unlisted = Vec::new();
+        for id in &ids {
+            match listed.find(id) {
+                Some(model) => found.push(lock(model, &listed)),
+                None => unlisted.push(id),
+            }
+        }
+        if !unlisted.is_empty() {
+            for id in unlisted {
+                eprintln!(
+                    "model-catalog: {} is not listed{}",
+                    id.escape_debug(),
+                    suggest(id, &listed)
+                );
+            }
+            eprintln!("model-catalog: {} was not written", self.output);
+            return Ok(ExitCode::from(1));
+        }
+        let count = found.len();
+        let text = Lockfile::new(found).to_text()?;
+        replace(Path::new(&self.output), &text)
+            .map_err(|error| anyhow!("cannot write {}: {error}", self.output))?;
+        let models = if count == 1 { "model" } else { "models" };
+        print(&format!("{}: {count} {models}\n", self.output))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The ids to lock, each once.
+    fn ids(&self) -> anyhow::Result<BTreeSet<String>> {
+        if !self.ids.is_empty() {
+            return Ok(self.ids.iter().cloned().collect());
+        }
+        let Some(file) = read_lockfile(&self.output)? else {
+            bail!(
+                "there is no {} whose models could be locked again: name models, such as openai:gpt-4o",
+                self.output
+            );
+        };
+        Ok(file.models().iter().map(|model| model.id.clone()).collect())
+    }
+}
+
+fn lock(model: &ListedModel, listed: &Listed) -> LockedModel {
+    LockedModel {
+        id: model.id.clone(),
+        context_window: model.attributes.context_window,
+        max_output_tokens: model.attributes.max_output_tokens,
+        last_seen_at: listed.last_seen_at(model),
+    }
+}
+
+/// What may have been meant by `id`, as the end of a sentence.
+fn suggest(id: &str, listed: &Listed) -> String {
+    let wanted = id.to_lowercase();
+    let likeness = |listed: &str| {
+        let listed = listed.to_lowercase();
+        // People leave out the provider.
+        let model = listed.split_once(':').map_or("", |(_, model)| model);
+        normalized_damerau_levenshtein(&wanted, &listed)
+            .max(normalized_damerau_levenshtein(&wanted, model))
+    };
+    let mut close: Vec<(f64, &str)> = listed
+        .models
+        .iter()
+        .map(|model| (likeness(&model.id), model.id.as_str()))
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .collect();
+    close.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    let close: Vec<&str> = close.iter().take(SUGGESTIONS).map(|(_, id)| *id).collect();
+    if close.is_empty() {
+        "; GET /v1/models lists the ids".to_owned()
+    } else {
+        format!("; close to it: {}", close.join(", "))
+    }
+}
+
+/// Puts a file with `text` at `path`; whoever reads meanwhile finds the old one or the new one.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut file = new_file_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// A temporary file that others may read as any new file: it is to be committed.
+fn new_file_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.prefix(".models.lock.").tempfile_in(folder)
+}
