@@ -16,7 +16,7 @@ use std::{any::Any, time::Duration};
 use axum::{
     Json, Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, Method, StatusCode, Uri},
+    http::{HeaderName, Method, StatusCode, Uri, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -60,6 +60,7 @@ pub fn router(catalog: Catalog) -> Router {
         // Asked every few seconds by machines: not worth a line, least of all one of an error.
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
         .layer(middleware::map_response_with_state(
             catalog.clone(),
             with_revision,
@@ -101,6 +102,25 @@ async fn ready(State(catalog): State<Catalog>) -> Response {
     }
     let answer = json!({"status": "starting", "message": "some sources have not answered for the first time"});
     (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response()
+}
+
+async fn metrics(State(catalog): State<Catalog>) -> Result<Response, ApiError> {
+    let (snapshot, now) = (catalog.current(), catalog.now());
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "the metrics cannot be written");
+        ApiError::internal()
+    };
+    let verdicts = catalog
+        .watched()
+        .verdicts(&snapshot, now)
+        .map_err(|error| failed(&error))?;
+    let text = catalog
+        .shared()
+        .metrics
+        .encode(&snapshot, &verdicts, now)
+        .map_err(|error| failed(&error))?;
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, content_type)], text).into_response())
 }
 
 async fn unknown_route(uri: Uri) -> ApiError {

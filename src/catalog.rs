@@ -27,6 +27,7 @@ use crate::{
     snapshot::Snapshot,
     store::{SourceState, Store, StoreError, Watcher},
     time::Timestamp,
+    watch::{self, Watch},
     webhook::Teller,
 };
 
@@ -57,8 +58,9 @@ struct Inner {
     shared: Arc<Shared>,
     /// Every source that is asked; discovery adds to them.
     members: ArcSwap<Vec<Arc<Member>>>,
-    /// Wakes whoever tells a webhook.
-    tellers: Vec<Arc<Notify>>,
+    /// Wakes whoever tells a webhook or watches models.
+    sleepers: Vec<Arc<Notify>>,
+    watch: Arc<Watch>,
     unconfigured: Vec<Unconfigured>,
     client_timeout: Duration,
     admin_key: Option<SecretString>,
@@ -131,6 +133,8 @@ impl Catalog {
             .map(|webhook| webhook.name.as_str())
             .collect();
         store.apply_webhooks(&webhooks).await?;
+        let watch = Arc::new(config.watch.unwrap_or_default());
+        store.apply_watch(&watch.ids()).await?;
         let watcher = store.watch().await?;
         let snapshot = Snapshot::build(store.load().await?)?;
         if sources.is_empty() {
@@ -141,14 +145,22 @@ impl Catalog {
             .into_iter()
             .map(|source| Member::new(&shared, source))
             .collect();
-        let tellers = config
+        let mut sleepers: Vec<_> = config
             .webhooks
             .into_iter()
             .map(|webhook| Teller::spawn(&shared, webhook))
             .collect();
+        if !watch.ids().is_empty() {
+            let wake = Arc::new(Notify::new());
+            shared
+                .tasks
+                .spawn(watch::run(shared.clone(), watch.clone(), wake.clone()));
+            sleepers.push(wake);
+        }
         let catalog = Self(Arc::new(Inner {
             shared: shared.clone(),
-            tellers,
+            sleepers,
+            watch,
             members: ArcSwap::from_pointee(members),
             unconfigured: config.unconfigured,
             client_timeout: config.client_timeout,
@@ -158,7 +170,7 @@ impl Catalog {
         shared
             .tasks
             .spawn(retention::run(shared.clone(), config.retention));
-        shared.tasks.spawn(watch(catalog.clone(), watcher));
+        shared.tasks.spawn(follow(catalog.clone(), watcher));
         if !unknown.is_empty() {
             shared.tasks.spawn(discovery::run(catalog.clone(), unknown));
         }
@@ -290,8 +302,8 @@ impl Catalog {
 
     /// Has every schedule looked at now rather than at the end of a sleep (a minute at most).
     pub fn wake(&self) {
-        for teller in &self.0.tellers {
-            teller.notify_one();
+        for sleeper in &self.0.sleepers {
+            sleeper.notify_one();
         }
         for member in self.0.members.load().iter() {
             member.refresher.wake();
@@ -323,6 +335,11 @@ impl Catalog {
     /// Well-known providers that could be configured.
     pub(crate) fn unconfigured(&self) -> &[Unconfigured] {
         &self.0.unconfigured
+    }
+
+    /// The models that are watched.
+    pub(crate) fn watched(&self) -> &Watch {
+        &self.0.watch
     }
 
     /// What operators have to present, where that is set.
@@ -388,7 +405,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Serves what other processes commit, and follows a schedule that they have changed.
-async fn watch(catalog: Catalog, mut watcher: Watcher) {
+async fn follow(catalog: Catalog, mut watcher: Watcher) {
     let shared = catalog.shared();
     // Stays until the change has been read: a failure to read it loses nothing.
     let mut changed = false;

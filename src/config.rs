@@ -17,6 +17,7 @@ use crate::{
     model::{Kind, Role, SourceName},
     store::Retention,
     time::Clock,
+    watch::Watch,
     webhook::WebhookConfig,
 };
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Whom to tell of changes.
     pub webhooks: Vec<WebhookConfig>,
+    /// The models whose fate is told.
+    pub watch: Option<Watch>,
     /// How long history is kept.
     pub retention: Retention,
     /// Loopback ports to look at for local servers; none to look at no port.
@@ -91,6 +94,7 @@ impl Config {
             database,
             sources: Vec::new(),
             webhooks: Vec::new(),
+            watch: None,
             retention: Retention {
                 events: None,
                 attempts: ATTEMPTS_KEPT,

@@ -37,6 +37,7 @@ pub mod fuzzing;
 mod guard;
 mod listed;
 mod lockfile;
+mod metrics;
 mod misses;
 mod model;
 mod provider;
@@ -49,6 +50,7 @@ mod snapshot;
 mod store;
 mod time;
 mod verdict;
+mod watch;
 mod webhook;
 
 pub use crate::{
@@ -64,6 +66,7 @@ pub use crate::{
     serve::{RunError, run, serve},
     store::{Retention, StoreError},
     time::{Clock, Timestamp},
+    watch::Watch,
     webhook::WebhookConfig,
 };
 

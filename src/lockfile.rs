@@ -31,6 +31,18 @@ pub struct LockedModel {
     pub last_seen_at: Option<Timestamp>,
 }
 
+impl LockedModel {
+    /// A model of which nothing but its id is known.
+    pub fn of_id(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            context_window: None,
+            max_output_tokens: None,
+            last_seen_at: None,
+        }
+    }
+}
+
 /// The file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -223,6 +223,10 @@ impl Task {
         // Also when it was not due: another process may have changed the schedule that we know.
         let reloaded = self.shared.reload().await;
         self.log(&outcome, known_error);
+        if let Some(outcome) = outcome.label() {
+            let metrics = &self.shared.metrics;
+            metrics.count_fetch(self.source.name.as_str(), outcome);
+        }
         match reloaded {
             Ok(()) => outcome,
             Err(error) => {
@@ -371,6 +375,18 @@ struct ErrorAnswer {
 }
 
 impl RefreshOutcome {
+    /// What an attempt came to; none where there was none.
+    fn label(&self) -> Option<&'static str> {
+        match self {
+            Self::NotDue | Self::Stopped | Self::Panicked => None,
+            Self::Unchanged => Some("unchanged"),
+            Self::Changed(_) => Some("changed"),
+            Self::Held { .. } => Some("held"),
+            Self::Failed(_) => Some("failed"),
+            Self::StoreFailed(_) => Some("store_failed"),
+        }
+    }
+
     /// This outcome of the source `name`.
     pub fn answer<'a>(&self, name: &'a str) -> OutcomeAnswer<'a> {
         let plain = |outcome| OutcomeAnswer {

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    metrics::Metrics,
     provider::Clients,
     snapshot::Snapshot,
     store::{Store, StoreError},
@@ -33,6 +34,10 @@ pub(crate) struct Shared {
     pub(crate) copying: Semaphore,
     /// The snapshot's revision, for those who wait for the next.
     revision: watch::Sender<i64>,
+    /// Told when a watched model has become a problem, or fine again.
+    pub(crate) alerted: watch::Sender<()>,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
     /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
     reloading: Mutex<()>,
 }
@@ -58,6 +63,8 @@ impl Shared {
         let (revision, _) = watch::channel(snapshot.revision);
         Arc::new(Self {
             copying: Semaphore::new(1),
+            alerted: watch::channel(()).0,
+            metrics: Metrics::default(),
             revision,
             store,
             snapshot: ArcSwap::from_pointee(snapshot),

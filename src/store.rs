@@ -16,6 +16,7 @@ mod sources;
 mod state;
 #[cfg(test)]
 mod story;
+mod watch;
 mod webhooks;
 
 use std::{
@@ -37,7 +38,8 @@ pub use self::{
     reading::read_state,
     sources::Claim,
     state::{Held, LastError, SourceState, State, StoredModel},
-    webhooks::{Delivery, WebhookState},
+    watch::Alert,
+    webhooks::{Delivery, Told, WebhookState},
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!();

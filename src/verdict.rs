@@ -1,12 +1,12 @@
 //! What has become of a locked model. Pure.
 
 use chrono::TimeDelta;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{listed::ListedModel, lockfile::LockedModel, model::Attributes, time::Timestamp};
 
 /// What is wrong with a locked model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// It is not listed.
@@ -38,7 +38,7 @@ impl ProblemKind {
 }
 
 /// One thing that is wrong with a locked model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Which.
     pub kind: ProblemKind,

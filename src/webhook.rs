@@ -20,7 +20,7 @@ use crate::{
     model::SourceName,
     provider::retry_after_header,
     shared::Shared,
-    store::{ChangeEvent, Delivery, EventFilter, EventKind, StoreError, WebhookState},
+    store::{Alert, ChangeEvent, Delivery, EventFilter, EventKind, StoreError, Told, WebhookState},
     time::Timestamp,
 };
 
@@ -48,6 +48,8 @@ pub struct WebhookConfig {
     secret: SecretString,
     sources: Vec<String>,
     events: Option<Vec<EventKind>>,
+    /// Whether it wants alerts of watched models.
+    alerts: bool,
     models: Option<GlobSet>,
 }
 
@@ -79,6 +81,7 @@ impl WebhookConfig {
             secret: secret.into(),
             sources: Vec::new(),
             events: None,
+            alerts: true,
             models: None,
         })
     }
@@ -89,18 +92,26 @@ impl WebhookConfig {
         self
     }
 
-    /// Wants events of this kind, besides those that were named before.
+    /// Wants events of this kind, besides those that were named before; `watch` names the alerts of
+    /// watched models.
     pub fn events(mut self, kind: &str) -> Result<Self, ConfigError> {
+        let first = self.events.is_none();
+        let wanted = self.events.get_or_insert_default();
+        if kind == WATCH {
+            self.alerts = true;
+            return Ok(self);
+        }
         let known = EventKind::ALL
             .into_iter()
             .find(|known| known.as_str() == kind);
         let Some(kind) = known else {
             return Err(ConfigError(format!(
-                "webhook `{}`: events are added, changed, removed, returned, hidden and shown",
+                "webhook `{}`: events are added, changed, removed, returned, hidden, shown and watch",
                 self.name
             )));
         };
-        self.events.get_or_insert_default().push(kind);
+        wanted.push(kind);
+        self.alerts &= !first;
         Ok(self)
     }
 
@@ -132,14 +143,76 @@ impl WebhookConfig {
         };
         source && model
     }
+
+    fn wants_alert(&self, alert: &Alert) -> bool {
+        let of = |source: &String| {
+            let rest = alert.id.strip_prefix(source.as_str());
+            rest.is_some_and(|rest| rest.starts_with(':'))
+        };
+        self.alerts
+            && (self.sources.is_empty() || self.sources.iter().any(of))
+            && self
+                .models
+                .as_ref()
+                .is_none_or(|globs| globs.is_match(&alert.id))
+    }
 }
+
+/// What `events` calls the alerts of watched models.
+const WATCH: &str = "watch";
 
 /// What a target is sent.
 #[derive(Serialize)]
-struct Message<'a> {
+struct Message<'a, T> {
     r#type: &'static str,
     timestamp: Timestamp,
-    data: &'a Revision,
+    data: &'a T,
+}
+
+/// The next thing to tell.
+enum Next {
+    Revision(Revision),
+    Alert(Alert),
+}
+
+impl Next {
+    fn told(&self) -> Told {
+        match self {
+            Self::Revision(revision) => Told::Revision(revision.revision),
+            Self::Alert(alert) => Told::Alert(alert.alert),
+        }
+    }
+
+    /// The message's id: of a revision its number, which every cursor is.
+    fn id(&self) -> String {
+        match self {
+            Self::Revision(revision) => revision.revision.to_string(),
+            Self::Alert(alert) => format!("watch-{}", alert.alert),
+        }
+    }
+
+    fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
+        match self {
+            Self::Revision(revision) => serde_json::to_vec(&Message {
+                r#type: "catalog.revision",
+                timestamp: revision.at,
+                data: revision,
+            }),
+            Self::Alert(alert) => serde_json::to_vec(&Message {
+                r#type: "catalog.watch",
+                timestamp: alert.at,
+                data: alert,
+            }),
+        }
+    }
+
+    /// For the log.
+    fn name(&self) -> String {
+        match self {
+            Self::Revision(revision) => format!("revision {}", revision.revision),
+            Self::Alert(alert) => format!("alert {}", alert.alert),
+        }
+    }
 }
 
 /// What one step came to.
@@ -176,6 +249,7 @@ impl Teller {
 
     async fn run(self) {
         let mut revisions = self.shared.revisions();
+        let mut alerted = self.shared.alerted.subscribe();
         loop {
             let now = self.shared.clock.now();
             let sleep = match self.step(now).await {
@@ -199,6 +273,7 @@ impl Teller {
                 () = self.wake.notified() => {}
                 // An error is a catalog that is gone.
                 changed = revisions.changed() => if changed.is_err() { return },
+                changed = alerted.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -217,37 +292,55 @@ impl Teller {
         if let Some(at) = state.next_attempt_at.filter(|_| !state.is_due(now)) {
             return Ok(Step::Waits(at));
         }
+        let Some(next) = self.find_next(&state).await? else {
+            return Ok(Step::Idle);
+        };
+        if store.claim_delivery(name, &state, now).await? {
+            self.tell(&state, &next, now).await?;
+        }
+        Ok(Step::Again)
+    }
+
+    /// What it is to be told next: revisions, then alerts. What it does not want is passed over.
+    async fn find_next(&self, state: &WebhookState) -> Result<Option<Next>, StoreError> {
+        let store = &self.shared.store;
+        let name = self.webhook.name.as_str();
         let filter = EventFilter {
             events: self.webhook.events.clone(),
             ..EventFilter::default()
         };
-        let page = store
-            .list_changes(state.cursor, &filter, LOOK_AHEAD)
-            .await?;
-        let mut events = page.events;
-        events.retain(|event| self.webhook.wants(event));
-        let Some(revision) = Revision::group(events).into_iter().next() else {
-            if page.next > state.cursor {
-                store.pass_over(name, state.cursor, page.next).await?;
+        let mut since = state.cursor;
+        loop {
+            let page = store.list_changes(since, &filter, LOOK_AHEAD).await?;
+            let mut events = page.events;
+            events.retain(|event| self.webhook.wants(event));
+            if let Some(revision) = Revision::group(events).into_iter().next() {
+                return Ok(Some(Next::Revision(revision)));
             }
-            return Ok(if page.has_more {
-                Step::Again
-            } else {
-                Step::Idle
-            });
-        };
-        if !store.claim_delivery(name, &state, now).await? {
-            return Ok(Step::Again);
+            if page.next > since {
+                store.pass_over(name, Told::Revision(page.next)).await?;
+            }
+            since = page.next;
+            if !page.has_more {
+                break;
+            }
         }
-        self.tell(&state, &revision, now).await?;
-        Ok(Step::Again)
+        let mut cursor = state.alert_cursor;
+        while let Some(alert) = store.find_next_alert(cursor).await? {
+            if self.webhook.wants_alert(&alert) {
+                return Ok(Some(Next::Alert(alert)));
+            }
+            cursor = alert.alert;
+            store.pass_over(name, Told::Alert(cursor)).await?;
+        }
+        Ok(None)
     }
 
-    /// Sends `revision` and writes down what came of it.
+    /// Sends `next` and writes down what came of it.
     async fn tell(
         &self,
         state: &WebhookState,
-        revision: &Revision,
+        next: &Next,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let store = &self.shared.store;
@@ -259,17 +352,17 @@ impl Teller {
                 // Whether it arrived is not known: it is sent again, under the same id.
                 return store.release_delivery(webhook.as_str(), state).await;
             }
-            sent = self.send(revision, now) => sent,
+            sent = self.send(next, now) => sent,
         };
         let delivery = Delivery {
             webhook: webhook.as_str(),
-            revision: revision.revision,
+            told: next.told(),
             at: now,
             duration: began.elapsed(),
         };
         let failure = match sent {
             Ok(status) => {
-                tracing::debug!(%webhook, revision = revision.revision, "webhook {webhook} was told revision {}", revision.revision);
+                tracing::debug!(%webhook, "webhook {webhook} was told {}", next.name());
                 return store.record_delivery(delivery, status.as_u16()).await;
             }
             Err(failure) => failure,
@@ -284,26 +377,20 @@ impl Teller {
         let given_up = store
             .record_undelivered(delivery, http_status, &failure.message, wait, gone)
             .await?;
-        let number = revision.revision;
         if gone {
             tracing::warn!(%webhook, "webhook {webhook} answered 410: it is told nothing more until a restart");
         } else if state.consecutive_failures == 0 {
-            tracing::warn!(%webhook, revision = number, "webhook {webhook} was not told revision {number}: {}; it is tried again for three days", failure.message);
+            tracing::warn!(%webhook, "webhook {webhook} was not told {}: {}; it is tried again for three days", next.name(), failure.message);
         }
         if let Some(last) = given_up {
-            tracing::error!(%webhook, revision = last, "webhook {webhook} has failed for three days: revisions up to {last} are given up");
+            tracing::error!(%webhook, "webhook {webhook} has failed for three days: what is older is given up, up to {last:?}");
         }
         Ok(())
     }
 
-    async fn send(&self, revision: &Revision, now: Timestamp) -> Result<StatusCode, Failure> {
-        let message = Message {
-            r#type: "catalog.revision",
-            timestamp: revision.at,
-            data: revision,
-        };
-        let body = serde_json::to_vec(&message).map_err(Failure::ours)?;
-        let id = revision.revision.to_string();
+    async fn send(&self, next: &Next, now: Timestamp) -> Result<StatusCode, Failure> {
+        let body = next.body().map_err(Failure::ours)?;
+        let id = next.id();
         let timestamp = now.millis() / 1000;
         let signature = Webhook::new(self.webhook.secret.expose_secret())
             .and_then(|signer| signer.sign(&id, timestamp, &body))

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::{Config, ConfigError, DISCOVERY_PORTS, SourceConfig, Unconfigured, parse_base_url};
 use crate::{
     model::{Kind, SourceName},
+    watch::Watch,
     webhook::WebhookConfig,
 };
 
@@ -122,6 +123,7 @@ struct File {
     database_url: Option<String>,
     discover: Option<bool>,
     admin_key: Option<SecretString>,
+    watch: Option<WatchTable>,
     keep_events: Option<String>,
     keep_fetches: Option<String>,
     webhooks: BTreeMap<String, WebhookTable>,
@@ -141,6 +143,35 @@ struct Table {
     ttl: Option<String>,
     max_stale: Option<String>,
 }
+
+/// `[watch]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WatchTable {
+    models: Vec<String>,
+    lockfile: Option<String>,
+    within: Option<String>,
+}
+
+impl WatchTable {
+    fn read(&self) -> Result<Watch, ConfigError> {
+        let within = match &self.within {
+            None => DEFAULT_WITHIN,
+            Some(within) => parse_time("within of [watch]", within, LONGEST_RETENTION)?,
+        };
+        let ids: Vec<&str> = self.models.iter().map(String::as_str).collect();
+        let watch = Watch::new(&ids, within)?;
+        let Some(path) = &self.lockfile else {
+            return Ok(watch);
+        };
+        let text = read_text(path, MAX_FILE_BYTES)
+            .map_err(|error| ConfigError(format!("[watch]: cannot read {path}: {error}")))?;
+        Watch::from_lockfile(&text, within)?.and(watch)
+    }
+}
+
+/// How near a watched model's retirement may come.
+const DEFAULT_WITHIN: TimeDelta = TimeDelta::days(30);
 
 /// `[webhooks.x]`.
 #[derive(Default, Deserialize)]
@@ -204,6 +235,7 @@ impl Settings {
         settings.add_providers(file.providers, environment)?;
         settings.add_endpoints(file.endpoints, environment)?;
         settings.add_webhooks(&file.webhooks, environment)?;
+        settings.config.watch = file.watch.map(|table| table.read()).transpose()?;
         if discovers(file.discover, environment)? {
             settings.config.discovery_ports = DISCOVERY_PORTS.to_vec();
         }

@@ -28,6 +28,9 @@ impl Store {
         sqlx::query!("DELETE FROM webhook_deliveries WHERE at < ?1", oldest)
             .execute(&mut *tx)
             .await?;
+        sqlx::query!("DELETE FROM watch_alerts WHERE at < ?1", oldest)
+            .execute(&mut *tx)
+            .await?;
         let mut pruned = 0;
         if let Some(kept) = retention.events {
             let oldest = now.plus(-kept);

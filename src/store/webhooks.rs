@@ -20,6 +20,8 @@ const FURTHEST: TimeDelta = TimeDelta::hours(25);
 pub struct WebhookState {
     /// The last revision that it was told or does not want.
     pub cursor: i64,
+    /// The last alert, likewise.
+    pub alert_cursor: i64,
     /// Not before then is it tried again.
     pub next_attempt_at: Option<Timestamp>,
     /// Failures since the last delivery.
@@ -38,13 +40,38 @@ impl WebhookState {
     }
 }
 
-/// One attempt to tell a target of a revision.
+/// What a target is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A revision.
+    Revision(i64),
+    /// An alert.
+    Alert(i64),
+}
+
+impl Told {
+    fn revision(self) -> Option<i64> {
+        match self {
+            Self::Revision(revision) => Some(revision),
+            Self::Alert(_) => None,
+        }
+    }
+
+    fn alert(self) -> Option<i64> {
+        match self {
+            Self::Revision(_) => None,
+            Self::Alert(alert) => Some(alert),
+        }
+    }
+}
+
+/// One attempt to tell a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
     /// The target.
     pub webhook: &'a str,
-    /// The revision.
-    pub revision: i64,
+    /// What of.
+    pub told: Told,
     /// When it was begun.
     pub at: Timestamp,
     /// How long it took.
@@ -58,8 +85,8 @@ impl Delivery<'_> {
 }
 
 impl Store {
-    /// Makes `names` the configured webhooks. A new one begins after the last revision; one that
-    /// was gone is tried again.
+    /// Makes `names` the configured webhooks. A new one begins after the last revision and alert; one
+    /// that was gone is tried again.
     pub async fn apply_webhooks(&self, names: &[&str]) -> Result<()> {
         let names = serde_json::to_string(names)?;
         let mut tx = self.begin().await?;
@@ -71,8 +98,9 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         sqlx::query!(
-            "INSERT INTO webhooks (name, configured, cursor)
-             SELECT value, 1, (SELECT COALESCE(MAX(revision), 0) FROM model_events)
+            "INSERT INTO webhooks (name, configured, cursor, alert_cursor)
+             SELECT value, 1, (SELECT COALESCE(MAX(revision), 0) FROM model_events),
+                    (SELECT COALESCE(MAX(alert), 0) FROM watch_alerts)
              FROM json_each(?1)
              WHERE true
              ON CONFLICT (name) DO UPDATE SET configured = 1, gone_at = NULL",
@@ -89,6 +117,7 @@ impl Store {
         Ok(sqlx::query_as!(
             WebhookState,
             r#"SELECT cursor,
+                      alert_cursor,
                       next_attempt_at AS "next_attempt_at: Timestamp",
                       consecutive_failures,
                       gone_at AS "gone_at: Timestamp"
@@ -99,13 +128,16 @@ impl Store {
         .await?)
     }
 
-    /// Moves `webhook` from the revision `from` on to `to`, without telling it anything.
-    pub async fn pass_over(&self, webhook: &str, from: i64, to: i64) -> Result<()> {
+    /// Moves `webhook` on to `told` without telling it anything.
+    pub async fn pass_over(&self, webhook: &str, told: Told) -> Result<()> {
+        let (revision, alert) = (told.revision(), told.alert());
         sqlx::query!(
-            "UPDATE webhooks SET cursor = ?3 WHERE name = ?1 AND cursor = ?2",
+            "UPDATE webhooks
+             SET cursor = MAX(cursor, COALESCE(?2, 0)), alert_cursor = MAX(alert_cursor, COALESCE(?3, 0))
+             WHERE name = ?1",
             webhook,
-            from,
-            to,
+            revision,
+            alert,
         )
         .execute(&self.pool)
         .await?;
@@ -123,11 +155,12 @@ impl Store {
         let until = now.plus(CLAIM);
         let claimed = sqlx::query!(
             "UPDATE webhooks SET next_attempt_at = ?4
-             WHERE name = ?1 AND cursor = ?2 AND next_attempt_at IS ?3",
+             WHERE name = ?1 AND cursor = ?2 AND alert_cursor = ?5 AND next_attempt_at IS ?3",
             webhook,
             state.cursor,
             state.next_attempt_at,
             until,
+            state.alert_cursor,
         )
         .execute(&self.pool)
         .await?;
@@ -137,10 +170,12 @@ impl Store {
     /// Gives a claimed delivery back unused.
     pub async fn release_delivery(&self, webhook: &str, state: &WebhookState) -> Result<()> {
         sqlx::query!(
-            "UPDATE webhooks SET next_attempt_at = ?3 WHERE name = ?1 AND cursor = ?2",
+            "UPDATE webhooks SET next_attempt_at = ?3
+             WHERE name = ?1 AND cursor = ?2 AND alert_cursor = ?4",
             webhook,
             state.cursor,
             state.next_attempt_at,
+            state.alert_cursor,
         )
         .execute(&self.pool)
         .await?;
@@ -149,13 +184,17 @@ impl Store {
 
     /// The target was told.
     pub async fn record_delivery(&self, delivery: Delivery<'_>, http_status: u16) -> Result<()> {
+        let (revision, alert) = (delivery.told.revision(), delivery.told.alert());
         let mut tx = self.begin().await?;
         sqlx::query!(
             "UPDATE webhooks
-             SET cursor = ?2, next_attempt_at = NULL, consecutive_failures = 0, failing_since = NULL
-             WHERE name = ?1 AND cursor < ?2",
+             SET cursor = MAX(cursor, COALESCE(?2, 0)),
+                 alert_cursor = MAX(alert_cursor, COALESCE(?3, 0)),
+                 next_attempt_at = NULL, consecutive_failures = 0, failing_since = NULL
+             WHERE name = ?1",
             delivery.webhook,
-            delivery.revision,
+            revision,
+            alert,
         )
         .execute(&mut *tx)
         .await?;
@@ -165,8 +204,7 @@ impl Store {
     }
 
     /// The target was not told; it is tried again after `wait`, and `gone` says that it wants no
-    /// more. After three days of failures what is older than that is given up: the last revision
-    /// that is.
+    /// more. After three days of failures what is older than that is given up: the last of it.
     pub async fn record_undelivered(
         &self,
         delivery: Delivery<'_>,
@@ -174,7 +212,7 @@ impl Store {
         error: &str,
         wait: TimeDelta,
         gone: bool,
-    ) -> Result<Option<i64>> {
+    ) -> Result<Option<Told>> {
         let ended_at = delivery
             .at
             .plus(TimeDelta::from_std(delivery.duration).unwrap_or_default());
@@ -198,23 +236,38 @@ impl Store {
         let mut given_up = None;
         if ended_at.since(failing_since) >= GIVE_UP_AFTER {
             let oldest = ended_at.plus(-GIVE_UP_AFTER);
-            given_up = sqlx::query_scalar!(
-                r#"UPDATE webhooks SET cursor = old.revision
-                   FROM (SELECT MAX(revision) AS revision FROM model_events WHERE at <= ?2) AS old
-                   WHERE name = ?1 AND cursor < old.revision
-                   RETURNING cursor AS "cursor!: i64""#,
-                delivery.webhook,
+            let (alert, revision) = (delivery.told.alert(), delivery.told.revision());
+            let last = sqlx::query_scalar!(
+                r#"SELECT CASE
+                       WHEN ?1 IS NULL THEN (SELECT MAX(revision) FROM model_events WHERE at <= ?3)
+                       ELSE (SELECT MAX(alert) FROM watch_alerts WHERE at <= ?3)
+                   END AS "last: i64""#,
+                alert,
+                revision,
                 oldest,
             )
-            .fetch_optional(&mut *tx)
+            .fetch_one(&mut *tx)
             .await?;
-            if let Some(revision) = given_up {
-                let delivery = Delivery {
-                    revision,
-                    ..delivery
-                };
-                record(&mut tx, delivery, "given_up", http_status, Some(error)).await?;
-            }
+            given_up = last.and_then(|last| match delivery.told {
+                Told::Revision(revision) => (last >= revision).then_some(Told::Revision(last)),
+                Told::Alert(alert) => (last >= alert).then_some(Told::Alert(last)),
+            });
+        }
+        if let Some(told) = given_up {
+            let (revision, alert) = (told.revision(), told.alert());
+            sqlx::query!(
+                "UPDATE webhooks
+                 SET cursor = MAX(cursor, COALESCE(?2, 0)),
+                     alert_cursor = MAX(alert_cursor, COALESCE(?3, 0))
+                 WHERE name = ?1",
+                delivery.webhook,
+                revision,
+                alert,
+            )
+            .execute(&mut *tx)
+            .await?;
+            let delivery = Delivery { told, ..delivery };
+            record(&mut tx, delivery, "given_up", http_status, Some(error)).await?;
         }
         tx.commit().await?;
         Ok(given_up)
@@ -229,17 +282,19 @@ async fn record(
     error: Option<&str>,
 ) -> Result<()> {
     let duration_ms = delivery.duration_ms();
+    let (revision, alert) = (delivery.told.revision(), delivery.told.alert());
     sqlx::query!(
         "INSERT INTO webhook_deliveries (
-             webhook, revision, at, duration_ms, outcome, http_status, error
-         ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             webhook, revision, alert, at, duration_ms, outcome, http_status, error
+         ) VALUES (?1, ?2, ?8, ?3, ?4, ?5, ?6, ?7)",
         delivery.webhook,
-        delivery.revision,
+        revision,
         delivery.at,
         duration_ms,
         outcome,
         http_status,
         error,
+        alert,
     )
     .execute(&mut *connection)
     .await?;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use model_catalog::{Clock, Config, Kind, SourceConfig, WebhookConfig};
+use model_catalog::{Clock, Config, Kind, SourceConfig, Watch, WebhookConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -36,6 +36,7 @@ pub struct Setup {
     /// Further sources.
     pub extra: Vec<SourceConfig>,
     pub webhooks: Vec<WebhookConfig>,
+    pub watch: Option<Watch>,
 }
 
 impl Setup {
@@ -54,6 +55,7 @@ impl Setup {
             discovery_ports: Vec::new(),
             extra: Vec::new(),
             webhooks: Vec::new(),
+            watch: None,
         }
     }
 
@@ -120,6 +122,7 @@ impl Setup {
         }
         config.sources.extend(self.extra.iter().cloned());
         config.webhooks.clone_from(&self.webhooks);
+        config.watch.clone_from(&self.watch);
         config
     }
 

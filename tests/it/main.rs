@@ -21,4 +21,5 @@ mod providers;
 mod refreshing;
 mod running;
 mod store;
+mod watch;
 mod webhooks;

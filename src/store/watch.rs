@@ -1,0 +1,107 @@
+//! What is wrong with each watched model, and each time that this changed.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Result, Store};
+use crate::{time::Timestamp, verdict::Problem};
+
+/// A watched model has become a problem, another one, or fine again.
+#[derive(Clone, Debug, Serialize)]
+pub struct Alert {
+    /// Its number: alerts are told in this order.
+    pub alert: i64,
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// The model's whole id.
+    pub id: String,
+    /// Whether nothing is wrong any more.
+    pub ok: bool,
+    /// What is wrong, a JSON array.
+    pub problems: Box<RawValue>,
+}
+
+impl Store {
+    /// Forgets what was known of models that are not `watched` any more.
+    pub async fn apply_watch(&self, watched: &[&str]) -> Result<()> {
+        let watched = serde_json::to_string(watched)?;
+        sqlx::query!(
+            "DELETE FROM watched_models WHERE model NOT IN (SELECT value FROM json_each(?1))",
+            watched,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes down what is wrong with `model` at `now`; whether that is news. Messages that count the
+    /// days are no news of their own.
+    pub async fn record_watched(
+        &self,
+        model: &str,
+        problems: &[Problem],
+        now: Timestamp,
+    ) -> Result<bool> {
+        let json = serde_json::to_string(problems)?;
+        let mut tx = self.begin().await?;
+        let known = sqlx::query_scalar!(
+            "SELECT problems FROM watched_models WHERE model = ?1",
+            model,
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        let kinds = |problems: &[Problem]| -> Vec<_> {
+            problems.iter().map(|problem| problem.kind).collect()
+        };
+        let before: Vec<Problem> = match &known {
+            Some(json) => serde_json::from_str(json)?,
+            None => Vec::new(),
+        };
+        let news = kinds(&before) != kinds(problems);
+        if known.is_some() && !news {
+            return Ok(false);
+        }
+        sqlx::query!(
+            "INSERT INTO watched_models (model, problems, since) VALUES (?1, ?2, ?3)
+             ON CONFLICT (model) DO UPDATE SET problems = excluded.problems, since = excluded.since",
+            model,
+            json,
+            now,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if news {
+            sqlx::query!(
+                "INSERT INTO watch_alerts (at, model, problems) VALUES (?1, ?2, ?3)",
+                now,
+                model,
+                json,
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(news)
+    }
+
+    /// The first alert after `cursor`.
+    pub async fn find_next_alert(&self, cursor: i64) -> Result<Option<Alert>> {
+        let row = sqlx::query!(
+            r#"SELECT alert, at AS "at: Timestamp", model, problems
+               FROM watch_alerts WHERE alert > ?1 ORDER BY alert LIMIT 1"#,
+            cursor,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        Ok(Some(Alert {
+            alert: row.alert,
+            at: row.at,
+            id: row.model,
+            ok: row.problems == "[]",
+            problems: RawValue::from_string(row.problems)?,
+        }))
+    }
+}
