@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use super::{catalog::Parameters, error::ApiError};
+use super::{catalog::Parameters, error::ApiError, past};
 use crate::{
     Catalog,
     snapshot::Retiring,
@@ -108,10 +108,7 @@ pub async fn since(catalog: &Catalog, text: Option<&str>) -> Result<i64, ApiErro
             ));
         }
     };
-    let last = catalog.current().revision;
-    if since > last {
-        return Err(ApiError::future_revision(last));
-    }
+    past::is_made(catalog, since).await?;
     // From the beginning there is always something to be told; from in between it would have holes.
     let history_from = catalog.store().history_from().await?;
     if (1..history_from).contains(&since) {

@@ -54,6 +54,18 @@ pub fn cache_control(moment: Moment) -> HeaderValue {
     })
 }
 
+/// Whether `revision` has been made: by us, or by another process a moment ago.
+pub async fn is_made(catalog: &Catalog, revision: i64) -> Result<(), ApiError> {
+    if revision <= catalog.current().revision {
+        return Ok(());
+    }
+    let last = catalog.store().last_revision().await?;
+    if revision <= last {
+        return Ok(());
+    }
+    Err(ApiError::future_revision(last))
+}
+
 /// The catalog as it was served at `moment`.
 pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, ApiError> {
     let current = catalog.current();
@@ -64,10 +76,8 @@ pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, Api
                 "at= is in the future: what will be listed then is not known.",
             ));
         }
-        Moment::Revision(revision) if revision > current.revision => {
-            return Err(ApiError::future_revision(current.revision));
-        }
-        _ => {}
+        Moment::Time(_) => {}
+        Moment::Revision(revision) => is_made(catalog, revision).await?,
     }
     let past = catalog.store().load_past(moment).await?;
     // Before the first revision there was nothing, whatever has been forgotten since.

@@ -186,6 +186,15 @@ impl Store {
         })
     }
 
+    /// The last revision; 0 before the first.
+    pub async fn last_revision(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT COALESCE(MAX(revision), 0) AS "revision!: i64" FROM model_events"#
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// Writes a consistent copy of the whole database to `path`, which must not exist.
     pub async fn copy_to(&self, path: &Path) -> Result<()> {
         sqlx::query("VACUUM INTO ?1")
@@ -218,11 +227,7 @@ impl Store {
         limit: usize,
     ) -> Result<Changes> {
         // Read first: what is committed in between is beyond it or among the events.
-        let head = sqlx::query_scalar!(
-            r#"SELECT COALESCE(MAX(revision), 0) AS "revision!: i64" FROM model_events"#
-        )
-        .fetch_one(&self.pool)
-        .await?;
+        let head = self.last_revision().await?;
         let one_more = limit.saturating_add(1);
         let mut events = self.list_events(since, i64::MAX, filter, one_more).await?;
         if events.len() <= limit {
