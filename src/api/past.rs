@@ -60,15 +60,14 @@ pub async fn is_made(catalog: &Catalog, revision: i64) -> Result<(), ApiError> {
         return Ok(());
     }
     let last = catalog.store().last_revision().await?;
-    if revision <= last {
-        return Ok(());
+    if revision > last {
+        return Err(ApiError::future_revision(last));
     }
-    Err(ApiError::future_revision(last))
+    Ok(catalog.shared().reload().await?)
 }
 
 /// The catalog as it was served at `moment`.
 pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, ApiError> {
-    let current = catalog.current();
     match moment {
         Moment::Time(time) if time > catalog.now() => {
             return Err(ApiError::bad(
@@ -87,7 +86,7 @@ pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, Api
     let state = State {
         revision: past.revision,
         // Of these only the names and roles count, which never change.
-        sources: current.sources.clone(),
+        sources: catalog.current().sources.clone(),
         models: past.models,
     };
     Snapshot::build(state).map_err(|error| {

@@ -575,3 +575,18 @@ async fn the_database_can_be_had_whole_while_it_is_written() {
     }
     app.stop().await;
 }
+
+#[tokio::test]
+async fn what_another_process_has_just_made_is_not_in_the_future() {
+    let (setup, first) = with_history().await;
+    let second = setup.start().await;
+    setup.advance(TimeDelta::hours(1));
+    setup.openai.reset().await;
+    mount_openai(&setup.openai, &["a", "b"]).await;
+    assert_eq!(first.refresh("openai").await["outcome"], "changed");
+    // At once, before it has noticed: a client that was sent to the other one.
+    assert_eq!(second.get("/v1/models?revision=5").await.ids().len(), 2);
+    assert_eq!(second.get("/catalog/changes?since=5").await.status, 200);
+    second.stop().await;
+    first.stop().await;
+}
