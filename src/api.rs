@@ -56,7 +56,12 @@ pub fn router(catalog: Catalog) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(in_time))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        // What fails is logged once, where it is known why.
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_failure(()),
+        )
         // Asked every few seconds by machines: not worth a line, least of all one of an error.
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))

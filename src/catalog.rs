@@ -132,7 +132,9 @@ impl Catalog {
             .iter()
             .map(|webhook| webhook.name.as_str())
             .collect();
-        store.apply_webhooks(&webhooks).await?;
+        for webhook in store.apply_webhooks(&webhooks).await? {
+            tracing::warn!(%webhook, "webhook {webhook} was not told some revisions that have been forgotten since (keep_events): it goes on with what is kept");
+        }
         let watch = Arc::new(config.watch.unwrap_or_default());
         store.apply_watch(&watch.ids()).await?;
         let watcher = store.watch().await?;

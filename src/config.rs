@@ -1,6 +1,8 @@
 //! Every setting of the catalog as a value, checked. [`settings`] reads them from where people put
 //! them: flags, the environment, a TOML file.
 
+mod file;
+mod secrets;
 mod settings;
 
 use std::{fmt::Write, path::Path, str::FromStr, time::Duration};
@@ -12,7 +14,7 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteConnectOptions;
 
 pub use self::settings::{DEFAULT_LISTEN, Environment, Flags, Settings};
-pub(crate) use self::settings::{database_url, read_text};
+pub(crate) use self::{secrets::read_text, settings::database_url};
 use crate::{
     model::{Kind, Role, SourceName},
     store::Retention,

@@ -170,7 +170,7 @@ fn changes(event: &ChangeEvent) -> Vec<String> {
 }
 
 /// `text` without the characters that XML cannot hold (<https://www.w3.org/TR/xml/#charsets>).
-fn xml_text(text: &str) -> String {
+pub fn xml_text(text: &str) -> String {
     let allowed = |char: char| match char {
         '\t' | '\n' | '\r' => true,
         '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => false,

@@ -30,8 +30,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     /// What the last write to the database failed with.
     pub(crate) database_error: ArcSwapOption<DatabaseError>,
-    /// Copies of the database that may be made at a time: one.
-    pub(crate) copying: Semaphore,
+    /// Copies of the database that may be under way at a time.
+    pub(crate) copying: Arc<Semaphore>,
     /// The snapshot's revision, for those who wait for the next.
     revision: watch::Sender<i64>,
     /// Told when a watched model has become a problem, or fine again.
@@ -62,7 +62,7 @@ impl Shared {
     ) -> Arc<Self> {
         let (revision, _) = watch::channel(snapshot.revision);
         Arc::new(Self {
-            copying: Semaphore::new(1),
+            copying: Arc::new(Semaphore::new(2)),
             alerted: watch::channel(()).0,
             metrics: Metrics::default(),
             revision,

@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use super::{catalog::Parameters, error::ApiError, past};
+use super::{CATALOG_REVISION, catalog::Parameters, error::ApiError, past};
 use crate::{
     Catalog,
     snapshot::Retiring,
@@ -92,7 +92,7 @@ pub async fn changes(
             has_more: page.has_more,
             events: std::mem::take(&mut page.events),
         };
-        return Ok(no_store(answer));
+        return Ok(([(CATALOG_REVISION, revision)], no_store(answer)).into_response());
     }
 }
 
@@ -109,9 +109,9 @@ pub async fn since(catalog: &Catalog, text: Option<&str>) -> Result<i64, ApiErro
         }
     };
     past::is_made(catalog, since).await?;
-    // From the beginning there is always something to be told; from in between it would have holes.
+    // From the beginning all that is kept is told; from in between it would have holes.
     let history_from = catalog.store().history_from().await?;
-    if (1..history_from).contains(&since) {
+    if (1..history_from - 1).contains(&since) {
         return Err(ApiError::pruned(history_from));
     }
     Ok(since)

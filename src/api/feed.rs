@@ -99,18 +99,18 @@ pub async fn events(
         catalog,
         filter,
         since,
+        told: None,
         waiting: VecDeque::new(),
     };
     let events = stream::unfold(follower, |mut follower| async move {
-        let event = match follower.next().await {
-            Ok(revision) => follower.event(&revision?),
+        match follower.next().await {
+            Ok(event) => Some((Ok::<_, Infallible>(event?), follower)),
             Err(error) => {
                 // The client comes again with the last id that it has.
                 tracing::error!(%error, "the changes cannot be read: an event stream ends");
-                return None;
+                None
             }
-        };
-        Some((Ok::<_, Infallible>(event?), follower))
+        }
     });
     Ok(Sse::new(events)
         .keep_alive(KeepAlive::default())
@@ -122,16 +122,24 @@ struct Follower {
     catalog: Catalog,
     filter: EventFilter,
     since: i64,
+    /// The id that the client has.
+    told: Option<i64>,
     waiting: VecDeque<Revision>,
 }
 
 impl Follower {
-    /// The next revision, waited for; none when the catalog stops.
-    async fn next(&mut self) -> Result<Option<Revision>, StoreError> {
+    /// The next event, waited for; none when the catalog stops. An event without data tells where
+    /// the client stands, so that it can go on from there.
+    async fn next(&mut self) -> Result<Option<Event>, StoreError> {
         let mut revisions = self.catalog.shared().revisions();
         loop {
             if let Some(revision) = self.waiting.pop_front() {
-                return Ok(Some(revision));
+                self.told = Some(revision.revision);
+                return Ok(event(&revision));
+            }
+            if self.told != Some(self.since) {
+                self.told = Some(self.since);
+                return Ok(Some(Event::default().id(self.since.to_string())));
             }
             let page = self
                 .catalog
@@ -140,7 +148,7 @@ impl Follower {
                 .await?;
             self.since = page.next;
             self.waiting = Revision::group(page.events).into();
-            if !self.waiting.is_empty() || page.has_more {
+            if !self.waiting.is_empty() || page.has_more || self.told != Some(self.since) {
                 continue;
             }
             let since = self.since;
@@ -154,13 +162,13 @@ impl Follower {
             }
         }
     }
+}
 
-    fn event(&self, revision: &Revision) -> Option<Event> {
-        Event::default()
-            .id(revision.revision.to_string())
-            .event("revision")
-            .json_data(revision)
-            .inspect_err(|error| tracing::error!(%error, "a revision cannot be written"))
-            .ok()
-    }
+fn event(revision: &Revision) -> Option<Event> {
+    Event::default()
+        .id(revision.revision.to_string())
+        .event("revision")
+        .json_data(revision)
+        .inspect_err(|error| tracing::error!(%error, "a revision cannot be written"))
+        .ok()
 }

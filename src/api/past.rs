@@ -7,7 +7,7 @@ use super::error::ApiError;
 use crate::{
     Catalog,
     snapshot::Snapshot,
-    store::{Moment, State},
+    store::{Moment, SourceState, State},
     time::Timestamp,
 };
 
@@ -63,7 +63,7 @@ pub async fn is_made(catalog: &Catalog, revision: i64) -> Result<(), ApiError> {
     if revision > last {
         return Err(ApiError::future_revision(last));
     }
-    Ok(catalog.shared().reload().await?)
+    Ok(())
 }
 
 /// The catalog as it was served at `moment`.
@@ -85,8 +85,11 @@ pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, Api
     }
     let state = State {
         revision: past.revision,
-        // Of these only the names and roles count, which never change.
-        sources: catalog.current().sources.clone(),
+        sources: past
+            .sources
+            .into_iter()
+            .map(|(name, role)| SourceState::of_past(name, role))
+            .collect(),
         models: past.models,
     };
     Snapshot::build(state).map_err(|error| {

@@ -18,6 +18,8 @@ use crate::{
 
 /// How long each of a catalog's two answers may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest answer of a catalog: far more than any has.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Where a command reads the list.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -97,7 +99,7 @@ async fn get(clients: &Clients, root: &Url, path: &str) -> anyhow::Result<bytes:
         let cause = cause.root_cause();
         anyhow!("cannot ask the catalog at {root}: {cause}; start it, or correct --url")
     };
-    let response = request.send().await.map_err(unreachable)?;
+    let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();
     if status == StatusCode::NOT_FOUND {
         return Err(not_a_catalog(root));
@@ -108,7 +110,14 @@ async fn get(clients: &Clients, root: &Url, path: &str) -> anyhow::Result<bytes:
             status.as_u16()
         ));
     }
-    response.bytes().await.map_err(unreachable)
+    let mut body = bytes::BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_ANSWER_BYTES {
+            return Err(not_a_catalog(root));
+        }
+    }
+    Ok(body.freeze())
 }
 
 fn not_a_catalog(root: &Url) -> anyhow::Error {

@@ -5,6 +5,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
 use crate::{
+    feed::xml_text,
     time::Timestamp,
     verdict::{Problem, Verdict},
 };
@@ -112,7 +113,7 @@ impl Report {
     fn junit(&self) -> Result<String, quick_junit::SerializeError> {
         let mut suite = TestSuite::new(NAME);
         for verdict in &self.verdicts {
-            let mut case = TestCase::new(verdict.id.as_str(), status(&verdict.problems));
+            let mut case = TestCase::new(xml_text(&verdict.id), status(&verdict.problems));
             case.set_classname(NAME);
             if !verdict.warnings.is_empty() {
                 case.set_system_out(verdict.warnings.join("\n"));
@@ -133,7 +134,7 @@ fn status(problems: &[Problem]) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
     let list = |between, part: fn(&Problem) -> String| {
         let parts: Vec<String> = problems.iter().map(part).collect();
-        parts.join(between)
+        xml_text(&parts.join(between))
     };
     status
         .set_type(list(", ", |problem| problem.kind.as_str().to_owned()))

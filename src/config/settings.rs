@@ -1,22 +1,19 @@
 //! Reading the settings: a flag beats the environment, the environment beats the TOML file. The
 //! one reader of the environment.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File as FsFile,
-    io::Read,
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
-use super::{Config, ConfigError, DISCOVERY_PORTS, SourceConfig, Unconfigured, parse_base_url};
+use super::{
+    Config, ConfigError, DISCOVERY_PORTS, SourceConfig, Unconfigured,
+    file::{File, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file},
+    parse_base_url,
+    secrets::Secrets,
+};
 use crate::{
     model::{Kind, SourceName},
-    watch::Watch,
     webhook::WebhookConfig,
 };
 
@@ -47,10 +44,6 @@ pub struct Settings {
 
 /// Default of `MODEL_CATALOG_LISTEN`.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8484";
-/// The largest file that holds a key.
-const MAX_KEY_BYTES: u64 = 64 << 10;
-/// The largest configuration file.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 const DEFAULT_DATABASE_URL: &str = "sqlite://catalog.db";
 
 /// The environment: variables that are empty or blank count as unset, the rest is trimmed.
@@ -116,87 +109,6 @@ const WELL_KNOWN: [WellKnown; 3] = [
     },
 ];
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct File {
-    listen: Option<String>,
-    database_url: Option<String>,
-    discover: Option<bool>,
-    admin_key: Option<SecretString>,
-    watch: Option<WatchTable>,
-    keep_events: Option<String>,
-    keep_fetches: Option<String>,
-    webhooks: BTreeMap<String, WebhookTable>,
-    providers: BTreeMap<String, Table>,
-    endpoints: BTreeMap<String, Table>,
-}
-
-/// `[providers.x]` or `[endpoints.x]`.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Table {
-    kind: Option<Kind>,
-    base_url: Option<String>,
-    api_key: Option<SecretString>,
-    api_key_env: Option<String>,
-    api_key_file: Option<String>,
-    ttl: Option<String>,
-    max_stale: Option<String>,
-}
-
-/// `[watch]`.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct WatchTable {
-    models: Vec<String>,
-    lockfile: Option<String>,
-    within: Option<String>,
-}
-
-impl WatchTable {
-    fn read(&self) -> Result<Watch, ConfigError> {
-        let within = match &self.within {
-            None => DEFAULT_WITHIN,
-            Some(within) => parse_time("within of [watch]", within, LONGEST_RETENTION)?,
-        };
-        let ids: Vec<&str> = self.models.iter().map(String::as_str).collect();
-        let watch = Watch::new(&ids, within)?;
-        let Some(path) = &self.lockfile else {
-            return Ok(watch);
-        };
-        let text = read_text(path, MAX_FILE_BYTES)
-            .map_err(|error| ConfigError(format!("[watch]: cannot read {path}: {error}")))?;
-        Watch::from_lockfile(&text, within)?.and(watch)
-    }
-}
-
-/// How near a watched model's retirement may come.
-const DEFAULT_WITHIN: TimeDelta = TimeDelta::days(30);
-
-/// `[webhooks.x]`.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct WebhookTable {
-    url: Option<SecretString>,
-    url_env: Option<String>,
-    url_file: Option<String>,
-    secret: Option<SecretString>,
-    secret_env: Option<String>,
-    secret_file: Option<String>,
-    sources: Vec<String>,
-    events: Vec<String>,
-    models: Vec<String>,
-}
-
-/// Where a setting says that a secret is: at most one of the three.
-struct SecretPlaces<'a> {
-    /// `api_key`, `url` or `secret`: the other two are `…_env` and `…_file`.
-    field: &'static str,
-    value: &'a Option<SecretString>,
-    variable: &'a Option<String>,
-    file: &'a Option<String>,
-}
-
 impl Settings {
     /// Reads the settings from `flags`, `environment` and the TOML file that they name.
     pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
@@ -220,8 +132,9 @@ impl Settings {
             config: Config::new(&database_url)?,
             warnings: Vec::new(),
         };
-        settings.config.admin_key = settings
-            .key_from_environment(&["MODEL_CATALOG_ADMIN_KEY"], environment)?
+        let mut secrets = Secrets::new(environment);
+        settings.config.admin_key = secrets
+            .from_environment(&["MODEL_CATALOG_ADMIN_KEY"])?
             .or(file.admin_key);
         let retention = &mut settings.config.retention;
         if let Some(kept) = &file.keep_events
@@ -232,13 +145,14 @@ impl Settings {
         if let Some(kept) = &file.keep_fetches {
             retention.attempts = parse_time("keep_fetches", kept, LONGEST_RETENTION)?;
         }
-        settings.add_providers(file.providers, environment)?;
-        settings.add_endpoints(file.endpoints, environment)?;
-        settings.add_webhooks(&file.webhooks, environment)?;
+        settings.add_providers(file.providers, environment, &mut secrets)?;
+        settings.add_endpoints(file.endpoints, environment, &mut secrets)?;
+        settings.add_webhooks(&file.webhooks, &mut secrets)?;
         settings.config.watch = file.watch.map(|table| table.read()).transpose()?;
         if discovers(file.discover, environment)? {
             settings.config.discovery_ports = DISCOVERY_PORTS.to_vec();
         }
+        settings.warnings = secrets.warnings;
         Ok(settings)
     }
 
@@ -246,17 +160,18 @@ impl Settings {
         &mut self,
         mut tables: BTreeMap<String, Table>,
         environment: &Environment,
+        secrets: &mut Secrets,
     ) -> Result<(), ConfigError> {
         for known in WELL_KNOWN {
             let table = tables.remove(known.name).unwrap_or_default();
-            let key = self.key_from_environment(known.key_variables, environment)?;
+            let key = secrets.from_environment(known.key_variables)?;
             let key = match key {
                 Some(key) => Some(key),
-                None => self.key_from_table(known.name, &table, environment)?,
+                None => secrets.from_places(known.name, table.key_places())?,
             };
             if key.is_none() && table.base_url.is_none() {
                 if environment.get(known.base_url_variable).is_some() {
-                    self.warnings.push(format!(
+                    secrets.warnings.push(format!(
                         "{} is set and no key is: {} is not listed; set {}",
                         known.base_url_variable,
                         known.name,
@@ -296,7 +211,7 @@ impl Settings {
             };
             let source =
                 SourceConfig::provider(&name, table.kind.unwrap_or(Kind::OpenAi), base_url, None)?;
-            let key = self.key_from_table(&name, &table, environment)?;
+            let key = secrets.from_places(&name, table.key_places())?;
             self.add(source, key, &table)?;
         }
         Ok(())
@@ -306,6 +221,7 @@ impl Settings {
         &mut self,
         mut tables: BTreeMap<String, Table>,
         environment: &Environment,
+        secrets: &mut Secrets,
     ) -> Result<(), ConfigError> {
         let listed = environment
             .get("MODEL_CATALOG_ENDPOINTS")
@@ -339,7 +255,7 @@ impl Settings {
             };
             let mut source = SourceConfig::endpoint(&name, base_url)?;
             source.kind = table.kind.unwrap_or(source.kind);
-            let key = self.key_from_table(&name, &table, environment)?;
+            let key = secrets.from_places(&name, table.key_places())?;
             self.add(source, key, &table)?;
         }
         Ok(())
@@ -380,97 +296,15 @@ impl Settings {
         Ok(())
     }
 
-    /// The first of `variables`, or of the files that `<variable>_FILE` name, that holds a key.
-    fn key_from_environment(
-        &mut self,
-        variables: &[&str],
-        environment: &Environment,
-    ) -> Result<Option<SecretString>, ConfigError> {
-        for variable in variables {
-            if let Some(key) = environment.get(variable) {
-                return Ok(Some(key.into()));
-            }
-            let file_variable = format!("{variable}_FILE");
-            if let Some(path) = environment.get(&file_variable) {
-                return self.key_from_file(&file_variable, &path).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    fn key_from_table(
-        &mut self,
-        name: &str,
-        table: &Table,
-        environment: &Environment,
-    ) -> Result<Option<SecretString>, ConfigError> {
-        let places = SecretPlaces {
-            field: "api_key",
-            value: &table.api_key,
-            variable: &table.api_key_env,
-            file: &table.api_key_file,
-        };
-        self.secret(name, places, environment)
-    }
-
-    fn secret(
-        &mut self,
-        name: &str,
-        places: SecretPlaces<'_>,
-        environment: &Environment,
-    ) -> Result<Option<SecretString>, ConfigError> {
-        let field = places.field;
-        match (places.value, places.variable, places.file) {
-            (None, None, None) => Ok(None),
-            (Some(key), None, None) => {
-                let key = key.expose_secret().trim();
-                Ok((!key.is_empty()).then(|| key.into()))
-            }
-            (None, Some(variable), None) => {
-                match self.key_from_environment(&[variable], environment)? {
-                    Some(key) => Ok(Some(key)),
-                    // By mistake the key itself may stand there: only what looks like a variable is
-                    // repeated.
-                    None => Err(ConfigError(format!(
-                        "{field}_env of `{name}` names a variable that is not set{}: set it, or remove what needs it",
-                        if looks_like_a_variable(variable) {
-                            format!(" ({variable})")
-                        } else {
-                            String::new()
-                        }
-                    ))),
-                }
-            }
-            (None, None, Some(path)) => self
-                .key_from_file(&format!("{field}_file of `{name}`"), path)
-                .map(Some),
-            _ => Err(ConfigError(format!(
-                "`{name}` has several keys: keep one of {field}, {field}_env and {field}_file"
-            ))),
-        }
-    }
-
     fn add_webhooks(
         &mut self,
         tables: &BTreeMap<String, WebhookTable>,
-        environment: &Environment,
+        secrets: &mut Secrets,
     ) -> Result<(), ConfigError> {
         for (name, table) in tables {
-            let url = SecretPlaces {
-                field: "url",
-                value: &table.url,
-                variable: &table.url_env,
-                file: &table.url_file,
-            };
-            let secret = SecretPlaces {
-                field: "secret",
-                value: &table.secret,
-                variable: &table.secret_env,
-                file: &table.secret_file,
-            };
             let (Some(url), Some(secret)) = (
-                self.secret(name, url, environment)?,
-                self.secret(name, secret, environment)?,
+                secrets.from_places(name, table.url_places())?,
+                secrets.from_places(name, table.secret_places())?,
             ) else {
                 return Err(ConfigError(format!(
                     "[webhooks.{name}] needs a url and a secret (or url_env, secret_env, url_file, secret_file)"
@@ -492,27 +326,6 @@ impl Settings {
         }
         Ok(())
     }
-
-    fn key_from_file(&mut self, setting: &str, path: &str) -> Result<SecretString, ConfigError> {
-        // By mistake the key itself may stand where its file should: the path is not repeated.
-        let key = read_text(path, MAX_KEY_BYTES).map_err(|error| {
-            ConfigError(format!(
-                "{setting}: the file that it names cannot be read ({error}): check the path"
-            ))
-        })?;
-        let key = key.trim();
-        if key.is_empty() {
-            return Err(ConfigError(format!(
-                "{setting}: {path} is empty: put the key into it"
-            )));
-        }
-        if others_may_read(Path::new(path)) {
-            self.warnings.push(format!(
-                "{path} holds a key and every user of this machine may read it: chmod 600 {path}"
-            ));
-        }
-        Ok(key.into())
-    }
 }
 
 /// The URL of the database, from its flag, the environment or the file.
@@ -526,87 +339,6 @@ pub(crate) fn database_url(
         .unwrap_or_else(|| DEFAULT_DATABASE_URL.to_owned())
 }
 
-/// The file at `path`, of at most `limit` bytes: it may be a device without end.
-pub(crate) fn read_text(path: &str, limit: u64) -> std::io::Result<String> {
-    let mut text = String::new();
-    FsFile::open(path)?
-        .take(limit + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > limit {
-        return Err(std::io::Error::other(format!(
-            "it is larger than {} KiB",
-            limit >> 10
-        )));
-    }
-    Ok(text)
-}
-
-fn looks_like_a_variable(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-#[cfg(unix)]
-fn others_may_read(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-fn others_may_read(_path: &Path) -> bool {
-    false
-}
-
-fn read_file(path: &str) -> Result<File, ConfigError> {
-    // The parser's own message spans several lines and quotes the file, which may hold a key.
-    let text = read_text(path, MAX_FILE_BYTES).map_err(|error| {
-        ConfigError(format!(
-            "cannot read the configuration file {path}: {error}"
-        ))
-    })?;
-    config::Config::builder()
-        .add_source(config::File::from_str(&text, config::FileFormat::Toml))
-        .build()
-        .and_then(config::Config::try_deserialize)
-        .map_err(|error| {
-            ConfigError(format!(
-                "the configuration file {path} is not usable: {}",
-                describe(&error)
-            ))
-        })
-}
-
-/// `error` without any value of the file: one in the wrong place may be a key.
-fn describe(error: &config::ConfigError) -> String {
-    use config::ConfigError::{At, FileParse, Message, Type};
-    let named = |key: &Option<String>| key.clone().unwrap_or_else(|| "a setting".to_owned());
-    let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-    match error {
-        Type { key, expected, .. } => {
-            format!(
-                "{} has a value of the wrong type (expected: {expected})",
-                named(key)
-            )
-        }
-        // A field's name, and those that there are.
-        Message(text) if text.starts_with("unknown field") => first_line(text.clone()),
-        At { error, key, .. } => match &**error {
-            Message(text) if text.starts_with("unknown field") => {
-                format!("{}: {}", named(key), first_line(text.clone()))
-            }
-            _ if key.as_ref().is_some_and(|key| key.ends_with(".kind")) => {
-                format!("{} has a value that cannot be used: {KINDS}", named(key))
-            }
-            _ => format!("{} has a value that cannot be used", named(key)),
-        },
-        // Where it is, on the first line; the lines after it are the file's.
-        FileParse { cause, .. } => first_line(cause.to_string()),
-        _ => format!("a setting has a value that cannot be used; {KINDS}"),
-    }
-}
-
-const KINDS: &str = "kind is openai, google, anthropic or ollama";
-
 fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, ConfigError> {
     match environment.get("MODEL_CATALOG_DISCOVER").as_deref() {
         None => Ok(file.unwrap_or(true)),
@@ -618,27 +350,6 @@ fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, Conf
     }
 }
 
-/// The longest time that a listing may be fresh or stale, in days.
-const LONGEST_TTL: i64 = 365;
-/// The longest time that history may be kept, in days, short of for ever.
-const LONGEST_RETENTION: i64 = 36_500;
-
-fn parse_time(setting: &str, text: &str, longest_days: i64) -> Result<TimeDelta, ConfigError> {
-    let text = text.trim();
-    let time = match text.parse() {
-        Ok(seconds) => TimeDelta::try_seconds(seconds),
-        Err(_) => humantime::parse_duration(text)
-            .ok()
-            .and_then(|time| TimeDelta::from_std(time).ok()),
-    };
-    time.filter(|time| (TimeDelta::seconds(1)..=TimeDelta::days(longest_days)).contains(time))
-        .ok_or_else(|| {
-            ConfigError(format!(
-                "{setting} must be a time from 1s to {longest_days}d, such as \"24h\" or \"90s\""
-            ))
-        })
-}
-
 fn parse_name(name: &str) -> Result<SourceName, ConfigError> {
     name.parse()
         .map_err(|error| ConfigError(format!("{error}")))
@@ -646,7 +357,7 @@ fn parse_name(name: &str) -> Result<SourceName, ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write;
+    use std::{fmt::Write, path::Path};
 
     use rstest::rstest;
 

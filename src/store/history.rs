@@ -5,10 +5,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sqlx::{Connection, SqliteConnection};
 
 use super::{Result, Store, StoredModel};
 use crate::{
-    model::{Attributes, SourceName},
+    model::{Attributes, Role, SourceName},
     time::Timestamp,
 };
 
@@ -131,6 +132,8 @@ pub struct Past {
     pub history_from: i64,
     /// The models of all sources that were not hidden, in no order.
     pub models: Vec<StoredModel>,
+    /// Every source ever configured.
+    pub sources: Vec<(SourceName, Role)>,
 }
 
 impl Store {
@@ -156,6 +159,7 @@ impl Store {
                )
                SELECT (SELECT revision FROM wanted) AS "revision!: i64",
                       (SELECT history_from FROM catalog) AS "history_from!: i64",
+                      (SELECT json_group_array(json_array(name, role)) FROM sources) AS "sources!: String",
                       -- Attributes are JSON already: parsing them here would take most of the time.
                       (SELECT '[' || COALESCE(GROUP_CONCAT(
                            '[' || json_quote(e.source) || ',' || json_quote(e.model_id) || ','
@@ -175,6 +179,7 @@ impl Store {
         Ok(Past {
             revision: row.revision,
             history_from: row.history_from,
+            sources: serde_json::from_str(&row.sources)?,
             models: models
                 .into_iter()
                 .map(|(source, model_id, attributes)| StoredModel {
@@ -195,12 +200,15 @@ impl Store {
         .await?)
     }
 
-    /// Writes a consistent copy of the whole database to `path`, which must not exist.
+    /// Writes a consistent copy of the whole database to `path`, which must not exist. On a connection
+    /// of its own: it may take long.
     pub async fn copy_to(&self, path: &Path) -> Result<()> {
+        let mut connection = SqliteConnection::connect_with(&self.options).await?;
         sqlx::query("VACUUM INTO ?1")
             .bind(path.to_string_lossy())
-            .execute(&self.pool)
+            .execute(&mut connection)
             .await?;
+        connection.close().await?;
         Ok(())
     }
 
@@ -228,6 +236,18 @@ impl Store {
     ) -> Result<Changes> {
         // Read first: what is committed in between is beyond it or among the events.
         let head = self.last_revision().await?;
+        // What is kept of the time before is told in one piece: in part it would be no state that ever was.
+        let history_from = self.history_from().await?;
+        if since < history_from {
+            let events = self
+                .list_events(since, history_from, filter, usize::MAX)
+                .await?;
+            return Ok(Changes {
+                events,
+                next: history_from,
+                has_more: head > history_from,
+            });
+        }
         let one_more = limit.saturating_add(1);
         let mut events = self.list_events(since, i64::MAX, filter, one_more).await?;
         if events.len() <= limit {
@@ -266,6 +286,8 @@ impl Store {
                    SELECT DISTINCT revision FROM model_events
                    WHERE (?1 IS NULL OR source = ?1)
                      AND (?2 IS NULL OR event IN (SELECT value FROM json_each(?2)))
+                     -- What is kept of the time before is not what happened.
+                     AND revision >= (SELECT history_from FROM catalog)
                    ORDER BY revision DESC LIMIT ?3
                )"#,
             source,
@@ -333,6 +355,8 @@ impl Store {
                                    SELECT p.attributes FROM model_events AS p
                                    WHERE p.source = e.source AND p.model_id = e.model_id
                                      AND p.revision < e.revision
+                                     -- Of what was before, only some is kept.
+                                     AND e.revision > (SELECT history_from FROM catalog)
                                    ORDER BY p.revision DESC LIMIT 1
                                )),
                                'after', json(e.attributes), 'last_seen_at', e.last_seen_at
@@ -363,6 +387,8 @@ impl Store {
                                    SELECT p.attributes FROM model_events AS p
                                    WHERE p.source = e.source AND p.model_id = e.model_id
                                      AND p.revision < e.revision
+                                     -- Of what was before, only some is kept.
+                                     AND e.revision > (SELECT history_from FROM catalog)
                                    ORDER BY p.revision DESC LIMIT 1
                                )),
                                'after', json(e.attributes), 'last_seen_at', e.last_seen_at

@@ -34,11 +34,17 @@ impl Store {
         let mut pruned = 0;
         if let Some(kept) = retention.events {
             let oldest = now.plus(-kept);
-            // What a webhook has not been told yet stays.
+            // Up to the first event that is younger: one alone that looks old (a clock was wrong) takes
+            // nothing with it. What a webhook has not been told yet stays.
             let horizon = sqlx::query_scalar!(
                 r#"SELECT MIN(
-                       (SELECT COALESCE(MAX(revision), 0) FROM model_events WHERE at <= ?1),
-                       (SELECT COALESCE(MIN(cursor), 9223372036854775807) FROM webhooks WHERE configured = 1)
+                       COALESCE(
+                           (SELECT MIN(revision) - 1 FROM model_events WHERE at > ?1),
+                           (SELECT MAX(revision) FROM model_events),
+                           0
+                       ),
+                       (SELECT COALESCE(MIN(cursor), 9223372036854775807)
+                        FROM webhooks WHERE configured = 1 AND gone_at IS NULL)
                    ) AS "horizon!: i64""#,
                 oldest,
             )

@@ -78,6 +78,26 @@ pub struct Held {
 }
 
 impl SourceState {
+    /// A source of the past, of which nothing but this is known.
+    pub fn of_past(name: SourceName, role: Role) -> Self {
+        Self {
+            name,
+            role,
+            kind: Kind::Auto,
+            configured: true,
+            ttl_secs: 0,
+            moved: false,
+            fetched_at: None,
+            attempted_at: None,
+            next_attempt_at: None,
+            consecutive_failures: 0,
+            error: None,
+            held: None,
+            hidden_since: None,
+            models: 0,
+        }
+    }
+
     /// How long its listing is fresh.
     pub fn ttl(&self) -> TimeDelta {
         TimeDelta::try_seconds(self.ttl_secs).unwrap_or(TimeDelta::MAX)

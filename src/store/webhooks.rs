@@ -86,8 +86,9 @@ impl Delivery<'_> {
 
 impl Store {
     /// Makes `names` the configured webhooks. A new one begins after the last revision and alert; one
-    /// that was gone is tried again.
-    pub async fn apply_webhooks(&self, names: &[&str]) -> Result<()> {
+    /// that was gone is tried again. The names of those that were not configured for so long that
+    /// some of what they were not told has been forgotten: they go on from what is kept.
+    pub async fn apply_webhooks(&self, names: &[&str]) -> Result<Vec<String>> {
         let names = serde_json::to_string(names)?;
         let mut tx = self.begin().await?;
         sqlx::query!(
@@ -108,8 +109,15 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
+        let late = sqlx::query_scalar!(
+            "UPDATE webhooks SET cursor = (SELECT history_from FROM catalog)
+             WHERE configured = 1 AND cursor < (SELECT history_from FROM catalog)
+             RETURNING name",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
         tx.commit().await?;
-        Ok(())
+        Ok(late)
     }
 
     /// Where `webhook` stands; none while it is not configured.
@@ -236,14 +244,20 @@ impl Store {
         let mut given_up = None;
         if ended_at.since(failing_since) >= GIVE_UP_AFTER {
             let oldest = ended_at.plus(-GIVE_UP_AFTER);
-            let (alert, revision) = (delivery.told.alert(), delivery.told.revision());
+            let alert = delivery.told.alert();
             let last = sqlx::query_scalar!(
                 r#"SELECT CASE
-                       WHEN ?1 IS NULL THEN (SELECT MAX(revision) FROM model_events WHERE at <= ?3)
-                       ELSE (SELECT MAX(alert) FROM watch_alerts WHERE at <= ?3)
+                       -- Up to the first that is younger: see prune.
+                       WHEN ?1 IS NULL THEN COALESCE(
+                           (SELECT MIN(revision) - 1 FROM model_events WHERE at > ?2),
+                           (SELECT MAX(revision) FROM model_events)
+                       )
+                       ELSE COALESCE(
+                           (SELECT MIN(alert) - 1 FROM watch_alerts WHERE at > ?2),
+                           (SELECT MAX(alert) FROM watch_alerts)
+                       )
                    END AS "last: i64""#,
                 alert,
-                revision,
                 oldest,
             )
             .fetch_one(&mut *tx)

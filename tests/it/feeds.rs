@@ -115,6 +115,7 @@ async fn an_empty_feed_is_valid() {
 struct Events {
     response: reqwest::Response,
     text: String,
+    last_id: Option<i64>,
 }
 
 impl Events {
@@ -129,6 +130,7 @@ impl Events {
         Self {
             response,
             text: String::new(),
+            last_id: None,
         }
     }
 
@@ -142,11 +144,14 @@ impl Events {
                         .find_map(|line| line.strip_prefix(name))
                         .map(|value| value.trim_start_matches([':', ' ']).to_owned())
                 };
-                let told = field("id").map(|id| {
+                if let Some(id) = field("id") {
+                    self.last_id = Some(id.parse().expect("a revision"));
+                }
+                // One without data only says where the client stands.
+                let told = field("data").map(|data| {
                     assert_eq!(field("event").as_deref(), Some("revision"));
-                    let data = field("data").expect("data");
                     (
-                        id.parse().expect("a revision"),
+                        self.last_id.expect("an id"),
                         serde_json::from_str(&data).expect("JSON"),
                     )
                 });
@@ -180,6 +185,13 @@ async fn server_sent_events_come_as_they_happen_and_catch_up() {
         assert_eq!(data["events"][0]["id"], "openai:b");
     }
     assert_eq!(removals.next().await.expect("an event").0, 3);
+    // Who waits for what does not come is told how far it has come all the same.
+    let mut never = Events::open(&app, "/catalog/events?event=hidden", None).await;
+    change(&setup, &app, openai_body(&["a", "b"])).await;
+    change(&setup, &app, openai_body(&["a"])).await;
+    for _ in 0..2 {
+        live.next().await.expect("an event");
+    }
 
     // Who missed something says what came last.
     let mut late = Events::open(&app, "/catalog/events", Some(1)).await;
@@ -199,6 +211,8 @@ async fn server_sent_events_come_as_they_happen_and_catch_up() {
     }
     app.stop().await;
     assert!(live.next().await.is_none(), "a stop ends the stream");
+    assert!(never.next().await.is_none());
+    assert_eq!(never.last_id, Some(5));
 }
 
 /// Whoever takes changes by cursor sees each revision once and in order, however often it is killed:

@@ -501,7 +501,7 @@ async fn what_is_older_than_it_is_kept_is_forgotten_and_the_rest_stays_exact() {
     assert_eq!(app.get("/v1/models?revision=5").await.body, now);
     let before = app.get("/v1/models?at=2020-01-01T00:00:00Z").await;
     assert_eq!((before.status, before.ids()), (200, Vec::new()));
-    for path in ["/v1/models?revision=3", "/catalog/changes?since=3"] {
+    for path in ["/v1/models?revision=3", "/catalog/changes?since=2"] {
         let answer = app.get(path).await;
         assert_eq!(
             error_code(&answer),
@@ -587,6 +587,63 @@ async fn what_another_process_has_just_made_is_not_in_the_future() {
     // At once, before it has noticed: a client that was sent to the other one.
     assert_eq!(second.get("/v1/models?revision=5").await.ids().len(), 2);
     assert_eq!(second.get("/catalog/changes?since=5").await.status, 200);
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn one_event_with_a_wrong_clock_takes_nothing_with_it() {
+    let (setup, app) = with_history().await;
+    app.stop().await;
+    // The third revision was made while the clock was wrong.
+    for sql in [
+        "DROP TRIGGER model_events_are_append_only",
+        "UPDATE model_events SET at = '1970-01-01T00:00:00.000Z' WHERE revision = 3",
+    ] {
+        crate::running::sqlx_exec(&setup, sql).await;
+    }
+    setup.advance(TimeDelta::hours(20));
+    let mut config = setup.config();
+    config.retention.events = Some(TimeDelta::days(5));
+    config.retention.attempts = TimeDelta::hours(1);
+    let app = TestApp::start(config).await;
+    // In the same transaction.
+    app.until("the attempts are forgotten", async |_| {
+        setup.sql("SELECT COUNT(*) FROM fetches").await == [[json!(0)]]
+    })
+    .await;
+    assert_eq!(all_told(&app.get("/catalog/changes").await.json()).len(), 6);
+    app.stop().await;
+    assert_eq!(
+        setup.sql("SELECT history_from FROM catalog").await,
+        [[json!(0)]]
+    );
+}
+
+#[tokio::test]
+async fn the_past_knows_the_sources_of_another_process() {
+    let (mut setup, first) = with_history().await;
+    mount_vllm(setup.add_endpoint("box").await, &["m"]).await;
+    let second = setup.start().await;
+    second
+        .until("the new endpoint is listed", async |app| {
+            app.models().await.ids().contains(&"m".to_owned())
+        })
+        .await;
+    let revision = second
+        .models()
+        .await
+        .header("catalog-revision")
+        .expect("one")
+        .to_owned();
+    let expected = second.models().await.body;
+    assert_eq!(
+        first
+            .get(&format!("/v1/models?revision={revision}"))
+            .await
+            .body,
+        expected
+    );
     second.stop().await;
     first.stop().await;
 }

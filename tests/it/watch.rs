@@ -130,10 +130,13 @@ async fn a_watched_model_that_goes_or_shrinks_is_told_once_and_so_is_its_return(
         (&json!(true), &json!([]))
     );
     assert_eq!(alerts(&not).await, Vec::<Value>::new());
-    assert_eq!(
-        setup.sql("SELECT COUNT(*) FROM webhook_deliveries WHERE alert IS NOT NULL AND outcome = 'delivered'").await,
-        [[json!(6)]]
-    );
+    let delivered =
+        "SELECT COUNT(*) FROM webhook_deliveries WHERE alert IS NOT NULL AND outcome = 'delivered'";
+    app.until("both targets have been told all of them", async |app| {
+        app.catalog.wake();
+        setup.sql(delivered).await == [[json!(6)]]
+    })
+    .await;
     app.stop().await;
 }
 

@@ -332,3 +332,38 @@ async fn a_webhook_in_the_settings_works_and_stays_secret() {
         assert!(!everything.contains(secret), "{secret} in {everything}");
     }
 }
+
+#[tokio::test]
+async fn a_target_that_comes_back_after_its_revisions_were_forgotten_goes_on_with_what_is_kept() {
+    let server = target(ResponseTemplate::new(200)).await;
+    let mut setup = setup(&[webhook("ops", &server)]).await;
+    let app = setup.start_ready().await;
+    until_told(&app, &server, &[1]).await;
+    app.stop().await;
+    let webhooks = std::mem::take(&mut setup.webhooks);
+    let app = setup.start_ready().await;
+    for ids in [&["a", "b"][..], &["a"], &["a", "b"], &["a"]] {
+        change(&setup, &app, ids).await;
+    }
+    assert_eq!(app.models().await.header("catalog-revision"), Some("5"));
+    app.stop().await;
+    setup.advance(TimeDelta::days(2));
+    let mut config = setup.config();
+    config.retention.events = Some(TimeDelta::days(1));
+    let app = TestApp::start(config).await;
+    app.until("it is forgotten", async |_| {
+        setup.sql("SELECT history_from FROM catalog").await == [[json!(5)]]
+    })
+    .await;
+    // Two days have passed: it is asked by itself, and only then again.
+    app.until("it was asked", async |app| {
+        app.source("openai").await["state"] == "fresh"
+    })
+    .await;
+    app.stop().await;
+    setup.webhooks = webhooks;
+    let app = setup.start_ready().await;
+    change(&setup, &app, &["a", "c"]).await;
+    until_told(&app, &server, &[1, 6]).await;
+    app.stop().await;
+}

@@ -1,0 +1,198 @@
+//! The TOML file: its tables, and reading it without an error that shows what stands in it.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{
+    ConfigError,
+    secrets::{SecretPlaces, read_text},
+};
+use crate::{model::Kind, watch::Watch};
+
+/// The largest configuration file.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// The longest time that a listing may be fresh or stale, in days.
+pub(super) const LONGEST_TTL: i64 = 365;
+/// The longest time that history may be kept, in days, short of for ever.
+pub(super) const LONGEST_RETENTION: i64 = 36_500;
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) listen: Option<String>,
+    pub(super) database_url: Option<String>,
+    pub(super) discover: Option<bool>,
+    pub(super) admin_key: Option<SecretString>,
+    pub(super) watch: Option<WatchTable>,
+    pub(super) keep_events: Option<String>,
+    pub(super) keep_fetches: Option<String>,
+    pub(super) webhooks: BTreeMap<String, WebhookTable>,
+    pub(super) providers: BTreeMap<String, Table>,
+    pub(super) endpoints: BTreeMap<String, Table>,
+}
+
+/// `[providers.x]` or `[endpoints.x]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Table {
+    pub(super) kind: Option<Kind>,
+    pub(super) base_url: Option<String>,
+    pub(super) api_key: Option<SecretString>,
+    pub(super) api_key_env: Option<String>,
+    pub(super) api_key_file: Option<String>,
+    pub(super) ttl: Option<String>,
+    pub(super) max_stale: Option<String>,
+}
+
+impl Table {
+    /// Where its key is.
+    pub(super) fn key_places(&self) -> SecretPlaces<'_> {
+        SecretPlaces {
+            field: "api_key",
+            value: &self.api_key,
+            variable: &self.api_key_env,
+            file: &self.api_key_file,
+        }
+    }
+}
+
+/// `[watch]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WatchTable {
+    pub(super) models: Vec<String>,
+    pub(super) lockfile: Option<String>,
+    pub(super) within: Option<String>,
+}
+
+impl WatchTable {
+    pub(super) fn read(&self) -> Result<Watch, ConfigError> {
+        let within = match &self.within {
+            None => DEFAULT_WITHIN,
+            Some(within) => parse_time("within of [watch]", within, LONGEST_RETENTION)?,
+        };
+        let ids: Vec<&str> = self.models.iter().map(String::as_str).collect();
+        let watch = Watch::new(&ids, within)?;
+        let Some(path) = &self.lockfile else {
+            return Ok(watch);
+        };
+        let text = read_text(path, MAX_FILE_BYTES)
+            .map_err(|error| ConfigError(format!("[watch]: cannot read {path}: {error}")))?;
+        Watch::from_lockfile(&text, within)?.and(watch)
+    }
+}
+
+/// How near a watched model's retirement may come.
+const DEFAULT_WITHIN: TimeDelta = TimeDelta::days(30);
+
+/// `[webhooks.x]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WebhookTable {
+    pub(super) url: Option<SecretString>,
+    pub(super) url_env: Option<String>,
+    pub(super) url_file: Option<String>,
+    pub(super) secret: Option<SecretString>,
+    pub(super) secret_env: Option<String>,
+    pub(super) secret_file: Option<String>,
+    pub(super) sources: Vec<String>,
+    pub(super) events: Vec<String>,
+    pub(super) models: Vec<String>,
+}
+
+impl WebhookTable {
+    /// Where its URL is.
+    pub(super) fn url_places(&self) -> SecretPlaces<'_> {
+        SecretPlaces {
+            field: "url",
+            value: &self.url,
+            variable: &self.url_env,
+            file: &self.url_file,
+        }
+    }
+
+    /// Where its secret is.
+    pub(super) fn secret_places(&self) -> SecretPlaces<'_> {
+        SecretPlaces {
+            field: "secret",
+            value: &self.secret,
+            variable: &self.secret_env,
+            file: &self.secret_file,
+        }
+    }
+}
+
+/// Reads the file at `path`.
+pub(super) fn read_file(path: &str) -> Result<File, ConfigError> {
+    // The parser's own message spans several lines and quotes the file, which may hold a key.
+    let text = read_text(path, MAX_FILE_BYTES).map_err(|error| {
+        ConfigError(format!(
+            "cannot read the configuration file {path}: {error}"
+        ))
+    })?;
+    config::Config::builder()
+        .add_source(config::File::from_str(&text, config::FileFormat::Toml))
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .map_err(|error| {
+            ConfigError(format!(
+                "the configuration file {path} is not usable: {}",
+                describe(&error)
+            ))
+        })
+}
+
+/// `error` without any value of the file: one in the wrong place may be a key.
+fn describe(error: &config::ConfigError) -> String {
+    use config::ConfigError::{At, FileParse, Message, Type};
+    let named = |key: &Option<String>| key.clone().unwrap_or_else(|| "a setting".to_owned());
+    let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    match error {
+        Type { key, expected, .. } => {
+            format!(
+                "{} has a value of the wrong type (expected: {expected})",
+                named(key)
+            )
+        }
+        // A field's name, and those that there are.
+        Message(text) if text.starts_with("unknown field") => first_line(text.clone()),
+        At { error, key, .. } => match &**error {
+            Message(text) if text.starts_with("unknown field") => {
+                format!("{}: {}", named(key), first_line(text.clone()))
+            }
+            _ if key.as_ref().is_some_and(|key| key.ends_with(".kind")) => {
+                format!("{} has a value that cannot be used: {KINDS}", named(key))
+            }
+            _ => format!("{} has a value that cannot be used", named(key)),
+        },
+        // Where it is, on the first line; the lines after it are the file's.
+        FileParse { cause, .. } => first_line(cause.to_string()),
+        _ => format!("a setting has a value that cannot be used; {KINDS}"),
+    }
+}
+
+const KINDS: &str = "kind is openai, google, anthropic or ollama";
+
+/// `text` as a time, in seconds or with units.
+pub(super) fn parse_time(
+    setting: &str,
+    text: &str,
+    longest_days: i64,
+) -> Result<TimeDelta, ConfigError> {
+    let text = text.trim();
+    let time = match text.parse() {
+        Ok(seconds) => TimeDelta::try_seconds(seconds),
+        Err(_) => humantime::parse_duration(text)
+            .ok()
+            .and_then(|time| TimeDelta::from_std(time).ok()),
+    };
+    time.filter(|time| (TimeDelta::seconds(1)..=TimeDelta::days(longest_days)).contains(time))
+        .ok_or_else(|| {
+            ConfigError(format!(
+                "{setting} must be a time from 1s to {longest_days}d, such as \"24h\" or \"90s\""
+            ))
+        })
+}

@@ -1,0 +1,141 @@
+//! Where keys and other secrets come from: the settings themselves, a variable or a file. No error
+//! repeats what may be one by mistake.
+
+use std::{fs::File, io::Read, path::Path};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{ConfigError, settings::Environment};
+
+/// The largest file that holds a key.
+const MAX_KEY_BYTES: u64 = 64 << 10;
+
+/// Where a setting says that a secret is: at most one of the three.
+pub(super) struct SecretPlaces<'a> {
+    /// `api_key`, `url` or `secret`: the other two are `…_env` and `…_file`.
+    pub(super) field: &'static str,
+    pub(super) value: &'a Option<SecretString>,
+    pub(super) variable: &'a Option<String>,
+    pub(super) file: &'a Option<String>,
+}
+
+/// Reads secrets, and collects what the operator should know of how they are kept.
+pub(super) struct Secrets<'e> {
+    environment: &'e Environment<'e>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl<'e> Secrets<'e> {
+    pub(super) fn new(environment: &'e Environment<'e>) -> Self {
+        Self {
+            environment,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The first of `variables`, or of the files that `<variable>_FILE` name, that holds a key.
+    pub(super) fn from_environment(
+        &mut self,
+        variables: &[&str],
+    ) -> Result<Option<SecretString>, ConfigError> {
+        for variable in variables {
+            if let Some(key) = self.environment.get(variable) {
+                return Ok(Some(key.into()));
+            }
+            let file_variable = format!("{variable}_FILE");
+            if let Some(path) = self.environment.get(&file_variable) {
+                return self.from_file(&file_variable, &path).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The secret of `name` from wherever `places` say.
+    pub(super) fn from_places(
+        &mut self,
+        name: &str,
+        places: SecretPlaces<'_>,
+    ) -> Result<Option<SecretString>, ConfigError> {
+        let field = places.field;
+        match (places.value, places.variable, places.file) {
+            (None, None, None) => Ok(None),
+            (Some(key), None, None) => {
+                let key = key.expose_secret().trim();
+                Ok((!key.is_empty()).then(|| key.into()))
+            }
+            (None, Some(variable), None) => {
+                match self.from_environment(&[variable])? {
+                    Some(key) => Ok(Some(key)),
+                    // By mistake the key itself may stand there: only what looks like a variable is
+                    // repeated.
+                    None => Err(ConfigError(format!(
+                        "{field}_env of `{name}` names a variable that is not set{}: set it, or remove what needs it",
+                        if looks_like_a_variable(variable) {
+                            format!(" ({variable})")
+                        } else {
+                            String::new()
+                        }
+                    ))),
+                }
+            }
+            (None, None, Some(path)) => self
+                .from_file(&format!("{field}_file of `{name}`"), path)
+                .map(Some),
+            _ => Err(ConfigError(format!(
+                "`{name}` has several keys: keep one of {field}, {field}_env and {field}_file"
+            ))),
+        }
+    }
+
+    fn from_file(&mut self, setting: &str, path: &str) -> Result<SecretString, ConfigError> {
+        // By mistake the key itself may stand where its file should: the path is not repeated.
+        let key = read_text(path, MAX_KEY_BYTES).map_err(|error| {
+            ConfigError(format!(
+                "{setting}: the file that it names cannot be read ({error}): check the path"
+            ))
+        })?;
+        let key = key.trim();
+        if key.is_empty() {
+            return Err(ConfigError(format!(
+                "{setting}: {path} is empty: put the key into it"
+            )));
+        }
+        if others_may_read(Path::new(path)) {
+            self.warnings.push(format!(
+                "{path} holds a key and every user of this machine may read it: chmod 600 {path}"
+            ));
+        }
+        Ok(key.into())
+    }
+}
+
+/// The file at `path`, of at most `limit` bytes: it may be a device without end.
+pub(crate) fn read_text(path: &str, limit: u64) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(limit + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > limit {
+        return Err(std::io::Error::other(format!(
+            "it is larger than {} KiB",
+            limit >> 10
+        )));
+    }
+    Ok(text)
+}
+
+fn looks_like_a_variable(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(unix)]
+fn others_may_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_may_read(_path: &Path) -> bool {
+    false
+}
