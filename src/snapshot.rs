@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::http::HeaderValue;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -197,7 +197,7 @@ impl Snapshot {
 /// The list while it is written: entries are written once and then shared.
 #[derive(Default)]
 struct List {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     entries: HashMap<String, Range<usize>>,
 }
 
@@ -219,20 +219,20 @@ impl List {
             attributes,
             endpoints,
         };
-        self.bytes
-            .put_slice(if self.entries.is_empty() { HEAD } else { b"," });
+        let before = if self.entries.is_empty() { HEAD } else { b"," };
+        self.bytes.extend_from_slice(before);
         let start = self.bytes.len();
-        serde_json::to_writer((&mut self.bytes).writer(), &entry)?;
+        serde_json::to_writer(&mut self.bytes, &entry)?;
         self.entries.insert(id.to_owned(), start..self.bytes.len());
         Ok(())
     }
 
     fn finish(mut self) -> (Body, HashMap<String, Range<usize>>) {
         if self.entries.is_empty() {
-            self.bytes.put_slice(HEAD);
+            self.bytes.extend_from_slice(HEAD);
         }
-        self.bytes.put_slice(TAIL);
-        (Body::of(self.bytes.freeze()), self.entries)
+        self.bytes.extend_from_slice(TAIL);
+        (Body::of(self.bytes.into()), self.entries)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How many events a page has unless something else is asked for.
-const DEFAULT_LIMIT: usize = 500;
+const DEFAULT_LIMIT: usize = 250;
 /// The most that may be asked for.
 const MAX_LIMIT: usize = 10_000;
 /// The longest wait for a change: less than a request may take.
