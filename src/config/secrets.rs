@@ -34,7 +34,7 @@ impl<'e> Secrets<'e> {
     }
 
     /// The first of `variables`, or of the files that `<variable>_FILE` name, that holds a key.
-    pub(super) fn from_environment(
+    pub(super) fn read_variables(
         &mut self,
         variables: &[&str],
     ) -> Result<Option<SecretString>, ConfigError> {
@@ -44,14 +44,14 @@ impl<'e> Secrets<'e> {
             }
             let file_variable = format!("{variable}_FILE");
             if let Some(path) = self.environment.get(&file_variable) {
-                return self.from_file(&file_variable, &path).map(Some);
+                return self.read_file(&file_variable, &path).map(Some);
             }
         }
         Ok(None)
     }
 
     /// The secret of `name` from wherever `places` say.
-    pub(super) fn from_places(
+    pub(super) fn read_places(
         &mut self,
         name: &str,
         places: SecretPlaces<'_>,
@@ -64,7 +64,7 @@ impl<'e> Secrets<'e> {
                 Ok((!key.is_empty()).then(|| key.into()))
             }
             (None, Some(variable), None) => {
-                match self.from_environment(&[variable])? {
+                match self.read_variables(&[variable])? {
                     Some(key) => Ok(Some(key)),
                     // By mistake the key itself may stand there: only what looks like a variable is
                     // repeated.
@@ -79,7 +79,7 @@ impl<'e> Secrets<'e> {
                 }
             }
             (None, None, Some(path)) => self
-                .from_file(&format!("{field}_file of `{name}`"), path)
+                .read_file(&format!("{field}_file of `{name}`"), path)
                 .map(Some),
             _ => Err(ConfigError(format!(
                 "`{name}` has several keys: keep one of {field}, {field}_env and {field}_file"
@@ -87,7 +87,7 @@ impl<'e> Secrets<'e> {
         }
     }
 
-    fn from_file(&mut self, setting: &str, path: &str) -> Result<SecretString, ConfigError> {
+    fn read_file(&mut self, setting: &str, path: &str) -> Result<SecretString, ConfigError> {
         // By mistake the key itself may stand where its file should: the path is not repeated.
         let key = read_text(path, MAX_KEY_BYTES).map_err(|error| {
             ConfigError(format!(

@@ -134,7 +134,7 @@ impl Settings {
         };
         let mut secrets = Secrets::new(environment);
         settings.config.admin_key = secrets
-            .from_environment(&["MODEL_CATALOG_ADMIN_KEY"])?
+            .read_variables(&["MODEL_CATALOG_ADMIN_KEY"])?
             .or(file.admin_key);
         let retention = &mut settings.config.retention;
         if let Some(kept) = &file.keep_events
@@ -164,10 +164,10 @@ impl Settings {
     ) -> Result<(), ConfigError> {
         for known in WELL_KNOWN {
             let table = tables.remove(known.name).unwrap_or_default();
-            let key = secrets.from_environment(known.key_variables)?;
+            let key = secrets.read_variables(known.key_variables)?;
             let key = match key {
                 Some(key) => Some(key),
-                None => secrets.from_places(known.name, table.key_places())?,
+                None => secrets.read_places(known.name, table.key_places())?,
             };
             if key.is_none() && table.base_url.is_none() {
                 if environment.get(known.base_url_variable).is_some() {
@@ -211,7 +211,7 @@ impl Settings {
             };
             let source =
                 SourceConfig::provider(&name, table.kind.unwrap_or(Kind::OpenAi), base_url, None)?;
-            let key = secrets.from_places(&name, table.key_places())?;
+            let key = secrets.read_places(&name, table.key_places())?;
             self.add(source, key, &table)?;
         }
         Ok(())
@@ -255,7 +255,7 @@ impl Settings {
             };
             let mut source = SourceConfig::endpoint(&name, base_url)?;
             source.kind = table.kind.unwrap_or(source.kind);
-            let key = secrets.from_places(&name, table.key_places())?;
+            let key = secrets.read_places(&name, table.key_places())?;
             self.add(source, key, &table)?;
         }
         Ok(())
@@ -303,8 +303,8 @@ impl Settings {
     ) -> Result<(), ConfigError> {
         for (name, table) in tables {
             let (Some(url), Some(secret)) = (
-                secrets.from_places(name, table.url_places())?,
-                secrets.from_places(name, table.secret_places())?,
+                secrets.read_places(name, table.url_places())?,
+                secrets.read_places(name, table.secret_places())?,
             ) else {
                 return Err(ConfigError(format!(
                     "[webhooks.{name}] needs a url and a secret (or url_env, secret_env, url_file, secret_file)"
