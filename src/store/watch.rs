@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sqlx::SqliteConnection;
 
 use super::{Result, Store};
 use crate::{time::Timestamp, verdict::Problem};
@@ -42,25 +43,28 @@ impl Store {
         problems: &[Problem],
         now: Timestamp,
     ) -> Result<bool> {
-        let json = serde_json::to_string(problems)?;
-        let mut tx = self.begin().await?;
-        let known = sqlx::query_scalar!(
-            "SELECT problems FROM watched_models WHERE model = ?1",
-            model,
-        )
-        .fetch_optional(&mut *tx)
-        .await?;
         let kinds = |problems: &[Problem]| -> Vec<_> {
             problems.iter().map(|problem| problem.kind).collect()
         };
-        let before: Vec<Problem> = match &known {
-            Some(json) => serde_json::from_str(json)?,
-            None => Vec::new(),
+        let is_known = |known: &Option<Vec<Problem>>| {
+            known
+                .as_ref()
+                .is_some_and(|known| kinds(known) == kinds(problems))
         };
-        let news = kinds(&before) != kinds(problems);
-        if known.is_some() && !news {
+        // Mostly nothing is new: that needs no lock.
+        let mut connection = self.pool.acquire().await?;
+        if is_known(&find_problems(&mut connection, model).await?) {
             return Ok(false);
         }
+        drop(connection);
+        let mut tx = self.begin().await?;
+        let known = find_problems(&mut tx, model).await?;
+        if is_known(&known) {
+            return Ok(false);
+        }
+        // A model that is fine from the start is no news.
+        let news = known.is_some() || !problems.is_empty();
+        let json = serde_json::to_string(problems)?;
         sqlx::query!(
             "INSERT INTO watched_models (model, problems, since) VALUES (?1, ?2, ?3)
              ON CONFLICT (model) DO UPDATE SET problems = excluded.problems, since = excluded.since",
@@ -104,4 +108,18 @@ impl Store {
             problems: RawValue::from_string(row.problems)?,
         }))
     }
+}
+
+/// What is known to be wrong with `model`; none where it was never looked at.
+async fn find_problems(
+    connection: &mut SqliteConnection,
+    model: &str,
+) -> Result<Option<Vec<Problem>>> {
+    let json = sqlx::query_scalar!(
+        "SELECT problems FROM watched_models WHERE model = ?1",
+        model,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
 }

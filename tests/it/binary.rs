@@ -105,6 +105,8 @@ async fn killed_in_the_middle_of_a_refresh_it_serves_the_last_commit_and_calls_n
     assert_eq!(setup.sql("PRAGMA integrity_check").await, [["ok"]]);
 }
 
+const ADMIN_KEY: &str = "adm1n-key-of-a-test-0123456789";
+
 #[tokio::test]
 async fn no_key_reaches_the_database_the_log_or_an_answer() {
     let setup = Setup::happy().await;
@@ -118,26 +120,38 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
         mount_template(server, at, template).await;
     }
     let mut command = command_with_providers(&setup);
-    command.env("RUST_LOG", "trace");
+    command
+        .env("RUST_LOG", "trace")
+        .env("MODEL_CATALOG_ADMIN_KEY", ADMIN_KEY);
     let mut running = Running::start(command).await;
     let mut seen = String::new();
     for path in [
         "/v1/models",
+        "/v1/models?revision=0",
         "/v1/models/openai:x",
         "/catalog/sources",
+        "/catalog/changes",
+        "/catalog/changes.atom",
+        "/catalog/models/openai:x/history",
+        "/catalog/retirements",
+        "/catalog.sqlite",
+        "/metrics",
         "/healthz",
         "/readyz",
         "/nope",
     ] {
         seen.push_str(&running.get(path).await);
     }
-    let refresh = running
-        .http
-        .post(format!("{}/catalog/refresh", running.base))
-        .send()
-        .await
-        .expect("an answer");
-    seen.push_str(&refresh.text().await.expect("a body"));
+    for key in ["wrong", ADMIN_KEY] {
+        let refresh = running
+            .http
+            .post(format!("{}/catalog/refresh", running.base))
+            .bearer_auth(key)
+            .send()
+            .await
+            .expect("an answer");
+        seen.push_str(&refresh.text().await.expect("a body"));
+    }
     assert!(
         seen.contains("[key]") && seen.contains("unauthorized"),
         "{seen}"
@@ -149,7 +163,7 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
         let bytes = std::fs::read(entry.expect("an entry").path()).expect("read");
         seen.push_str(&String::from_utf8_lossy(&bytes));
     }
-    for key in [OPENAI_KEY, GOOGLE_KEY, ANTHROPIC_KEY] {
+    for key in [OPENAI_KEY, GOOGLE_KEY, ANTHROPIC_KEY, ADMIN_KEY] {
         // The middle of the key is the same in every encoding.
         let middle = &key[key.len() - 10..];
         for line in seen.lines() {
