@@ -313,6 +313,16 @@ impl Settings {
             let mut webhook =
                 WebhookConfig::new(name, url.expose_secret(), secret.expose_secret())?;
             for source in &table.sources {
+                let known = self
+                    .config
+                    .sources
+                    .iter()
+                    .any(|known| known.name.as_str() == source);
+                if !known {
+                    secrets.warnings.push(format!(
+                        "webhook `{name}` wants changes of `{source}`, which no setting names: is it spelled right?"
+                    ));
+                }
                 webhook = webhook.source(source);
             }
             for event in &table.events {
@@ -590,6 +600,15 @@ mod tests {
             "{:?}",
             settings.warnings
         );
+    }
+
+    #[test]
+    fn a_webhook_of_an_unknown_source_is_told() {
+        let toml = "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'\nsources = ['box', 'bxo']\n[endpoints.box]\nbase_url = 'http://y'";
+        let settings = read(&[], Some(toml)).expect("settings");
+        assert_eq!(settings.config.webhooks.len(), 1);
+        assert_eq!(settings.warnings.len(), 1, "{:?}", settings.warnings);
+        assert!(settings.warnings[0].contains("`bxo`"));
     }
 
     #[test]
