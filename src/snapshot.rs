@@ -256,24 +256,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::Kind;
 
     fn source(name: &str, role: Role) -> SourceState {
         SourceState {
-            name: name.parse().expect("a name"),
-            role,
-            kind: Kind::OpenAi,
-            configured: true,
-            ttl_secs: 60,
-            moved: false,
             fetched_at: Some(Timestamp::from_millis(0)),
-            attempted_at: None,
-            next_attempt_at: None,
-            consecutive_failures: 0,
-            error: None,
-            held: None,
-            hidden_since: None,
-            models: 0,
+            ..SourceState::of_past(name.parse().expect("a name"), role)
         }
     }
 

@@ -321,8 +321,9 @@ async fn a_long_poll_waits_for_the_next_revision_that_is_wanted() {
     assert_eq!(all_told(&removals), [(6, "removed", "openai:d")]);
 
     // A stop does not wait for those who wait.
-    let waiting = poll("since=6&wait=30s");
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut waiting = poll("since=6&wait=30s");
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut waiting).await;
+    assert!(early.is_err(), "it waits");
     let began = tokio::time::Instant::now();
     app.stop().await;
     assert!(
