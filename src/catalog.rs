@@ -96,7 +96,11 @@ impl Catalog {
     /// Opens the database, applies the settings to it and starts to refresh what is due. What is
     /// stored is served at once.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let clients = Clients::new().map_err(|error| StartError::Client(error.to_string()))?;
+        // Reads every CA certificate of the system: not on a thread that serves others.
+        let clients = tokio::task::spawn_blocking(Clients::new)
+            .await
+            .map_err(|error| StartError::Client(error.to_string()))?
+            .map_err(|error| StartError::Client(error.to_string()))?;
         if let Some(problem) = &clients.tls_problem {
             tracing::warn!(
                 "no CA certificates ({problem}): HTTPS sources cannot be asked, what is stored is served; install them (package ca-certificates) and restart"
