@@ -70,7 +70,7 @@ pub async fn changes(
     let mut revisions = catalog.shared().revisions();
     let mut since = since(&catalog, parameters.since.as_deref()).await?;
     loop {
-        let mut page = catalog.store().list_changes(since, &filter, limit).await?;
+        let page = catalog.store().list_changes(since, &filter, limit).await?;
         since = page.next;
         let more = async {
             tokio::select! {
@@ -90,7 +90,7 @@ pub async fn changes(
             revision,
             next: page.next,
             has_more: page.has_more,
-            events: std::mem::take(&mut page.events),
+            events: page.events,
         };
         return Ok(([(CATALOG_REVISION, revision)], no_store(answer)).into_response());
     }
