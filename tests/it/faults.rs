@@ -755,7 +755,9 @@ impl Lane {
         let peak_kib = self.running.peak_memory_kib();
         assert!(peak_kib < 128 * 1024, "{name}: {peak_kib} KiB of memory");
 
-        // The fault ends, and nobody does anything.
+        // The fault ends, and nobody does anything. (Read first: a restart has the victims asked at
+        // once.)
+        let before = self.sources().await;
         for victim in &mut self.victims {
             victim.server.set(healthy(victim.plays, &victim.entries));
             victim.server.open().await;
@@ -763,7 +765,6 @@ impl Lane {
         if matches!(at, Url(_)) {
             self.restart(Victim::url).await;
         }
-        let before = self.sources().await;
         self.all_are_due(at).await;
         self.until(&format!("{name}: every victim recovers"), async |lane| {
             let sources = lane.sources().await;
