@@ -14,27 +14,38 @@ SELECT
     -- Unix seconds; 0 where the source said nothing.
     m.created AS created,
     m.owned_by AS owned_by,
-    -- From here to `retires_at` NULL where the source said nothing.
+    -- From here to `enriched` NULL where nobody said it.
     m.display_name AS display_name,
+    m.description AS description,
     m.context_window AS context_window,
     m.max_output_tokens AS max_output_tokens,
+    m.input_modalities AS input_modalities,
+    m.output_modalities AS output_modalities,
+    m.capabilities AS capabilities,
+    m.supported_methods AS supported_methods,
+    m.pricing AS pricing,
+    m.knowledge_cutoff AS knowledge_cutoff,
     m.lifecycle AS lifecycle,
     m.deprecated_at AS deprecated_at,
     m.retires_at AS retires_at,
+    m.alias_of AS alias_of,
+    m.enriched AS enriched,
     -- When it was listed for the first time ever, gaps included.
     m.first_seen_at AS first_seen_at,
     -- Its source's last success.
     m.fetched_at AS fetched_at
 -- Sources are few: they come first, and each one's models are found by its key.
 FROM sources AS s CROSS JOIN cloud_models AS m ON m.provider = s.name
-WHERE s.hidden_since IS NULL
+WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL
 UNION ALL
 SELECT
-    m.model_id, s.name, s.role, m.model_id, m.created, m.owned_by, m.display_name,
-    m.context_window, m.max_output_tokens, m.lifecycle, m.deprecated_at, m.retires_at,
+    m.model_id, s.name, s.role, m.model_id, m.created, m.owned_by,
+    m.display_name, m.description, m.context_window, m.max_output_tokens, m.input_modalities,
+    m.output_modalities, m.capabilities, m.supported_methods, m.pricing, m.knowledge_cutoff,
+    m.lifecycle, m.deprecated_at, m.retires_at, m.alias_of, m.enriched,
     m.first_seen_at, s.fetched_at
 FROM sources AS s CROSS JOIN local_models AS m ON m.endpoint = s.name
-WHERE s.hidden_since IS NULL;
+WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL;
 
 -- What was listed when: a row per interval in which a source listed a model with the same
 -- attributes. Hidden sources are not taken out: this is what they listed, not what was served. It is
@@ -58,11 +69,20 @@ SELECT
     -- The attributes, as in `catalog_now`.
     h.attributes ->> 'created' AS created,
     h.attributes ->> 'display_name' AS display_name,
+    h.attributes ->> 'description' AS description,
     h.attributes ->> 'context_window' AS context_window,
     h.attributes ->> 'max_output_tokens' AS max_output_tokens,
+    h.attributes ->> 'input_modalities' AS input_modalities,
+    h.attributes ->> 'output_modalities' AS output_modalities,
+    h.attributes ->> 'capabilities' AS capabilities,
+    h.attributes ->> 'supported_methods' AS supported_methods,
+    h.attributes ->> 'pricing' AS pricing,
+    h.attributes ->> 'knowledge_cutoff' AS knowledge_cutoff,
     h.attributes ->> 'lifecycle' AS lifecycle,
     h.attributes ->> 'deprecated_at' AS deprecated_at,
-    h.attributes ->> 'retires_at' AS retires_at
+    h.attributes ->> 'retires_at' AS retires_at,
+    h.attributes ->> 'alias_of' AS alias_of,
+    h.attributes ->> 'enriched' AS enriched
 FROM (
     -- In the order of model_events_by_model, which conditions on source and model_id search.
     SELECT
@@ -109,10 +129,10 @@ SELECT
     s.hidden_since AS hidden_since,
     s.hidden_reason AS hidden_reason,
     s.held_since AS held_since,
-    -- Listed now; of a hidden source those that are kept.
+    -- Listed now, those apart that a rule of the settings hides; of a hidden source those that are kept.
     CASE s.role
-        WHEN 'provider' THEN (SELECT COUNT(*) FROM cloud_models WHERE provider = s.name)
-        ELSE (SELECT COUNT(*) FROM local_models WHERE endpoint = s.name)
+        WHEN 'provider' THEN (SELECT COUNT(*) FROM cloud_models WHERE provider = s.name AND hidden_by IS NULL)
+        ELSE (SELECT COUNT(*) FROM local_models WHERE endpoint = s.name AND hidden_by IS NULL)
     END AS models,
     -- From here on over the rows of `fetches`: the last 90 days, and of endpoints only the attempts
     -- whose outcome or listing differed from the one before, since their routine is not recorded.

@@ -30,7 +30,7 @@ pub struct Change<'a> {
     /// What clients read of it from now on; none when it is gone.
     pub attributes: Option<Attributes>,
     /// The names of the attributes that changed.
-    pub changed: Vec<&'static str>,
+    pub changed: Vec<String>,
     /// The entry as the source sent it; none when it is gone.
     pub raw: Option<&'a str>,
 }
@@ -158,7 +158,7 @@ mod tests {
                 (
                     change.model_id,
                     change.event,
-                    change.changed.as_slice(),
+                    change.changed.concat(),
                     change.raw,
                 )
             })
@@ -166,14 +166,14 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("gone", Event::Removed, [].as_slice(), None),
+                ("gone", Event::Removed, String::new(), None),
                 (
                     "grown",
                     Event::Changed,
-                    ["context_window"].as_slice(),
+                    "context_window".to_owned(),
                     Some("raw grown")
                 ),
-                ("new", Event::Added, [].as_slice(), Some("raw new")),
+                ("new", Event::Added, String::new(), Some("raw new")),
             ]
         );
     }
@@ -191,8 +191,8 @@ mod tests {
         let changes = diff(&stored, &listed);
         assert_eq!(changes.len(), 1);
         assert_eq!(
-            (changes[0].model_id, changes[0].changed.as_slice()),
-            ("unknown", ["created"].as_slice())
+            (changes[0].model_id, changes[0].changed.concat()),
+            ("unknown", "created".to_owned())
         );
     }
 }

@@ -1,9 +1,14 @@
 //! The plain types that everything else speaks of: sources, models, listings. No I/O.
 
-use std::{fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::time::Timestamp;
 
@@ -142,12 +147,34 @@ pub struct Attributes {
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// Tokens that fit into the model's input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_window: Option<i64>,
     /// Tokens that the model can answer at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<i64>,
+    /// What it takes, in the source's own words: `text`, `image`, … Sorted, as all lists here are:
+    /// some servers give them in another order each time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input_modalities: Vec<String>,
+    /// What it gives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub output_modalities: Vec<String>,
+    /// What it can do, in the source's own words: `vision`, `tools`, `thinking`, …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// The methods that it can be called with: Google's `generateContent`, …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supported_methods: Vec<String>,
+    /// Its prices, as the source gives them: fields, units and number formats differ.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub pricing: Map<String, Value>,
+    /// Up to when its knowledge goes, as the source writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knowledge_cutoff: Option<String>,
     /// The stage of its life in the source's own word: `active`, `deprecated`, `retired`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<String>,
@@ -157,36 +184,36 @@ pub struct Attributes {
     /// When it is to be shut down. A date that has passed does not mean that it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retires_at: Option<Timestamp>,
+    /// The source's id of the model that this is another name of, by the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias_of: Option<String>,
+    /// The fields that are not the source's own word, and whose they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub enriched: BTreeMap<String, String>,
 }
 
 impl Attributes {
+    /// The fields that are there, by name.
+    pub fn fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            // Only a map with keys that are no text could not be written.
+            _ => Map::default(),
+        }
+    }
+
     /// The names of the fields in which `self` and `other` differ.
-    pub fn differing_fields(&self, other: &Self) -> Vec<&'static str> {
-        // Taken apart so that a new field cannot be forgotten here.
-        let Self {
-            created,
-            display_name,
-            context_window,
-            max_output_tokens,
-            lifecycle,
-            deprecated_at,
-            retires_at,
-        } = self;
-        [
-            ("created", *created != other.created),
-            ("display_name", *display_name != other.display_name),
-            ("context_window", *context_window != other.context_window),
-            (
-                "max_output_tokens",
-                *max_output_tokens != other.max_output_tokens,
-            ),
-            ("lifecycle", *lifecycle != other.lifecycle),
-            ("deprecated_at", *deprecated_at != other.deprecated_at),
-            ("retires_at", *retires_at != other.retires_at),
-        ]
-        .into_iter()
-        .filter_map(|(name, differs)| differs.then_some(name))
-        .collect()
+    pub fn differing_fields(&self, other: &Self) -> Vec<String> {
+        if self == other {
+            return Vec::new();
+        }
+        let (mine, theirs) = (self.fields(), other.fields());
+        let names: BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
+        names
+            .into_iter()
+            .filter(|name| mine.get(*name) != theirs.get(*name))
+            .cloned()
+            .collect()
     }
 }
 

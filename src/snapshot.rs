@@ -4,11 +4,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Range,
+    sync::Arc,
 };
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -39,8 +41,38 @@ pub struct Snapshot {
     pub shadowed: Vec<(SourceName, String)>,
     /// The models whose end is announced, the next one first.
     pub retiring: Vec<Retiring>,
-    /// Where each model's entry stands in the list.
-    models: HashMap<String, Range<usize>>,
+    /// What is listed, in the list's order.
+    pub models: Vec<ServedModel>,
+    /// Where each whole id stands among `models`.
+    places: HashMap<String, usize>,
+}
+
+/// One entry of the list.
+#[derive(Clone, Debug)]
+pub struct ServedModel {
+    /// The whole id: of a cloud model `provider:model_id`.
+    pub id: String,
+    /// The provider's name; `lb` of a local model.
+    pub owned_by: String,
+    /// The sources' rows that it stands for; what it says is what the first of them says. Never
+    /// empty.
+    pub rows: Vec<Arc<StoredModel>>,
+    /// Whether it is served by endpoints.
+    pub is_local: bool,
+    /// Its entry's place in the list's bytes.
+    entry: Range<usize>,
+}
+
+impl ServedModel {
+    /// What clients read.
+    pub fn attributes(&self) -> &Attributes {
+        &self.rows[0].attributes
+    }
+
+    /// The names of its sources.
+    pub fn sources(&self) -> impl Iterator<Item = &SourceName> {
+        self.rows.iter().map(|row| &row.source)
+    }
 }
 
 /// A model whose end is announced.
@@ -63,15 +95,16 @@ pub struct Retiring {
 
 impl Retiring {
     /// None where nothing is announced.
-    fn of(id: &str, sources: Vec<SourceName>, attributes: &Attributes) -> Option<Self> {
+    fn of(model: &ServedModel) -> Option<Self> {
+        let attributes = model.attributes();
         let ending = matches!(
             attributes.lifecycle.as_deref(),
             Some("deprecated" | "retired")
         );
         let dated = attributes.retires_at.is_some() || attributes.deprecated_at.is_some();
         (ending || dated).then(|| Self {
-            id: id.to_owned(),
-            sources,
+            id: model.id.clone(),
+            sources: model.sources().cloned().collect(),
             lifecycle: attributes.lifecycle.clone(),
             deprecated_at: attributes.deprecated_at,
             retires_at: attributes.retires_at,
@@ -86,9 +119,50 @@ struct Entry<'a> {
     object: &'static str,
     owned_by: &'a str,
     #[serde(flatten)]
-    attributes: &'a Attributes,
+    attributes: Map<String, Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     endpoints: Vec<&'a str>,
+}
+
+impl<'a> Entry<'a> {
+    fn of(model: &'a ServedModel) -> Self {
+        let source = &model.rows[0].source;
+        let mut attributes = model.attributes().fields();
+        attributes.remove("enriched");
+        if let Some(Value::String(target)) = attributes.get_mut("alias_of")
+            && !model.is_local
+        {
+            *target = format!("{source}:{target}");
+        }
+        // Of what is beyond OpenAI's fields, and no setting of the operator's.
+        let said_by: Map<String, Value> = attributes
+            .keys()
+            .filter(|name| !matches!(name.as_str(), "created" | "alias_of"))
+            .map(|name| {
+                let enriched = model.attributes().enriched.get(name).map(String::as_str);
+                let who = enriched.unwrap_or(source.as_str());
+                (name.clone(), who.into())
+            })
+            .collect();
+        if !said_by.is_empty() {
+            attributes.insert("metadata_source".to_owned(), said_by.into());
+        }
+        // Clients read either.
+        if let Some(tokens) = attributes.get("context_window").cloned() {
+            attributes.insert("context_length".to_owned(), tokens);
+        }
+        let endpoints = match model.is_local {
+            true => model.sources().map(AsRef::as_ref).collect(),
+            false => Vec::new(),
+        };
+        Self {
+            id: &model.id,
+            object: "model",
+            owned_by: &model.owned_by,
+            attributes,
+            endpoints,
+        }
+    }
 }
 
 impl Snapshot {
@@ -106,47 +180,61 @@ impl Snapshot {
         state
             .models
             .sort_by_cached_key(|model| (place.get(&model.source), model.model_id.clone()));
-        let is_local = |model: &&StoredModel| {
+        let is_local = |model: &Arc<StoredModel>| {
             place
                 .get(&model.source)
                 .is_some_and(|place| state.sources[*place].role == Role::Endpoint)
         };
-        let (local, cloud): (Vec<_>, Vec<_>) = state.models.iter().partition(is_local);
-        let cloud: Vec<(String, &StoredModel)> = cloud
+        let (local, cloud): (Vec<_>, Vec<_>) = state.models.into_iter().partition(is_local);
+        let cloud: Vec<(String, Arc<StoredModel>)> = cloud
             .into_iter()
             .map(|model| (format!("{}:{}", model.source, model.model_id), model))
             .collect();
 
-        // The same local id on several endpoints is one entry that names them all; what it says
-        // is what the first of them says.
-        let mut shared: BTreeMap<&str, Vec<&StoredModel>> = BTreeMap::new();
+        // The same local id on several endpoints is one entry that names them all.
+        let mut shared: BTreeMap<String, Vec<Arc<StoredModel>>> = BTreeMap::new();
         for model in local {
-            shared.entry(&model.model_id).or_default().push(model);
+            shared
+                .entry(model.model_id.clone())
+                .or_default()
+                .push(model);
         }
         // An id is listed once: should a local server claim `openai:…`, the cloud model wins.
         let mut shadowed = Vec::new();
         for (id, _) in &cloud {
-            for model in shared.remove(id.as_str()).unwrap_or_default() {
+            for model in shared.remove(id).unwrap_or_default() {
                 shadowed.push((model.source.clone(), id.clone()));
             }
         }
 
         let mut list = List::default();
-        let mut retiring = Vec::new();
-        for (id, models) in &shared {
-            let sources = models.iter().map(|model| model.source.clone()).collect();
-            retiring.extend(Retiring::of(id, sources, &models[0].attributes));
-            let endpoints = models.iter().map(|model| model.source.as_str()).collect();
-            list.push(id, "lb", &models[0].attributes, endpoints)?;
+        for (id, rows) in shared {
+            list.push(ServedModel {
+                id,
+                owned_by: "lb".to_owned(),
+                rows,
+                is_local: true,
+                entry: 0..0,
+            })?;
         }
-        for (id, model) in &cloud {
-            let sources = vec![model.source.clone()];
-            retiring.extend(Retiring::of(id, sources, &model.attributes));
-            list.push(id, model.source.as_str(), &model.attributes, Vec::new())?;
+        for (id, model) in cloud {
+            list.push(ServedModel {
+                id,
+                owned_by: model.source.to_string(),
+                rows: vec![model],
+                is_local: false,
+                entry: 0..0,
+            })?;
         }
+        let (list, models) = list.finish();
+        let mut retiring: Vec<Retiring> = models.iter().filter_map(Retiring::of).collect();
         // Stable: those of one day, and those without, stay in the list's order.
         retiring.sort_by_key(|model| (model.retires_at.is_none(), model.retires_at));
-        let (list, models) = list.finish();
+        let places = models
+            .iter()
+            .enumerate()
+            .map(|(place, model)| (model.id.clone(), place))
+            .collect();
         Ok(Self {
             revision: state.revision,
             list,
@@ -154,18 +242,24 @@ impl Snapshot {
             shadowed,
             retiring,
             models,
+            places,
         })
+    }
+
+    /// The model with this whole id.
+    pub fn find(&self, id: &str) -> Option<&ServedModel> {
+        self.places.get(id).map(|place| &self.models[*place])
     }
 
     /// The entry of the model with this whole id.
     pub fn find_model(&self, id: &str) -> Option<Body> {
-        let range = self.models.get(id)?.clone();
+        let range = self.find(id)?.entry.clone();
         Some(Body::of(self.list.bytes.slice(range)))
     }
 
     /// Whether the model with this whole id is listed.
     pub fn lists(&self, id: &str) -> bool {
-        self.models.contains_key(id)
+        self.places.contains_key(id)
     }
 
     /// The state of the source `name`.
@@ -198,41 +292,29 @@ impl Snapshot {
 #[derive(Default)]
 struct List {
     bytes: Vec<u8>,
-    entries: HashMap<String, Range<usize>>,
+    models: Vec<ServedModel>,
 }
 
 const HEAD: &[u8] = br#"{"object":"list","data":["#;
 const TAIL: &[u8] = b"]}";
 
 impl List {
-    fn push(
-        &mut self,
-        id: &str,
-        owned_by: &str,
-        attributes: &Attributes,
-        endpoints: Vec<&str>,
-    ) -> Result<(), serde_json::Error> {
-        let entry = Entry {
-            id,
-            object: "model",
-            owned_by,
-            attributes,
-            endpoints,
-        };
-        let before = if self.entries.is_empty() { HEAD } else { b"," };
+    fn push(&mut self, mut model: ServedModel) -> Result<(), serde_json::Error> {
+        let before = if self.models.is_empty() { HEAD } else { b"," };
         self.bytes.extend_from_slice(before);
         let start = self.bytes.len();
-        serde_json::to_writer(&mut self.bytes, &entry)?;
-        self.entries.insert(id.to_owned(), start..self.bytes.len());
+        serde_json::to_writer(&mut self.bytes, &Entry::of(&model))?;
+        model.entry = start..self.bytes.len();
+        self.models.push(model);
         Ok(())
     }
 
-    fn finish(mut self) -> (Body, HashMap<String, Range<usize>>) {
-        if self.entries.is_empty() {
+    fn finish(mut self) -> (Body, Vec<ServedModel>) {
+        if self.models.is_empty() {
             self.bytes.extend_from_slice(HEAD);
         }
         self.bytes.extend_from_slice(TAIL);
-        (Body::of(self.bytes.into()), self.entries)
+        (Body::of(self.bytes.into()), self.models)
     }
 }
 
@@ -264,18 +346,18 @@ mod tests {
         }
     }
 
-    fn model(source: &str, id: &str, created: i64) -> StoredModel {
-        StoredModel {
+    fn model(source: &str, id: &str, created: i64) -> Arc<StoredModel> {
+        Arc::new(StoredModel {
             source: source.parse().expect("a name"),
             model_id: id.to_owned(),
             attributes: Attributes {
                 created,
                 ..Attributes::default()
             },
-        }
+        })
     }
 
-    fn state(mut models: Vec<StoredModel>) -> State {
+    fn state(mut models: Vec<Arc<StoredModel>>) -> State {
         // The order in which the database gives them must not matter.
         models.reverse();
         let provider = |name| source(name, Role::Provider);

@@ -47,6 +47,7 @@ fn read(entry: &Value) -> Option<(&str, Attributes)> {
         lifecycle: text(entry, &["lifecycle"]),
         deprecated_at: time(&entry["deprecated_at"]),
         retires_at: time(&entry["retires_at"]),
+        ..Attributes::default()
     };
     Some((entry["id"].as_str()?, attributes))
 }

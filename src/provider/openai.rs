@@ -123,6 +123,7 @@ fn read(entry: &Value) -> Option<(&str, Attributes)> {
         ]
         .into_iter()
         .find_map(time),
+        ..Attributes::default()
     };
     Some((entry["id"].as_str()?, attributes))
 }

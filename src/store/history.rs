@@ -1,7 +1,7 @@
 //! Reading what was: the catalog at a revision or a time, the changes since a revision, the history
 //! of one model. Everything comes from `model_events`.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::{Result, Store, StoredModel};
 use crate::{
-    model::{Attributes, Role, SourceName},
+    model::{Role, SourceName},
     time::Timestamp,
 };
 
@@ -131,7 +131,7 @@ pub struct Past {
     /// The first revision that can still be told exactly.
     pub history_from: i64,
     /// The models of all sources that were not hidden, in no order.
-    pub models: Vec<StoredModel>,
+    pub models: Vec<Arc<StoredModel>>,
     /// Every source ever configured.
     pub sources: Vec<(SourceName, Role)>,
 }
@@ -175,19 +175,11 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        let models: Vec<(SourceName, String, Attributes)> = serde_json::from_str(&row.models)?;
         Ok(Past {
             revision: row.revision,
             history_from: row.history_from,
             sources: serde_json::from_str(&row.sources)?,
-            models: models
-                .into_iter()
-                .map(|(source, model_id, attributes)| StoredModel {
-                    source,
-                    model_id,
-                    attributes,
-                })
-                .collect(),
+            models: StoredModel::parse_rows(&row.models)?,
         })
     }
 
@@ -318,9 +310,9 @@ impl Store {
                WHERE s.hidden_since IS NULL AND CASE s.role
                    WHEN 'provider' THEN substr(?1, 1, length(s.name) + 1) = s.name || ':' AND EXISTS (
                        SELECT 1 FROM cloud_models
-                       WHERE provider = s.name AND model_id = substr(?1, length(s.name) + 2)
+                       WHERE provider = s.name AND model_id = substr(?1, length(s.name) + 2) AND hidden_by IS NULL
                    )
-                   ELSE EXISTS (SELECT 1 FROM local_models WHERE endpoint = s.name AND model_id = ?1)
+                   ELSE EXISTS (SELECT 1 FROM local_models WHERE endpoint = s.name AND model_id = ?1 AND hidden_by IS NULL)
                END"#,
             id,
         )

@@ -22,11 +22,8 @@ pub(super) async fn list_attributes(
     let json = match role {
         Role::Provider => {
             sqlx::query_scalar!(
-                r#"SELECT json_group_object(model_id, json_object(
-                       'created', created, 'display_name', display_name,
-                       'context_window', context_window, 'max_output_tokens', max_output_tokens, 'lifecycle', lifecycle,
-                       'deprecated_at', deprecated_at, 'retires_at', retires_at
-                   )) AS "json!: String"
+                r#"SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || attributes), '') || '}'
+                   AS "json!: String"
                    FROM cloud_models WHERE provider = ?1"#,
                 name,
             )
@@ -35,11 +32,8 @@ pub(super) async fn list_attributes(
         }
         Role::Endpoint => {
             sqlx::query_scalar!(
-                r#"SELECT json_group_object(model_id, json_object(
-                       'created', created, 'display_name', display_name,
-                       'context_window', context_window, 'max_output_tokens', max_output_tokens, 'lifecycle', lifecycle,
-                       'deprecated_at', deprecated_at, 'retires_at', retires_at
-                   )) AS "json!: String"
+                r#"SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || attributes), '') || '}'
+                   AS "json!: String"
                    FROM local_models WHERE endpoint = ?1"#,
                 name,
             )
@@ -167,27 +161,14 @@ pub(super) async fn upsert_models(
         Role::Provider => {
             sqlx::query!(
                 "INSERT INTO cloud_models (
-                     provider, model_id, created, display_name, context_window,
-                     max_output_tokens, lifecycle, deprecated_at, retires_at, first_seen_at, fetched_at, raw
+                     provider, model_id, attributes, first_seen_at, fetched_at, raw
                  )
-                 SELECT ?1, value ->> 'id', value ->> '$.attributes.created',
-                        value ->> '$.attributes.display_name', value ->> '$.attributes.context_window',
-                        value ->> '$.attributes.max_output_tokens',
-                        value ->> '$.attributes.lifecycle',
-                        value ->> '$.attributes.deprecated_at',
-                        value ->> '$.attributes.retires_at',
+                 SELECT ?1, value ->> 'id', value -> 'attributes',
                         COALESCE(value ->> 'first_seen_at', ?2), ?2, value ->> 'raw'
                  FROM json_each(?3)
                  WHERE true
                  ON CONFLICT (provider, model_id) DO UPDATE
-                 SET created = excluded.created,
-                     display_name = excluded.display_name,
-                     context_window = excluded.context_window,
-                     max_output_tokens = excluded.max_output_tokens,
-                     lifecycle = excluded.lifecycle,
-                     deprecated_at = excluded.deprecated_at,
-                     retires_at = excluded.retires_at,
-                     raw = excluded.raw",
+                 SET attributes = excluded.attributes, raw = excluded.raw",
                 name,
                 now,
                 rows,
@@ -197,28 +178,13 @@ pub(super) async fn upsert_models(
         }
         Role::Endpoint => {
             sqlx::query!(
-                "INSERT INTO local_models (
-                     endpoint, model_id, created, display_name, context_window,
-                     max_output_tokens, lifecycle, deprecated_at, retires_at, first_seen_at, raw
-                 )
-                 SELECT ?1, value ->> 'id', value ->> '$.attributes.created',
-                        value ->> '$.attributes.display_name', value ->> '$.attributes.context_window',
-                        value ->> '$.attributes.max_output_tokens',
-                        value ->> '$.attributes.lifecycle',
-                        value ->> '$.attributes.deprecated_at',
-                        value ->> '$.attributes.retires_at',
+                "INSERT INTO local_models (endpoint, model_id, attributes, first_seen_at, raw)
+                 SELECT ?1, value ->> 'id', value -> 'attributes',
                         COALESCE(value ->> 'first_seen_at', ?2), value ->> 'raw'
                  FROM json_each(?3)
                  WHERE true
                  ON CONFLICT (endpoint, model_id) DO UPDATE
-                 SET created = excluded.created,
-                     display_name = excluded.display_name,
-                     context_window = excluded.context_window,
-                     max_output_tokens = excluded.max_output_tokens,
-                     lifecycle = excluded.lifecycle,
-                     deprecated_at = excluded.deprecated_at,
-                     retires_at = excluded.retires_at,
-                     raw = excluded.raw",
+                 SET attributes = excluded.attributes, raw = excluded.raw",
                 name,
                 now,
                 rows,

@@ -105,7 +105,12 @@ async fn served(store: &Store) -> Models {
     state
         .models
         .into_iter()
-        .map(|model| ((model.source.to_string(), model.model_id), model.attributes))
+        .map(|model| {
+            (
+                (model.source.to_string(), model.model_id.clone()),
+                model.attributes.clone(),
+            )
+        })
         .collect()
 }
 

@@ -1,5 +1,7 @@
 //! What a snapshot is built from: the whole served state in one query, one row.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use serde::Deserialize;
 
@@ -19,7 +21,7 @@ pub struct State {
     /// Every source ever configured.
     pub sources: Vec<SourceState>,
     /// The models of all sources that are not hidden, in no order.
-    pub models: Vec<StoredModel>,
+    pub models: Vec<Arc<StoredModel>>,
 }
 
 /// One source's row.
@@ -130,15 +132,31 @@ impl SourceState {
 }
 
 /// One served model.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct StoredModel {
     /// Whose it is.
     pub source: SourceName,
     /// Its id at that source.
     pub model_id: String,
     /// What clients read.
-    #[serde(flatten)]
     pub attributes: Attributes,
+}
+
+impl StoredModel {
+    /// The models of `json`: an array of `[source, model_id, attributes]`.
+    pub(super) fn parse_rows(json: &str) -> serde_json::Result<Vec<Arc<Self>>> {
+        let rows: Vec<(SourceName, String, Attributes)> = serde_json::from_str(json)?;
+        Ok(rows
+            .into_iter()
+            .map(|(source, model_id, attributes)| {
+                Arc::new(Self {
+                    source,
+                    model_id,
+                    attributes,
+                })
+            })
+            .collect())
+    }
 }
 
 impl Store {
@@ -161,31 +179,26 @@ impl Store {
                      ) END,
                      'hidden_since', hidden_since,
                      'models', CASE role
-                         WHEN 'provider' THEN (SELECT COUNT(*) FROM cloud_models WHERE provider = name)
-                         ELSE (SELECT COUNT(*) FROM local_models WHERE endpoint = name)
+                         WHEN 'provider' THEN (SELECT COUNT(*) FROM cloud_models WHERE provider = name AND hidden_by IS NULL)
+                         ELSE (SELECT COUNT(*) FROM local_models WHERE endpoint = name AND hidden_by IS NULL)
                      END
                  )) FROM sources) AS "sources!: String",
-                (SELECT json_group_array(json_object(
-                     'source', m.provider, 'model_id', m.model_id, 'created', m.created,
-                     'display_name', m.display_name, 'context_window', m.context_window,
-                     'max_output_tokens', m.max_output_tokens, 'lifecycle', m.lifecycle,
-                       'deprecated_at', m.deprecated_at, 'retires_at', m.retires_at
-                 ))
+                -- Attributes are JSON already: parsing them here would take most of the time.
+                (SELECT '[' || COALESCE(GROUP_CONCAT(
+                     '[' || json_quote(s.name) || ',' || json_quote(m.model_id) || ',' || m.attributes || ']'
+                 ), '') || ']'
                  FROM sources AS s CROSS JOIN cloud_models AS m ON m.provider = s.name
-                 WHERE s.hidden_since IS NULL) AS "cloud_models!: String",
-                (SELECT json_group_array(json_object(
-                     'source', m.endpoint, 'model_id', m.model_id, 'created', m.created,
-                     'display_name', m.display_name, 'context_window', m.context_window,
-                     'max_output_tokens', m.max_output_tokens, 'lifecycle', m.lifecycle,
-                       'deprecated_at', m.deprecated_at, 'retires_at', m.retires_at
-                 ))
+                 WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL) AS "cloud_models!: String",
+                (SELECT '[' || COALESCE(GROUP_CONCAT(
+                     '[' || json_quote(s.name) || ',' || json_quote(m.model_id) || ',' || m.attributes || ']'
+                 ), '') || ']'
                  FROM sources AS s CROSS JOIN local_models AS m ON m.endpoint = s.name
-                 WHERE s.hidden_since IS NULL) AS "local_models!: String""#
+                 WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL) AS "local_models!: String""#
         )
         .fetch_one(&self.pool)
         .await?;
-        let mut models: Vec<StoredModel> = serde_json::from_str(&row.cloud_models)?;
-        models.extend(serde_json::from_str::<Vec<StoredModel>>(&row.local_models)?);
+        let mut models = StoredModel::parse_rows(&row.cloud_models)?;
+        models.extend(StoredModel::parse_rows(&row.local_models)?);
         Ok(State {
             revision: row.revision,
             sources: serde_json::from_str(&row.sources)?,

@@ -372,12 +372,15 @@ impl Story {
 /// By source and model id: what clients call the model, and what they read of it.
 type Models = BTreeMap<(String, String), (String, Attributes)>;
 
-/// What [`Story::models`] reads of each row.
-const MODEL: &str = "id, source, model_id, json_object(
-    'created', created, 'display_name', display_name, 'context_window', context_window,
-    'max_output_tokens', max_output_tokens, 'lifecycle', lifecycle,
-    'deprecated_at', deprecated_at, 'retires_at', retires_at
-) AS attributes";
+/// What [`Story::models`] reads of each row: its columns, without those that are NULL.
+const MODEL: &str = "id, source, model_id, json_patch('{}', json_object(
+    'created', created,
+    'display_name', display_name, 'description', description, 'context_window', context_window,
+    'max_output_tokens', max_output_tokens, 'knowledge_cutoff', knowledge_cutoff, 'lifecycle', lifecycle,
+    'deprecated_at', deprecated_at, 'retires_at', retires_at, 'alias_of', alias_of,
+    'input_modalities', json(input_modalities), 'output_modalities', json(output_modalities), 'capabilities', json(capabilities),
+    'supported_methods', json(supported_methods), 'pricing', json(pricing), 'enriched', json(enriched)
+)) AS attributes";
 
 /// Where to leave the story's database for other tools: a new file.
 #[expect(clippy::disallowed_methods, reason = "no setting of the service")]
@@ -436,8 +439,8 @@ async fn the_views_say_what_is_served_and_what_the_events_say() {
         .map(|model| {
             let id = story.id(model.source.as_str(), &model.model_id);
             (
-                (model.source.to_string(), model.model_id),
-                (id, model.attributes),
+                (model.source.to_string(), model.model_id.clone()),
+                (id, model.attributes.clone()),
             )
         })
         .collect();

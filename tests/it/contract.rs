@@ -26,13 +26,17 @@ async fn lists_every_source_in_the_documented_order_and_shape() {
             {"id": "openai:gpt-a", "object": "model", "created": 1_700_000_000, "owned_by": "openai"},
             {"id": "openai:gpt-b", "object": "model", "created": 1_700_000_000, "owned_by": "openai"},
             {"id": "google:gemini-a", "object": "model", "created": 0, "owned_by": "google",
-             "display_name": "Display gemini-a", "context_window": 1_048_576, "max_output_tokens": 65_536},
+             "display_name": "Display gemini-a", "context_window": 1_048_576, "max_output_tokens": 65_536, "context_length": 1_048_576,
+             "metadata_source": {"context_window": "google", "display_name": "google", "max_output_tokens": "google"}},
             {"id": "google:gemini-b", "object": "model", "created": 0, "owned_by": "google",
-             "display_name": "Display gemini-b", "context_window": 1_048_576, "max_output_tokens": 65_536},
+             "display_name": "Display gemini-b", "context_window": 1_048_576, "max_output_tokens": 65_536, "context_length": 1_048_576,
+             "metadata_source": {"context_window": "google", "display_name": "google", "max_output_tokens": "google"}},
             {"id": "anthropic:claude-a", "object": "model", "created": 1_770_163_200, "owned_by": "anthropic",
-             "display_name": "Display claude-a", "context_window": 200_000, "max_output_tokens": 64_000},
+             "display_name": "Display claude-a", "context_window": 200_000, "max_output_tokens": 64_000, "context_length": 200_000,
+             "metadata_source": {"context_window": "anthropic", "display_name": "anthropic", "max_output_tokens": "anthropic"}},
             {"id": "anthropic:claude-b", "object": "model", "created": 1_770_163_200, "owned_by": "anthropic",
-             "display_name": "Display claude-b", "context_window": 200_000, "max_output_tokens": 64_000},
+             "display_name": "Display claude-b", "context_window": 200_000, "max_output_tokens": 64_000, "context_length": 200_000,
+             "metadata_source": {"context_window": "anthropic", "display_name": "anthropic", "max_output_tokens": "anthropic"}},
         ]})
     );
     app.stop().await;

@@ -239,20 +239,17 @@ impl Setup {
                 _ => {}
             }
         }
-        let columns = "model_id, json_object('created', created, 'display_name', display_name,
-             'context_window', context_window, 'max_output_tokens', max_output_tokens,
-             'lifecycle', lifecycle, 'deprecated_at', deprecated_at, 'retires_at', retires_at)";
+        let columns = "model_id, attributes FROM";
         let stored = self
-            .sql(&format!("SELECT provider, {columns} FROM cloud_models UNION ALL SELECT endpoint, {columns} FROM local_models"))
+            .sql(&format!(
+                "SELECT provider, {columns} cloud_models WHERE hidden_by IS NULL
+                 UNION ALL SELECT endpoint, {columns} local_models WHERE hidden_by IS NULL"
+            ))
             .await;
         let mut tables = BTreeMap::new();
         for row in stored {
             let text = |column: usize| row[column].as_str().expect("text").to_owned();
-            let mut attributes: Value = serde_json::from_str(&text(2)).expect("JSON");
-            attributes
-                .as_object_mut()
-                .expect("an object")
-                .retain(|_, value| !value.is_null());
+            let attributes: Value = serde_json::from_str(&text(2)).expect("JSON");
             tables.insert((text(0), text(1)), attributes);
         }
         assert_eq!(replayed, tables, "the tables are the events' projection");

@@ -239,7 +239,9 @@ async fn every_change_is_told(#[case] by_url: bool) {
     }
     sqlx_exec(
         &setup,
-        "UPDATE cloud_models SET lifecycle = CASE model_id WHEN 'gemini-a' THEN 'retired' ELSE 'deprecated' END
+        "UPDATE cloud_models SET attributes = json_set(
+             attributes, '$.lifecycle', CASE model_id WHEN 'gemini-a' THEN 'retired' ELSE 'deprecated' END
+         )
          WHERE provider = 'google'",
     )
     .await;
