@@ -10,6 +10,7 @@ mod feed;
 mod models;
 mod operator;
 mod past;
+mod view;
 
 use std::{any::Any, time::Duration};
 
