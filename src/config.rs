@@ -16,7 +16,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 pub use self::settings::{DEFAULT_LISTEN, Environment, Flags, Settings};
 pub(crate) use self::{secrets::read_text, settings::database_url};
 use crate::{
-    model::{Kind, Role, SourceName},
+    model::{Kind, Role, SourceName, is_usable_id},
+    rules::{Pattern, Rules},
     store::Retention,
     time::Clock,
     watch::Watch,
@@ -140,6 +141,8 @@ pub struct SourceConfig {
     /// How long its models are served after they have become stale, before it is hidden; none for
     /// ever, which is the default of providers. Endpoints: 5 minutes.
     pub max_stale: Option<TimeDelta>,
+    /// What is made of its listing.
+    pub(crate) rules: Rules,
     /// Whether discovery found it: then only well-known servers are believed.
     pub(crate) discovered: bool,
 }
@@ -164,6 +167,7 @@ impl SourceConfig {
             key: key.map(SecretString::from),
             ttl: PROVIDER_TTL,
             max_stale: None,
+            rules: Rules::default(),
             discovered: false,
         })
     }
@@ -177,6 +181,32 @@ impl SourceConfig {
             max_stale: Some(ENDPOINT_MAX_STALE),
             ..Self::provider(name, Kind::Auto, base_url, None)?
         })
+    }
+
+    /// Serves only models whose own id matches one of `globs` (`*` also matches `/`).
+    pub fn include(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
+        self.rules.include = patterns(&self.name, "include", globs)?;
+        Ok(self)
+    }
+
+    /// Does not serve models whose own id matches one of `globs`.
+    pub fn exclude(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
+        self.rules.exclude = patterns(&self.name, "exclude", globs)?;
+        Ok(self)
+    }
+
+    /// Serves the model `target` (its own id) as `alias` too, while it is listed.
+    pub fn alias(mut self, alias: &str, target: &str) -> Result<Self, ConfigError> {
+        if !is_usable_id(alias) {
+            return Err(ConfigError(format!(
+                "aliases of `{}`: an alias must be 1 to 512 bytes without control characters",
+                self.name
+            )));
+        }
+        self.rules
+            .aliases
+            .insert(alias.to_owned(), target.to_owned());
+        Ok(self)
     }
 
     /// The endpoint that discovery looks for on a loopback port: `localhost-11434`.
@@ -202,6 +232,25 @@ impl SourceConfig {
     pub(crate) fn is_on_loopback_port(&self, port: u16) -> bool {
         self.base_url.port_or_known_default() == Some(port) && is_loopback(&self.base_url)
     }
+}
+
+/// The setting `field` of the source `name` as globs.
+fn patterns(
+    name: &SourceName,
+    field: &str,
+    globs: &[impl AsRef<str>],
+) -> Result<Vec<Pattern>, ConfigError> {
+    globs
+        .iter()
+        .map(|glob| {
+            Pattern::try_from(glob.as_ref().to_owned()).map_err(|error| {
+                let why = error.kind();
+                ConfigError(format!(
+                    "{field} of `{name}` holds a glob that cannot be used: {why}"
+                ))
+            })
+        })
+        .collect()
 }
 
 /// Whether the host of `url` is this machine.

@@ -20,19 +20,55 @@ pub enum Event {
     Returned,
 }
 
+/// What is stored of a model and compared.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "(Attributes, Option<String>)")]
+pub struct Stored {
+    /// What clients read of it.
+    pub attributes: Attributes,
+    /// The rule of the settings that keeps it from being served.
+    pub hidden_by: Option<String>,
+}
+
+impl From<(Attributes, Option<String>)> for Stored {
+    fn from((attributes, hidden_by): (Attributes, Option<String>)) -> Self {
+        Self {
+            attributes,
+            hidden_by,
+        }
+    }
+}
+
 /// One model's change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change<'a> {
     /// The model.
     pub model_id: &'a str,
-    /// What happened.
-    pub event: Event,
-    /// What clients read of it from now on; none when it is gone.
-    pub attributes: Option<Attributes>,
+    /// What clients see happen; none of what a rule of the settings hides.
+    pub event: Option<Event>,
     /// The names of the attributes that changed.
     pub changed: Vec<String>,
-    /// The entry as the source sent it; none when it is gone.
-    pub raw: Option<&'a str>,
+    /// What is stored of it from now on; none when it is gone.
+    pub row: Option<Row<'a>>,
+}
+
+/// What is to be stored of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row<'a> {
+    /// What clients read of it.
+    pub attributes: Attributes,
+    /// The entry as the source sent it.
+    pub raw: &'a str,
+    /// The rule of the settings that keeps it from being served.
+    pub hidden_by: Option<&'a str>,
+}
+
+impl Change<'_> {
+    /// What clients read of it from now on; none where they see it no more.
+    pub fn served(&self) -> Option<&Attributes> {
+        let row = self.row.as_ref()?;
+        row.hidden_by.is_none().then_some(&row.attributes)
+    }
 }
 
 /// How many models changed, and how.
@@ -54,10 +90,11 @@ impl Counts {
         let mut counts = Self::default();
         for change in changes {
             *match change.event {
-                Event::Added => &mut counts.added,
-                Event::Changed => &mut counts.changed,
-                Event::Removed => &mut counts.removed,
-                Event::Returned => &mut counts.returned,
+                Some(Event::Added) => &mut counts.added,
+                Some(Event::Changed) => &mut counts.changed,
+                Some(Event::Removed) => &mut counts.removed,
+                Some(Event::Returned) => &mut counts.returned,
+                None => continue,
             } += 1;
         }
         counts
@@ -66,44 +103,66 @@ impl Counts {
 
 /// The changes from `stored` to `listed`, by model id. `created` keeps its first value: some
 /// servers report the time at which they were asked.
-pub fn diff<'a>(stored: &'a BTreeMap<String, Attributes>, listed: &'a [Entry]) -> Vec<Change<'a>> {
+pub fn diff<'a>(stored: &'a BTreeMap<String, Stored>, listed: &'a [Entry]) -> Vec<Change<'a>> {
     let listed: BTreeMap<&str, &Entry> = listed
         .iter()
         .map(|entry| (entry.id.as_str(), entry))
         .collect();
-    let removed = stored
-        .keys()
-        .filter(|id| !listed.contains_key(id.as_str()))
-        .map(|id| Change {
+    let gone = stored
+        .iter()
+        .filter(|(id, _)| !listed.contains_key(id.as_str()))
+        .map(|(id, old)| Change {
             model_id: id,
-            event: Event::Removed,
-            attributes: None,
+            event: old.hidden_by.is_none().then_some(Event::Removed),
             changed: Vec::new(),
-            raw: None,
+            row: None,
         });
-    let listed = listed.iter().filter_map(|(id, entry)| {
-        let (event, attributes, changed) = match stored.get(*id) {
-            None => (Event::Added, entry.attributes.clone(), Vec::new()),
-            Some(old) => {
-                let new = with_first_created(entry.attributes.clone(), old.created);
-                let changed = old.differing_fields(&new);
-                if changed.is_empty() {
-                    return None;
-                }
-                (Event::Changed, new, changed)
-            }
-        };
-        Some(Change {
-            model_id: id,
-            event,
-            attributes: Some(attributes),
-            changed,
-            raw: Some(&entry.raw),
-        })
-    });
-    let mut changes: Vec<Change> = listed.chain(removed).collect();
+    let listed = listed
+        .iter()
+        .filter_map(|(id, entry)| compare(id, stored.get(*id), entry));
+    let mut changes: Vec<Change> = listed.chain(gone).collect();
     changes.sort_by_key(|change| change.model_id);
     changes
+}
+
+/// What happens to the model `id`, which is `entry` from now on.
+fn compare<'a>(id: &'a str, old: Option<&Stored>, entry: &'a Entry) -> Option<Change<'a>> {
+    let attributes = match old {
+        None => entry.attributes.clone(),
+        Some(old) => with_first_created(entry.attributes.clone(), old.attributes.created),
+    };
+    let hidden_by = entry.hidden_by.as_deref();
+    let was_served = old.is_some_and(|old| old.hidden_by.is_none());
+    let (event, changed) = match (was_served, hidden_by) {
+        (false, None) => (Some(Event::Added), Vec::new()),
+        (true, Some(_)) => (Some(Event::Removed), Vec::new()),
+        (true, None) => {
+            let changed = old.map(|old| old.attributes.differing_fields(&attributes))?;
+            if changed.is_empty() {
+                return None;
+            }
+            (Some(Event::Changed), changed)
+        }
+        (false, Some(rule)) => {
+            let same = |old: &Stored| {
+                old.attributes == attributes && old.hidden_by.as_deref() == Some(rule)
+            };
+            if old.is_some_and(same) {
+                return None;
+            }
+            (None, Vec::new())
+        }
+    };
+    Some(Change {
+        model_id: id,
+        event,
+        changed,
+        row: Some(Row {
+            attributes,
+            raw: &entry.raw,
+            hidden_by,
+        }),
+    })
 }
 
 /// `attributes` with the value that `created` had first, where that was known.
@@ -131,25 +190,38 @@ mod tests {
         }
     }
 
-    fn entry(id: &str, attributes: Attributes) -> Entry {
+    fn entry(id: &str, attributes: Attributes, hidden_by: Option<&str>) -> Entry {
         Entry {
             id: id.to_owned(),
             attributes,
             raw: format!("raw {id}"),
+            hidden_by: hidden_by.map(Into::into),
         }
+    }
+
+    fn stored(rows: &[(&str, Attributes, Option<&str>)]) -> BTreeMap<String, Stored> {
+        rows.iter()
+            .map(|(id, attributes, hidden_by)| {
+                let row = Stored {
+                    attributes: attributes.clone(),
+                    hidden_by: hidden_by.map(Into::into),
+                };
+                ((*id).to_owned(), row)
+            })
+            .collect()
     }
 
     #[test]
     fn finds_every_kind_of_change() {
-        let stored = BTreeMap::from([
-            ("gone".to_owned(), attributes(1, None)),
-            ("grown".to_owned(), attributes(1, Some(10))),
-            ("same".to_owned(), attributes(1, Some(10))),
+        let stored = stored(&[
+            ("gone", attributes(1, None), None),
+            ("grown", attributes(1, Some(10)), None),
+            ("same", attributes(1, Some(10)), None),
         ]);
         let listed = [
-            entry("same", attributes(1, Some(10))),
-            entry("new", attributes(5, None)),
-            entry("grown", attributes(1, Some(20))),
+            entry("same", attributes(1, Some(10)), None),
+            entry("new", attributes(5, None), None),
+            entry("grown", attributes(1, Some(20)), None),
         ];
         let changes = diff(&stored, &listed);
         let found: Vec<_> = changes
@@ -159,34 +231,78 @@ mod tests {
                     change.model_id,
                     change.event,
                     change.changed.concat(),
-                    change.raw,
+                    change.row.as_ref().map(|row| row.raw),
                 )
             })
             .collect();
         assert_eq!(
             found,
             [
-                ("gone", Event::Removed, String::new(), None),
+                ("gone", Some(Event::Removed), String::new(), None),
                 (
                     "grown",
-                    Event::Changed,
+                    Some(Event::Changed),
                     "context_window".to_owned(),
                     Some("raw grown")
                 ),
-                ("new", Event::Added, String::new(), Some("raw new")),
+                ("new", Some(Event::Added), String::new(), Some("raw new")),
             ]
         );
     }
 
     #[test]
-    fn created_keeps_its_first_value_unless_it_was_unknown() {
-        let stored = BTreeMap::from([
-            ("known".to_owned(), attributes(100, None)),
-            ("unknown".to_owned(), attributes(0, None)),
+    fn what_a_rule_hides_is_stored_and_nobody_sees_it_happen() {
+        let rule = Some("exclude");
+        let stored = stored(&[
+            ("hidden and gone", attributes(1, None), rule),
+            ("hidden and grown", attributes(1, None), rule),
+            ("hidden from now on", attributes(1, None), None),
+            ("hidden still", attributes(1, None), rule),
+            ("shown again", attributes(1, None), rule),
         ]);
         let listed = [
-            entry("known", attributes(200, None)),
-            entry("unknown", attributes(200, None)),
+            entry("hidden and grown", attributes(1, Some(2)), rule),
+            entry("hidden and new", attributes(1, None), rule),
+            entry("hidden from now on", attributes(1, None), rule),
+            entry("hidden still", attributes(1, None), rule),
+            entry("shown again", attributes(1, None), None),
+        ];
+        let changes = diff(&stored, &listed);
+        let found: Vec<_> = changes
+            .iter()
+            .map(|change| {
+                let stays = change.row.is_some();
+                (
+                    change.model_id,
+                    change.event,
+                    stays,
+                    change.served().is_some(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("hidden and gone", None, false, false),
+                ("hidden and grown", None, true, false),
+                ("hidden and new", None, true, false),
+                ("hidden from now on", Some(Event::Removed), true, false),
+                ("shown again", Some(Event::Added), true, true),
+            ]
+        );
+        let counts = Counts::of(&changes);
+        assert_eq!((counts.added, counts.removed, counts.changed), (1, 1, 0));
+    }
+
+    #[test]
+    fn created_keeps_its_first_value_unless_it_was_unknown() {
+        let stored = stored(&[
+            ("known", attributes(100, None), None),
+            ("unknown", attributes(0, None), None),
+        ]);
+        let listed = [
+            entry("known", attributes(200, None), None),
+            entry("unknown", attributes(200, None), None),
         ];
         let changes = diff(&stored, &listed);
         assert_eq!(changes.len(), 1);

@@ -43,6 +43,7 @@ mod model;
 mod provider;
 mod refresh;
 mod retention;
+mod rules;
 mod schedule;
 mod serve;
 mod shared;

@@ -217,6 +217,14 @@ impl Attributes {
     }
 }
 
+/// The longest usable model id, in bytes.
+const MAX_ID_BYTES: usize = 512;
+
+/// Whether a model can be listed under `id`.
+pub fn is_usable_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control)
+}
+
 /// One model as a source listed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -226,6 +234,8 @@ pub struct Entry {
     pub attributes: Attributes,
     /// The entry as the source sent it, JSON.
     pub raw: String,
+    /// The rule of the settings that keeps it from being served.
+    pub hidden_by: Option<String>,
 }
 
 /// What one source said at one time, all pages.

@@ -1,5 +1,6 @@
 //! The SQLite file: opening it, its pragmas and migrations. Every statement is below this module:
-//! `sources` (settings and claims), `listings` (commits) with `models`, `events` and `fetches`,
+//! `sources` (settings and claims), `listings` (commits) with `restate` (what is stored of what was
+//! said), `models`, `events` and `fetches`,
 //! `state` (what snapshots are built from) with `reading` (of a database that is another's), `history`
 //! (what was), `webhooks` (who was told of it) and `prune` (what is forgotten).
 
@@ -12,6 +13,7 @@ mod prune;
 mod reading;
 #[cfg(test)]
 mod replay;
+mod restate;
 mod sources;
 mod state;
 #[cfg(test)]

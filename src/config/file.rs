@@ -45,6 +45,9 @@ pub(super) struct Table {
     pub(super) api_key_file: Option<String>,
     pub(super) ttl: Option<String>,
     pub(super) max_stale: Option<String>,
+    pub(super) include: Vec<String>,
+    pub(super) exclude: Vec<String>,
+    pub(super) aliases: BTreeMap<String, String>,
 }
 
 impl Table {

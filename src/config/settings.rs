@@ -292,6 +292,10 @@ impl Settings {
             )?);
         }
         source.key = key;
+        source = source.include(&table.include)?.exclude(&table.exclude)?;
+        for (alias, target) in &table.aliases {
+            source = source.alias(alias, target)?;
+        }
         self.config.sources.push(source);
         Ok(())
     }

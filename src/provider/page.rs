@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    model::{Attributes, Entry},
+    model::{Attributes, Entry, is_usable_id},
     time::Timestamp,
 };
 
@@ -27,8 +27,6 @@ pub type Parameters = Vec<(String, String)>;
 /// Most models, malformed ones included, of one listing. The longest lists known have a few
 /// thousand.
 pub const MAX_MODELS: usize = 20_000;
-/// The longest usable model id, in bytes.
-const MAX_ID_BYTES: usize = 512;
 
 impl Page {
     /// A page of `raws`, each read by `read`; an entry that it does not understand, or whose id is
@@ -39,11 +37,12 @@ impl Page {
         for raw in raws.iter().take(MAX_MODELS + 1) {
             // serde_json refuses more than 128 levels of nesting here.
             let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
-            match read(&value).filter(|(id, _)| usable_id(id)) {
+            match read(&value).filter(|(id, _)| is_usable_id(id)) {
                 Some((id, attributes)) => page.entries.push(Entry {
                     id: id.to_owned(),
                     attributes,
                     raw: raw.get().to_owned(),
+                    hidden_by: None,
                 }),
                 None => page.skipped += 1,
             }
@@ -55,10 +54,6 @@ impl Page {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.skipped == 0
     }
-}
-
-fn usable_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control)
 }
 
 /// A page's body, parsed no further than its outer level.

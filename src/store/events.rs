@@ -36,7 +36,7 @@ pub(super) async fn record_source_event(
     Ok(())
 }
 
-/// Writes an event for each of `changes`; the source was last heard from at `last_seen_at`.
+/// Writes the events of `changes`; the source was last heard from at `last_seen_at`.
 pub(super) async fn record_events(
     connection: &mut SqliteConnection,
     revision: i64,
@@ -47,11 +47,12 @@ pub(super) async fn record_events(
 ) -> Result<()> {
     let rows: Vec<_> = changes
         .iter()
-        .map(|change| {
-            json!({
-                "id": change.model_id, "event": change.event, "attributes": change.attributes,
-                "changed": (change.event == Event::Changed).then_some(&change.changed),
-            })
+        .filter_map(|change| {
+            let event = change.event?;
+            Some(json!({
+                "id": change.model_id, "event": event, "attributes": change.served(),
+                "changed": (event == Event::Changed).then_some(&change.changed),
+            }))
         })
         .collect();
     let rows = serde_json::to_string(&rows)?;

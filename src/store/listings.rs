@@ -8,13 +8,14 @@ use sqlx::SqliteConnection;
 
 use super::{
     Claim, Result, Store,
-    events::{next_revision, record_events, record_source_event},
+    events::{next_revision, record_source_event},
     fetches::{Attempt, count},
-    models::{list_attributes, mark_returned, remove_models, upsert_models},
+    models::list_stored,
+    restate::Commit,
 };
 use crate::{
     config::SourceConfig,
-    diff::{Counts, diff},
+    diff::Counts,
     guard,
     model::Role,
     provider::{ErrorKind, FetchError, Fetched},
@@ -63,13 +64,18 @@ impl Store {
             return Ok(Committed::Superseded);
         };
         let next = now.plus(was.ttl());
-        let stored = list_attributes(&mut tx, source.role, name).await?;
+        let stored = list_stored(&mut tx, source.role, name).await?;
         let listed = fetched.listing.entries.len();
+        // Aliases are ours.
+        let known = stored
+            .values()
+            .filter(|model| model.attributes.alias_of.is_none())
+            .count();
         // What another address lists is no measure.
         if !accept
             && !was.moved
             && !guard::is_confirmed(was.held_since, now)
-            && guard::is_strange(source.role, stored.len(), listed)
+            && guard::is_strange(source.role, known, listed)
         {
             // One that is held already stays as it is and is asked again as it was scheduled. A first
             // one in the future is from a clock that was set back.
@@ -81,7 +87,7 @@ impl Store {
             tx.commit().await?;
             return Ok(Committed::Held {
                 listed,
-                stored: stored.len(),
+                stored: known,
             });
         }
         sqlx::query!(
@@ -100,21 +106,22 @@ impl Store {
         .execute(&mut *tx)
         .await?;
 
-        let mut changes = diff(&stored, &fetched.listing.entries);
-        let first_seen = mark_returned(&mut tx, name, &mut changes).await?;
-        let counts = Counts::of(&changes);
-        let revision = if changes.is_empty() && !was.hidden {
-            None
-        } else {
-            let revision = next_revision(&mut tx).await?;
-            if was.hidden {
-                record_source_event(&mut tx, revision, name, now, "shown").await?;
-            }
-            record_events(&mut tx, revision, name, now, was.fetched_at, &changes).await?;
-            remove_models(&mut tx, source.role, name, &changes).await?;
-            upsert_models(&mut tx, source.role, name, now, &changes, &first_seen).await?;
-            Some(revision)
+        let revision = next_revision(&mut tx).await?;
+        let commit = Commit {
+            role: source.role,
+            name,
+            revision,
+            at: now,
+            last_seen_at: was.fetched_at,
+            fetched_at: now,
         };
+        if was.hidden {
+            record_source_event(&mut tx, revision, name, now, "shown").await?;
+        }
+        let entries = fetched.listing.entries.clone();
+        let counts = commit.write(&mut tx, &stored, entries).await?;
+        let made = was.hidden || counts != Counts::default();
+        let revision = made.then_some(revision);
         if source.role == Role::Provider {
             sqlx::query!(
                 "UPDATE cloud_models SET fetched_at = ?2 WHERE provider = ?1",

@@ -8,21 +8,23 @@ use sqlx::SqliteConnection;
 
 use super::Result;
 use crate::{
-    diff::{Change, Event, with_first_created},
-    model::{Attributes, Role},
+    diff::{Change, Event, Stored, with_first_created},
+    model::Role,
     time::Timestamp,
 };
 
 /// What is stored of a source's models. One row: decoding a row each would take most of the time.
-pub(super) async fn list_attributes(
+pub(super) async fn list_stored(
     connection: &mut SqliteConnection,
     role: Role,
     name: &str,
-) -> Result<BTreeMap<String, Attributes>> {
+) -> Result<BTreeMap<String, Stored>> {
     let json = match role {
         Role::Provider => {
             sqlx::query_scalar!(
-                r#"SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || attributes), '') || '}'
+                r#"SELECT '{' || COALESCE(GROUP_CONCAT(
+                       json_quote(model_id) || ':[' || attributes || ',' || json_quote(hidden_by) || ']'
+                   ), '') || '}'
                    AS "json!: String"
                    FROM cloud_models WHERE provider = ?1"#,
                 name,
@@ -32,7 +34,9 @@ pub(super) async fn list_attributes(
         }
         Role::Endpoint => {
             sqlx::query_scalar!(
-                r#"SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || attributes), '') || '}'
+                r#"SELECT '{' || COALESCE(GROUP_CONCAT(
+                       json_quote(model_id) || ':[' || attributes || ',' || json_quote(hidden_by) || ']'
+                   ), '') || '}'
                    AS "json!: String"
                    FROM local_models WHERE endpoint = ?1"#,
                 name,
@@ -58,7 +62,7 @@ pub(super) async fn mark_returned<'a>(
     }
     let mut added: BTreeMap<&'a str, &mut Change<'a>> = changes
         .iter_mut()
-        .filter(|change| change.event == Event::Added)
+        .filter(|change| change.event == Some(Event::Added))
         .map(|change| (change.model_id, change))
         .collect();
     if added.is_empty() {
@@ -83,11 +87,11 @@ pub(super) async fn mark_returned<'a>(
     let mut first_seen = BTreeMap::new();
     for (id, first) in firsts {
         if let Some(change) = added.get_mut(id.as_str()) {
-            change.event = Event::Returned;
-            change.attributes = change
-                .attributes
-                .take()
-                .map(|new| with_first_created(new, first.created));
+            change.event = Some(Event::Returned);
+            if let Some(row) = &mut change.row {
+                let new = std::mem::take(&mut row.attributes);
+                row.attributes = with_first_created(new, first.created);
+            }
             first_seen.insert(change.model_id, first.at);
         }
     }
@@ -102,7 +106,7 @@ pub(super) async fn remove_models(
 ) -> Result<()> {
     let ids: Vec<&str> = changes
         .iter()
-        .filter(|change| change.event == Event::Removed)
+        .filter(|change| change.row.is_none())
         .map(|change| change.model_id)
         .collect();
     if ids.is_empty() {
@@ -140,16 +144,16 @@ pub(super) async fn upsert_models(
     role: Role,
     name: &str,
     now: Timestamp,
+    fetched_at: Timestamp,
     changes: &[Change<'_>],
     first_seen: &BTreeMap<&str, String>,
 ) -> Result<()> {
     let rows: Vec<_> = changes
         .iter()
         .filter_map(|change| {
-            let attributes = change.attributes.as_ref()?;
+            let row = change.row.as_ref()?;
             Some(json!({
-                "id": change.model_id, "attributes": attributes, "raw": change.raw,
-                "first_seen_at": first_seen.get(change.model_id),
+                "id": change.model_id, "row": row, "first_seen_at": first_seen.get(change.model_id),
             }))
         })
         .collect();
@@ -161,30 +165,35 @@ pub(super) async fn upsert_models(
         Role::Provider => {
             sqlx::query!(
                 "INSERT INTO cloud_models (
-                     provider, model_id, attributes, first_seen_at, fetched_at, raw
+                     provider, model_id, attributes, hidden_by, first_seen_at, fetched_at, raw
                  )
-                 SELECT ?1, value ->> 'id', value -> 'attributes',
-                        COALESCE(value ->> 'first_seen_at', ?2), ?2, value ->> 'raw'
+                 SELECT ?1, value ->> 'id', value -> '$.row.attributes', value ->> '$.row.hidden_by',
+                        COALESCE(value ->> 'first_seen_at', ?2), ?4, value ->> '$.row.raw'
                  FROM json_each(?3)
                  WHERE true
                  ON CONFLICT (provider, model_id) DO UPDATE
-                 SET attributes = excluded.attributes, raw = excluded.raw",
+                 SET attributes = excluded.attributes, hidden_by = excluded.hidden_by,
+                     raw = excluded.raw",
                 name,
                 now,
                 rows,
+                fetched_at,
             )
             .execute(connection)
             .await?
         }
         Role::Endpoint => {
             sqlx::query!(
-                "INSERT INTO local_models (endpoint, model_id, attributes, first_seen_at, raw)
-                 SELECT ?1, value ->> 'id', value -> 'attributes',
-                        COALESCE(value ->> 'first_seen_at', ?2), value ->> 'raw'
+                "INSERT INTO local_models (
+                     endpoint, model_id, attributes, hidden_by, first_seen_at, raw
+                 )
+                 SELECT ?1, value ->> 'id', value -> '$.row.attributes', value ->> '$.row.hidden_by',
+                        COALESCE(value ->> 'first_seen_at', ?2), value ->> '$.row.raw'
                  FROM json_each(?3)
                  WHERE true
                  ON CONFLICT (endpoint, model_id) DO UPDATE
-                 SET attributes = excluded.attributes, raw = excluded.raw",
+                 SET attributes = excluded.attributes, hidden_by = excluded.hidden_by,
+                     raw = excluded.raw",
                 name,
                 now,
                 rows,

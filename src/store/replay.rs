@@ -31,8 +31,8 @@ enum Step {
     Fail { source: usize, refused: bool },
     /// Hours pass.
     Wait(i64),
-    /// A restart with only these sources.
-    Restart([bool; 3]),
+    /// A restart with only these sources, under the rules of this number.
+    Restart([bool; 3], usize),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -42,7 +42,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(source, models, accept)| Step::List { source, models, accept }),
         2 => (0..3_usize, any::<bool>()).prop_map(|(source, refused)| Step::Fail { source, refused }),
         2 => (0..20_i64).prop_map(Step::Wait),
-        1 => any::<[bool; 3]>().prop_map(Step::Restart),
+        1 => (any::<[bool; 3]>(), 0..4_usize).prop_map(|(sources, rules)| Step::Restart(sources, rules)),
     ]
 }
 
@@ -56,6 +56,24 @@ fn sources() -> Vec<SourceConfig> {
     .into_iter()
     .map(|source| source.expect("usable"))
     .collect()
+}
+
+/// `source` under the rules of this number. They take models away, give them back, and give models
+/// further names, one of them that of another model.
+fn with_rules(source: SourceConfig, number: usize) -> SourceConfig {
+    match number {
+        0 => Ok(source),
+        1 => source
+            .exclude(&["m[01]"])
+            .and_then(|source| source.alias("x", "m0")),
+        2 => source
+            .include(&["m[123]"])
+            .and_then(|source| source.alias("m2", "m1")),
+        _ => source
+            .alias("x", "m3")
+            .and_then(|source| source.exclude(&["m4"])),
+    }
+    .expect("usable")
 }
 
 type Models = BTreeMap<(String, String), Attributes>;
@@ -140,6 +158,7 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
                     ..Attributes::default()
                 },
                 raw: "{}".to_owned(),
+                hidden_by: None,
             };
             let entries: BTreeMap<String, Entry> = models
                 .iter()
@@ -180,12 +199,13 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
         }
         Step::List { .. } | Step::Fail { .. } => {}
         Step::Wait(hours) => *now = now.plus(TimeDelta::hours(*hours)),
-        Step::Restart(chosen) => {
+        Step::Restart(chosen, rules) => {
             *configured = *chosen;
             let chosen: Vec<SourceConfig> = all
                 .into_iter()
                 .zip(chosen)
                 .filter_map(|(source, chosen)| chosen.then_some(source))
+                .map(|source| with_rules(source, *rules))
                 .collect();
             store.apply_settings(&chosen, *now).await.expect("settings");
         }

@@ -2,10 +2,11 @@
 
 use sqlx::SqliteConnection;
 
-use super::{Result, Store, StoreError};
+use super::{Result, Store, StoreError, events::next_revision, restate::Commit};
 use crate::{
     config::SourceConfig,
     model::SourceName,
+    rules::Rules,
     schedule::{self, ClaimMode, Schedule},
     time::Timestamp,
 };
@@ -28,8 +29,9 @@ impl Store {
     /// ago: the key may have been replaced.
     pub async fn apply_settings(&self, sources: &[SourceConfig], now: Timestamp) -> Result<()> {
         let mut tx = self.begin().await?;
+        let revision = next_revision(&mut tx).await?;
         for source in sources {
-            configure(&mut tx, source, now).await?;
+            configure(&mut tx, source, revision, now).await?;
         }
         let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
         let names = serde_json::to_string(&names)?;
@@ -40,7 +42,7 @@ impl Store {
         )
         .execute(&mut *tx)
         .await?;
-        hide_and_show(&mut tx, now).await?;
+        hide_and_show(&mut tx, revision, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -48,8 +50,9 @@ impl Store {
     /// Adds one source (a discovered endpoint) to the configured ones.
     pub async fn add_source(&self, source: &SourceConfig, now: Timestamp) -> Result<()> {
         let mut tx = self.begin().await?;
-        configure(&mut tx, source, now).await?;
-        hide_and_show(&mut tx, now).await?;
+        let revision = next_revision(&mut tx).await?;
+        configure(&mut tx, source, revision, now).await?;
+        hide_and_show(&mut tx, revision, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -116,10 +119,12 @@ impl Store {
     }
 }
 
-/// Writes what the settings say of `source`.
+/// Writes what the settings say of `source`, in `revision` should clients see models come or go by
+/// it.
 async fn configure(
     connection: &mut SqliteConnection,
     source: &SourceConfig,
+    revision: i64,
     now: Timestamp,
 ) -> Result<()> {
     let (name, role, kind) = (
@@ -129,9 +134,13 @@ async fn configure(
     );
     let ttl_secs = source.ttl.num_seconds();
     let address = source.address();
+    let rules = match source.rules == Rules::default() {
+        true => None,
+        false => Some(serde_json::to_string(&source.rules)?),
+    };
     sqlx::query!(
-        "INSERT INTO sources (name, role, kind, configured, ttl_secs, address)
-         VALUES (?1, ?2, ?3, 1, ?4, ?6)
+        "INSERT INTO sources (name, role, kind, configured, ttl_secs, address, rules)
+         VALUES (?1, ?2, ?3, 1, ?4, ?6, ?7)
          ON CONFLICT (name) DO UPDATE
          SET configured = 1,
              ttl_secs = excluded.ttl_secs,
@@ -143,6 +152,7 @@ async fn configure(
              held_since = IIF(address <> excluded.address, NULL, held_since),
              held_models = IIF(address <> excluded.address, NULL, held_models),
              address = excluded.address,
+             rules = excluded.rules,
              -- What an endpoint was recognised as stands.
              kind = CASE excluded.kind WHEN 'auto' THEN kind ELSE excluded.kind END",
         name,
@@ -151,6 +161,7 @@ async fn configure(
         ttl_secs,
         now,
         address,
+        rules,
     )
     .execute(&mut *connection)
     .await?;
@@ -164,6 +175,17 @@ async fn configure(
         });
     }
     let schedule = read_schedule(connection, name).await?;
+    if let Some(fetched_at) = schedule.fetched_at {
+        let commit = Commit {
+            role: source.role,
+            name,
+            revision,
+            at: now,
+            last_seen_at: Some(fetched_at),
+            fetched_at,
+        };
+        commit.restate(connection).await?;
+    }
     if let Some(next) = schedule.next_attempt_after_restart(now) {
         sqlx::query!(
             "UPDATE sources SET next_attempt_at = ?2 WHERE name = ?1",
@@ -176,17 +198,20 @@ async fn configure(
     Ok(())
 }
 
-/// Hides the sources that are no longer configured and shows those that are again, in one
-/// revision. A source without a listing has nothing to hide.
-async fn hide_and_show(connection: &mut SqliteConnection, now: Timestamp) -> Result<()> {
+/// Hides the sources that are no longer configured and shows those that are again, in `revision`. A source without a listing has nothing to hide.
+async fn hide_and_show(
+    connection: &mut SqliteConnection,
+    revision: i64,
+    now: Timestamp,
+) -> Result<()> {
     sqlx::query!(
         "INSERT INTO model_events (revision, source, model_id, at, event)
-         SELECT (SELECT COALESCE(MAX(revision), 0) + 1 FROM model_events),
-                name, '', ?1, CASE configured WHEN 1 THEN 'shown' ELSE 'hidden' END
+         SELECT ?2, name, '', ?1, CASE configured WHEN 1 THEN 'shown' ELSE 'hidden' END
          FROM sources
          WHERE (configured = 1 AND hidden_reason = 'unconfigured')
             OR (configured = 0 AND hidden_since IS NULL AND fetched_at IS NOT NULL)",
         now,
+        revision,
     )
     .execute(&mut *connection)
     .await?;

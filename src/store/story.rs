@@ -272,6 +272,7 @@ impl Story {
             id: (*id).to_owned(),
             attributes: serde_json::from_value(attributes.clone()).expect("attributes"),
             raw: "{}".to_owned(),
+            hidden_by: None,
         };
         let mut entries: Vec<Entry> = self.lists[name].iter().map(entry).collect();
         if matches!(mood, Mood::Hiccup) {

@@ -19,6 +19,7 @@ mod lock;
 mod payloads;
 mod providers;
 mod refreshing;
+mod rules;
 mod running;
 mod store;
 mod watch;
