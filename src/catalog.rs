@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     config::{Config, SourceConfig, Unconfigured},
-    discovery,
+    discovery, enrichment,
     misses::Misses,
     model::{Role, SourceName},
     provider::Clients,
@@ -130,6 +130,7 @@ impl Catalog {
             .into_iter()
             .partition(|candidate| known.iter().any(|name| name == candidate.name.as_str()));
         sources.extend(found);
+        store.apply_enrichment(config.enrichment.as_ref()).await?;
         store.apply_settings(&sources, config.clock.now()).await?;
         let webhooks: Vec<&str> = config
             .webhooks
@@ -156,6 +157,13 @@ impl Catalog {
             .into_iter()
             .map(|webhook| Teller::spawn(&shared, webhook))
             .collect();
+        if let Some(source) = config.enrichment {
+            let wake = Arc::new(Notify::new());
+            shared
+                .tasks
+                .spawn(enrichment::run(shared.clone(), source, wake.clone()));
+            sleepers.push(wake);
+        }
         if !watch.ids().is_empty() {
             let wake = Arc::new(Notify::new());
             shared

@@ -47,6 +47,8 @@ pub struct Config {
     pub(crate) database: SqliteConnectOptions,
     /// Whom to ask.
     pub sources: Vec<SourceConfig>,
+    /// The file that fills in what sources do not say, made by [`SourceConfig::enrichment`].
+    pub enrichment: Option<SourceConfig>,
     /// Whom to tell of changes.
     pub webhooks: Vec<WebhookConfig>,
     /// The models whose fate is told.
@@ -96,6 +98,7 @@ impl Config {
         Ok(Self {
             database,
             sources: Vec::new(),
+            enrichment: None,
             webhooks: Vec::new(),
             watch: None,
             retention: Retention {
@@ -207,6 +210,19 @@ impl SourceConfig {
             .aliases
             .insert(alias.to_owned(), target.to_owned());
         Ok(self)
+    }
+
+    /// The file at `url` in models.dev's form or LiteLLM's, asked once in 24 h. It fills in the context,
+    /// output limit, prices and knowledge cut-off that a provider does not say; such fields are marked
+    /// with the host of `url`.
+    pub fn enrichment(url: &str) -> Result<Self, ConfigError> {
+        let base_url = parse_base_url("url of [enrichment]", url)?;
+        let host = base_url.host_str().unwrap_or_default();
+        Self::provider(host, Kind::Enrichment, url, None).map_err(|_| {
+            ConfigError(format!(
+                "url of [enrichment]: its host {host} cannot name an enrichment: use a host name"
+            ))
+        })
     }
 
     /// The endpoint that discovery looks for on a loopback port: `localhost-11434`.

@@ -31,6 +31,7 @@ mod config;
 pub mod demo;
 mod diff;
 mod discovery;
+mod enrichment;
 mod feed;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -111,6 +111,9 @@ pub enum Kind {
     Ollama,
     /// An endpoint's, not known yet: recognised by what it answers.
     Auto,
+    /// A file that describes many providers' models: models.dev's form, or LiteLLM's.
+    #[serde(skip)]
+    Enrichment,
 }
 
 impl Kind {
@@ -122,6 +125,7 @@ impl Kind {
             Self::Anthropic => "anthropic",
             Self::Ollama => "ollama",
             Self::Auto => "auto",
+            Self::Enrichment => "enrichment",
         }
     }
 }
@@ -202,6 +206,48 @@ impl Attributes {
         }
     }
 
+    /// Takes over what `known`, which is the word of `who`, says and `self` does not.
+    pub fn fill(&mut self, known: &Self, who: &str) {
+        let mut fill = |name: &str, filled: bool| {
+            if filled {
+                self.enriched.insert(name.to_owned(), who.to_owned());
+            }
+        };
+        fill(
+            "context_window",
+            fill_in(&mut self.context_window, known.context_window.as_ref()),
+        );
+        fill(
+            "max_output_tokens",
+            fill_in(
+                &mut self.max_output_tokens,
+                known.max_output_tokens.as_ref(),
+            ),
+        );
+        fill(
+            "knowledge_cutoff",
+            fill_in(&mut self.knowledge_cutoff, known.knowledge_cutoff.as_ref()),
+        );
+        if self.pricing.is_empty() && !known.pricing.is_empty() {
+            self.pricing = known.pricing.clone();
+            fill("pricing", true);
+        }
+    }
+
+    /// What the source itself said.
+    pub fn without_enrichment(mut self) -> Self {
+        for name in std::mem::take(&mut self.enriched).into_keys() {
+            match name.as_str() {
+                "context_window" => self.context_window = None,
+                "max_output_tokens" => self.max_output_tokens = None,
+                "knowledge_cutoff" => self.knowledge_cutoff = None,
+                "pricing" => self.pricing = Map::default(),
+                _ => {}
+            }
+        }
+        self
+    }
+
     /// The names of the fields in which `self` and `other` differ.
     pub fn differing_fields(&self, other: &Self) -> Vec<String> {
         if self == other {
@@ -215,6 +261,15 @@ impl Attributes {
             .cloned()
             .collect()
     }
+}
+
+/// Whether `field` was empty and is now what is `known`.
+fn fill_in<T: Clone>(field: &mut Option<T>, known: Option<&T>) -> bool {
+    if field.is_some() || known.is_none() {
+        return false;
+    }
+    *field = known.cloned();
+    true
 }
 
 /// The longest usable model id, in bytes.
@@ -279,6 +334,32 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn enrichment_fills_in_what_is_not_said_and_can_be_taken_away_again() {
+        let said = Attributes {
+            context_window: Some(1),
+            ..Attributes::default()
+        };
+        let known = Attributes {
+            created: 5,
+            display_name: Some("X".to_owned()),
+            context_window: Some(2),
+            max_output_tokens: Some(3),
+            knowledge_cutoff: Some("2026".to_owned()),
+            pricing: Map::from_iter([("input".to_owned(), 1.into())]),
+            ..Attributes::default()
+        };
+        let mut filled = said.clone();
+        filled.fill(&known, "elsewhere");
+        let expected = serde_json::json!({
+            "created": 0, "context_window": 1, "max_output_tokens": 3, "knowledge_cutoff": "2026",
+            "pricing": {"input": 1},
+            "enriched": {"knowledge_cutoff": "elsewhere", "max_output_tokens": "elsewhere", "pricing": "elsewhere"},
+        });
+        assert_eq!(Value::from(filled.fields()), expected);
+        assert_eq!(filled.without_enrichment(), said);
+    }
 
     #[rstest]
     #[case("openai", true)]

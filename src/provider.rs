@@ -3,6 +3,7 @@
 
 mod anthropic;
 mod client;
+mod enrichment;
 mod error;
 mod google;
 mod ollama;
@@ -115,6 +116,7 @@ fn dialects(kind: Kind, recognised: Option<Kind>) -> (&'static Dialect, Option<&
         (Kind::Google, _) => (&google::DIALECT, None),
         (Kind::Anthropic, _) => (&anthropic::DIALECT, None),
         (Kind::Ollama, _) => (&ollama::DIALECT, None),
+        (Kind::Enrichment, _) => (&enrichment::DIALECT, None),
         (Kind::Auto, Some(Kind::OpenAi)) => (&openai::DIALECT, Some(&ollama::DIALECT)),
         // Ollama answers `/v1/models` too, but says less there.
         (Kind::Auto, _) => (&ollama::DIALECT, Some(&openai::DIALECT)),
@@ -321,6 +323,8 @@ fn page_url(dialect: &Dialect, source: &SourceConfig, cursor: &[(String, String)
     let mut url = source.base_url.clone();
     let base = url.path().trim_end_matches('/');
     let path = match (source.role, dialect.kind) {
+        // One file.
+        (_, Kind::Enrichment) => return url,
         // OpenAI's own convention: the base URL of a provider holds the version.
         (Role::Provider, Kind::OpenAi) => format!("{base}/models"),
         _ => {

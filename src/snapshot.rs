@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     model::{Attributes, Freshness, Role, SourceName, source_order},
-    store::{SourceState, State, StoredModel},
+    store::{EnrichmentState, SourceState, State, StoredModel},
     time::Timestamp,
 };
 
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub list: Body,
     /// Every source ever configured, in the order of the list.
     pub sources: Vec<SourceState>,
+    /// The file that fills in what sources do not say.
+    pub enrichment: Option<EnrichmentState>,
     /// Local ids that are not listed because a cloud model has the same: (endpoint, id).
     pub shadowed: Vec<(SourceName, String)>,
     /// The models whose end is announced, the next one first.
@@ -239,6 +241,7 @@ impl Snapshot {
             revision: state.revision,
             list,
             sources: state.sources,
+            enrichment: state.enrichment,
             shadowed,
             retiring,
             models,
@@ -374,6 +377,7 @@ mod tests {
                 provider("zzz"),
             ],
             models,
+            enrichment: None,
         }
     }
 

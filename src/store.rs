@@ -2,8 +2,10 @@
 //! `sources` (settings and claims), `listings` (commits) with `restate` (what is stored of what was
 //! said), `models`, `events` and `fetches`,
 //! `state` (what snapshots are built from) with `reading` (of a database that is another's), `history`
-//! (what was), `webhooks` (who was told of it) and `prune` (what is forgotten).
+//! (what was), `webhooks` (who was told of it) and `prune` (what is forgotten), and
+//! `enrichment` (what others say of the sources' models).
 
+mod enrichment;
 mod events;
 mod fetches;
 mod history;
@@ -34,6 +36,7 @@ use sqlx::{
 };
 
 pub use self::{
+    enrichment::EnrichmentState,
     history::{ChangeEvent, EventFilter, EventKind, Moment},
     listings::Committed,
     prune::Retention,

@@ -15,7 +15,7 @@ use crate::{
     catalog::NO_SOURCE,
     model::{Freshness, Kind, Role, SourceName},
     shared::DatabaseError,
-    store::{Held, LastError, SourceState},
+    store::{EnrichmentState, Held, LastError, SourceState},
     time::Timestamp,
 };
 
@@ -42,6 +42,9 @@ pub struct RefreshParameters {
 struct SourcesAnswer<'a> {
     revision: i64,
     sources: Vec<SourceAnswer<'a>>,
+    /// The file that fills in what sources do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrichment: Option<&'a EnrichmentState>,
     /// Why nothing can be stored at present.
     #[serde(skip_serializing_if = "Option::is_none")]
     database_error: Option<&'a DatabaseError>,
@@ -149,6 +152,7 @@ pub async fn sources(
     let answer = SourcesAnswer {
         revision: snapshot.revision,
         sources,
+        enrichment: snapshot.enrichment.as_ref(),
         database_error: database_error.as_deref(),
         hint: (!any).then_some(NO_SOURCE),
     };

@@ -91,6 +91,7 @@ pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, Api
             .map(|(name, role)| SourceState::of_past(name, role))
             .collect(),
         models: past.models,
+        enrichment: None,
     };
     Snapshot::build(state).map_err(|error| {
         tracing::error!(%error, "the catalog of the past cannot be written");

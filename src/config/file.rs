@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{
-    ConfigError,
+    ConfigError, SourceConfig,
     secrets::{SecretPlaces, read_text},
 };
 use crate::{model::Kind, watch::Watch};
@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) database_url: Option<String>,
     pub(super) discover: Option<bool>,
     pub(super) admin_key: Option<SecretString>,
+    pub(super) enrichment: Option<EnrichmentTable>,
     pub(super) watch: Option<WatchTable>,
     pub(super) keep_events: Option<String>,
     pub(super) keep_fetches: Option<String>,
@@ -59,6 +60,24 @@ impl Table {
             variable: &self.api_key_env,
             file: &self.api_key_file,
         }
+    }
+}
+
+/// `[enrichment]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EnrichmentTable {
+    pub(super) url: String,
+    pub(super) ttl: Option<String>,
+}
+
+impl EnrichmentTable {
+    pub(super) fn read(&self) -> Result<SourceConfig, ConfigError> {
+        let mut source = SourceConfig::enrichment(&self.url)?;
+        if let Some(ttl) = &self.ttl {
+            source.ttl = parse_time("ttl of [enrichment]", ttl, LONGEST_TTL)?;
+        }
+        Ok(source)
     }
 }
 

@@ -148,6 +148,7 @@ impl Settings {
         settings.add_providers(file.providers, environment, &mut secrets)?;
         settings.add_endpoints(file.endpoints, environment, &mut secrets)?;
         settings.add_webhooks(&file.webhooks, &mut secrets)?;
+        settings.config.enrichment = file.enrichment.map(|table| table.read()).transpose()?;
         settings.config.watch = file.watch.map(|table| table.read()).transpose()?;
         if discovers(file.discover, environment)? {
             settings.config.discovery_ports = DISCOVERY_PORTS.to_vec();
@@ -555,6 +556,10 @@ mod tests {
     #[case::webhook_url(&[], "[webhooks.x]\nurl = 'secret'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'", "the url of webhook `x`")]
     #[case::webhook_event(&[], "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'\nevents = ['gone']", "events are added")]
     #[case::webhook_glob(&[], "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'\nmodels = ['[']", "webhook `x`: models")]
+    #[case::bad_glob(&[], "[endpoints.x]\nbase_url = 'http://x'\nexclude = ['secret[']", "exclude of `x` holds a glob")]
+    #[case::bad_alias(&[], "[endpoints.x]\nbase_url = 'http://x'\naliases = { '' = 'secret' }", "aliases of `x`")]
+    #[case::enrichment_without_url(&[], "[enrichment]\nttl = '1h'", "url of [enrichment] is not a URL")]
+    #[case::enrichment_url(&[], "[enrichment]\nurl = 'https://h/?key=secret'", "url of [enrichment] must not hold a query")]
     #[case::bad_retention(&[], "keep_events = 'a while'", "keep_events")]
     #[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "kind is openai, google, anthropic or ollama")]
     #[case::endpoint_twice(&[("MODEL_CATALOG_ENDPOINTS", "a=http://x,b=http://x,a=http://y")], "", "`a` twice")]
@@ -582,6 +587,24 @@ mod tests {
         assert!(
             !message.contains('\n') && !values.contains("secret") && !values.contains("c2VjcmV0"),
             "{message}"
+        );
+    }
+
+    #[test]
+    fn rules_and_enrichment_come_from_the_file() {
+        let toml = "[endpoints.x]\nbase_url = 'http://x'\ninclude = ['a*']\nexclude = ['ab']\naliases = { z = 'a' }
+                    [enrichment]\nurl = 'https://models.dev/api.json'\nttl = '6h'";
+        let settings = read(&[], Some(toml)).expect("settings");
+        let source = SourceConfig::endpoint("x", "http://x")
+            .and_then(|source| source.include(&["a*"]))
+            .and_then(|source| source.exclude(&["ab"]))
+            .and_then(|source| source.alias("z", "a"))
+            .expect("usable");
+        assert_eq!(settings.config.sources[0].rules, source.rules);
+        let enrichment = settings.config.enrichment.expect("it is set");
+        assert_eq!(
+            (enrichment.name.as_str(), enrichment.ttl.num_hours()),
+            ("models.dev", 6)
         );
     }
 

@@ -119,6 +119,11 @@ impl<'b> Fields<'b> {
         self.0.contains_key(name)
     }
 
+    /// Every field, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'b RawValue)> {
+        self.0.iter().map(|(name, raw)| (name.as_str(), *raw))
+    }
+
     /// Whether there is no field.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

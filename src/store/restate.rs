@@ -7,6 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::{
     Result,
+    enrichment::Enrichment,
     events::record_events,
     models::{list_stored, mark_returned, remove_models, upsert_models},
 };
@@ -75,15 +76,20 @@ impl Commit<'_> {
 async fn derive(
     connection: &mut SqliteConnection,
     name: &str,
-    said: Vec<Entry>,
+    mut said: Vec<Entry>,
 ) -> Result<Vec<Entry>> {
     let rules = sqlx::query_scalar!("SELECT rules FROM sources WHERE name = ?1", name)
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await?;
     let rules: Rules = match rules {
         Some(rules) => serde_json::from_str(&rules)?,
         None => Rules::default(),
     };
+    if let Some(enrichment) = Enrichment::read(connection, name).await? {
+        for entry in &mut said {
+            enrichment.fill(entry);
+        }
+    }
     Ok(rules.apply(said))
 }
 
@@ -118,7 +124,7 @@ async fn list_said(
         .into_iter()
         .map(|(id, attributes, raw)| Entry {
             id,
-            attributes,
+            attributes: attributes.without_enrichment(),
             raw,
             hidden_by: None,
         })

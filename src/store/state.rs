@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::{Result, Store};
+use super::{EnrichmentState, Result, Store};
 use crate::{
     model::{Attributes, Freshness, Kind, Role, SourceName},
     provider::ErrorKind,
@@ -22,6 +22,8 @@ pub struct State {
     pub sources: Vec<SourceState>,
     /// The models of all sources that are not hidden, in no order.
     pub models: Vec<Arc<StoredModel>>,
+    /// The file that fills in what sources do not say.
+    pub enrichment: Option<EnrichmentState>,
 }
 
 /// One source's row.
@@ -183,6 +185,15 @@ impl Store {
                          ELSE (SELECT COUNT(*) FROM local_models WHERE endpoint = name AND hidden_by IS NULL)
                      END
                  )) FROM sources) AS "sources!: String",
+                (SELECT json_object(
+                     'name', name, 'models', (SELECT COUNT(*) FROM enrichment_models),
+                     'fetched_at', fetched_at, 'attempted_at', attempted_at,
+                     'next_attempt_at', next_attempt_at, 'ttl_secs', ttl_secs,
+                     'consecutive_failures', consecutive_failures,
+                     'error', CASE WHEN error_kind IS NOT NULL THEN json_object(
+                         'kind', error_kind, 'message', error_message, 'since', error_since
+                     ) END
+                 ) FROM enrichment) AS "enrichment: String",
                 -- Attributes are JSON already: parsing them here would take most of the time.
                 (SELECT '[' || COALESCE(GROUP_CONCAT(
                      '[' || json_quote(s.name) || ',' || json_quote(m.model_id) || ',' || m.attributes || ']'
@@ -203,6 +214,10 @@ impl Store {
             revision: row.revision,
             sources: serde_json::from_str(&row.sources)?,
             models,
+            enrichment: row
+                .enrichment
+                .map(|state| serde_json::from_str(&state))
+                .transpose()?,
         })
     }
 }

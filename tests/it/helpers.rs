@@ -35,6 +35,7 @@ pub struct Setup {
     pub discovery_ports: Vec<u16>,
     /// Further sources.
     pub extra: Vec<SourceConfig>,
+    pub enrichment: Option<SourceConfig>,
     pub webhooks: Vec<WebhookConfig>,
     pub watch: Option<Watch>,
 }
@@ -54,6 +55,7 @@ impl Setup {
             client_timeout: Duration::from_secs(30),
             discovery_ports: Vec::new(),
             extra: Vec::new(),
+            enrichment: None,
             webhooks: Vec::new(),
             watch: None,
         }
@@ -121,6 +123,7 @@ impl Setup {
                 .push(SourceConfig::endpoint(name, &server.uri()).expect("a usable endpoint"));
         }
         config.sources.extend(self.extra.iter().cloned());
+        config.enrichment.clone_from(&self.enrichment);
         config.webhooks.clone_from(&self.webhooks);
         config.watch.clone_from(&self.watch);
         config

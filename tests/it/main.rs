@@ -8,6 +8,7 @@ mod crashes;
 mod discovery;
 mod disk;
 mod embedding;
+mod enrichment;
 mod fault_server;
 mod faults;
 mod feeds;

@@ -1,0 +1,172 @@
+//! Files that describe many providers' models: models.dev's `api.json` and LiteLLM's
+//! `model_prices_and_context_window.json`. Read as one page of models with whole ids.
+//!
+//! Sources: models.dev's schema (`packages/core/src/schema.ts`) and LiteLLM's own file.
+
+use serde_json::{Map, Value};
+
+use super::{
+    Dialect,
+    page::{Envelope, Page, text, tokens},
+};
+use crate::model::{Attributes, Entry, Kind, is_usable_id};
+
+pub(super) const DIALECT: Dialect = Dialect {
+    kind: Kind::Enrichment,
+    path: "",
+    first_page: &[],
+    key_header: "authorization",
+    key_prefix: "Bearer ",
+    headers: &[],
+    parse,
+};
+
+/// What they call providers that have another name here.
+const NAMES: [(&str, &str); 9] = [
+    ("togetherai", "together"),
+    ("together_ai", "together"),
+    ("fireworks-ai", "fireworks"),
+    ("fireworks_ai", "fireworks"),
+    ("gemini", "google"),
+    ("cohere_chat", "cohere"),
+    ("nvidia_nim", "nvidia"),
+    ("text-completion-openai", "openai"),
+    ("x-ai", "xai"),
+];
+
+fn parse(body: &[u8]) -> Result<Page, String> {
+    let mut page = Page::default();
+    for (name, raw) in Envelope::read(body)?.object()?.iter() {
+        let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+        if let Some(models) = value["models"].as_object() {
+            for (id, model) in models {
+                push(&mut page, name, id, read_models_dev(model));
+            }
+        } else if let Some(provider) = value["litellm_provider"].as_str() {
+            // Some ids have the provider in front.
+            let id = name
+                .strip_prefix(provider)
+                .and_then(|id| id.strip_prefix('/'))
+                .unwrap_or(name);
+            push(&mut page, provider, id, read_litellm(&value));
+        } else {
+            page.skipped += 1;
+        }
+    }
+    if page.entries.is_empty() {
+        return Err(
+            "the file has neither models.dev's form nor LiteLLM's: check the url of [enrichment]"
+                .to_owned(),
+        );
+    }
+    Ok(page)
+}
+
+/// Adds what is said of a model, if anything is.
+fn push(page: &mut Page, provider: &str, id: &str, attributes: Attributes) {
+    if attributes == Attributes::default() || !is_usable_id(id) {
+        page.skipped += 1;
+        return;
+    }
+    let known = NAMES.iter().find(|(name, _)| *name == provider);
+    let provider = known.map_or(provider, |(_, name)| name);
+    page.entries.push(Entry {
+        id: format!("{provider}:{id}"),
+        attributes,
+        raw: String::new(),
+        hidden_by: None,
+    });
+}
+
+fn read_models_dev(model: &Value) -> Attributes {
+    Attributes {
+        context_window: tokens(&model["limit"], &["context"]),
+        max_output_tokens: tokens(&model["limit"], &["output"]),
+        // Dollars per million tokens.
+        pricing: model["cost"].as_object().cloned().unwrap_or_default(),
+        knowledge_cutoff: text(model, &["knowledge"]),
+        ..Attributes::default()
+    }
+}
+
+fn read_litellm(model: &Value) -> Attributes {
+    // Dollars per token, second, image, …
+    let prices = model.as_object().into_iter().flatten();
+    let pricing: Map<String, Value> = prices
+        .filter(|(name, value)| name.contains("cost_per_") && value.is_number())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    Attributes {
+        context_window: tokens(model, &["max_input_tokens"]),
+        max_output_tokens: tokens(model, &["max_output_tokens"]),
+        pricing,
+        ..Attributes::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(body: &Value) -> Vec<(String, Value)> {
+        parse(body.to_string().as_bytes())
+            .expect("a page")
+            .entries
+            .into_iter()
+            .map(|entry| (entry.id, entry.attributes.fields().into()))
+            .collect()
+    }
+
+    #[test]
+    fn reads_the_form_of_models_dev() {
+        let body = json!({
+            "openai": {"id": "openai", "name": "OpenAI", "models": {
+                "gpt-x": {"id": "gpt-x", "name": "GPT X", "knowledge": "2026-01", "reasoning": true,
+                          "limit": {"context": 400_000, "output": 128_000}, "cost": {"input": 1.25, "output": 10}},
+                "empty": {"id": "empty"},
+            }},
+            "togetherai": {"models": {"org/m": {"limit": {"context": 8192, "output": 0}}}},
+        });
+        assert_eq!(
+            read(&body),
+            [
+                (
+                    "openai:gpt-x".to_owned(),
+                    json!({"created": 0, "context_window": 400_000, "max_output_tokens": 128_000,
+                    "pricing": {"input": 1.25, "output": 10}, "knowledge_cutoff": "2026-01"})
+                ),
+                (
+                    "together:org/m".to_owned(),
+                    json!({"created": 0, "context_window": 8192})
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn reads_the_form_of_litellm() {
+        let body = json!({
+            "sample_spec": {"max_tokens": "set to max output tokens", "litellm_provider": "one of …", "input_cost_per_token": "free"},
+            "gemini/gemini-x": {"litellm_provider": "gemini", "max_input_tokens": 1_000_000, "max_output_tokens": 65_536,
+                                "input_cost_per_token": 1e-6, "mode": "chat"},
+            "gpt-x": {"litellm_provider": "openai", "max_input_tokens": "400000"},
+        });
+        assert_eq!(
+            read(&body),
+            [(
+                "google:gemini-x".to_owned(),
+                json!({"created": 0, "context_window": 1_000_000, "max_output_tokens": 65_536, "pricing": {"input_cost_per_token": 1e-6}})
+            )]
+        );
+    }
+
+    #[test]
+    fn what_is_neither_is_an_error() {
+        for body in ["{}", r#"{"object":"list","data":[]}"#, "[]", "<html>", ""] {
+            let message = parse(body.as_bytes()).expect_err(body);
+            assert!(!message.contains('\n'), "{message}");
+        }
+    }
+}
