@@ -11,6 +11,7 @@ mod models;
 mod operator;
 mod past;
 mod view;
+mod why;
 
 use std::{any::Any, time::Duration};
 
@@ -52,6 +53,7 @@ pub fn router(catalog: Catalog) -> Router {
         .route("/catalog/changes.atom", get(feed::atom))
         .route("/catalog/events", get(feed::events))
         .route("/catalog/models/{*id}", get(changes::model_history))
+        .route("/catalog/why/{*id}", get(why::why))
         .route("/catalog.sqlite", get(copy::copy))
         .route("/catalog/retirements", get(changes::retirements))
         .method_not_allowed_fallback(method_not_allowed)

@@ -27,6 +27,7 @@
 mod api;
 mod catalog;
 pub mod cli;
+mod closest;
 mod config;
 pub mod demo;
 mod diff;

@@ -20,6 +20,7 @@ mod sources;
 mod state;
 #[cfg(test)]
 mod story;
+mod traces;
 mod watch;
 mod webhooks;
 
@@ -43,6 +44,7 @@ pub use self::{
     reading::read_state,
     sources::Claim,
     state::{Held, LastError, SourceState, State, StoredModel},
+    traces::Trace,
     watch::Alert,
     webhooks::{Delivery, Told, WebhookState},
 };

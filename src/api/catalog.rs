@@ -75,18 +75,11 @@ struct SourceAnswer<'a> {
 
 impl<'a> SourceAnswer<'a> {
     fn of(source: &'a SourceState, hint: Option<&'a str>, now: Timestamp) -> Self {
-        let state = match source.freshness(now) {
-            _ if !source.configured => "unconfigured",
-            _ if source.hidden_since.is_some() => "hidden",
-            Freshness::Fresh => "fresh",
-            Freshness::Stale => "stale",
-            Freshness::Missing => "missing",
-        };
         Self {
             name: &source.name,
             kind: source.kind,
             role: source.role,
-            state,
+            state: state_of(source, now),
             models: source.models,
             fetched_at: source.fetched_at,
             attempted_at: source.attempted_at,
@@ -117,6 +110,17 @@ impl<'a> SourceAnswer<'a> {
             held: None,
             hint: Some(hint),
         }
+    }
+}
+
+/// How `source` is doing at `now`, in one word.
+pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
+    match source.freshness(now) {
+        _ if !source.configured => "unconfigured",
+        _ if source.hidden_since.is_some() => "hidden",
+        Freshness::Fresh => "fresh",
+        Freshness::Stale => "stale",
+        Freshness::Missing => "missing",
     }
 }
 

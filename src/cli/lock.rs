@@ -8,19 +8,14 @@ use std::{
 };
 
 use anyhow::{anyhow, bail};
-use strsim::normalized_damerau_levenshtein;
 
 use super::{DEFAULT_LOCKFILE, Origin, print, read_lockfile};
 use crate::{
     Environment,
+    closest::closest,
     listed::{Listed, ListedModel},
     lockfile::{LockedModel, Lockfile},
 };
-
-/// How many listed ids are suggested for one that is not.
-const SUGGESTIONS: usize = 3;
-/// How alike an id has to be to be suggested, from 0 to 1.
-const LIKENESS: f64 = 0.6;
 
 /// `model-catalog lock`.
 #[derive(Clone, Debug, clap::Args)]
@@ -95,22 +90,7 @@ fn lock(model: &ListedModel, listed: &Listed) -> LockedModel {
 
 /// What may have been meant by `id`, as the end of a sentence.
 fn suggest(id: &str, listed: &Listed) -> String {
-    let wanted = id.to_lowercase();
-    let likeness = |listed: &str| {
-        let listed = listed.to_lowercase();
-        // People leave out the provider.
-        let model = listed.split_once(':').map_or("", |(_, model)| model);
-        normalized_damerau_levenshtein(&wanted, &listed)
-            .max(normalized_damerau_levenshtein(&wanted, model))
-    };
-    let mut close: Vec<(f64, &str)> = listed
-        .models
-        .iter()
-        .map(|model| (likeness(&model.id), model.id.as_str()))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .collect();
-    close.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    let close: Vec<&str> = close.iter().take(SUGGESTIONS).map(|(_, id)| *id).collect();
+    let close = closest(id, listed.models.iter().map(|model| model.id.as_str()));
     if close.is_empty() {
         "; GET /v1/models lists the ids".to_owned()
     } else {

@@ -25,3 +25,4 @@ mod running;
 mod store;
 mod watch;
 mod webhooks;
+mod why;
