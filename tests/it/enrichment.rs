@@ -194,3 +194,19 @@ async fn a_restart_asks_nobody_and_without_the_setting_its_words_are_gone() {
     setup.assert_events_replay().await;
     app.stop().await;
 }
+
+#[tokio::test]
+async fn another_file_does_not_inherit_the_words_of_the_first() {
+    let (mut setup, _first) = setup().await;
+    let app = setup.start_ready().await;
+    until_enriched(&app).await;
+    app.stop().await;
+
+    let silent = MockServer::start().await;
+    let url = format!("{}/api.json", silent.uri());
+    setup.enrichment = Some(SourceConfig::enrichment(&url).expect("usable"));
+    let app = setup.start().await;
+    assert!(model(&app, "openai:gpt-a").await["context_window"].is_null());
+    assert_eq!(app.sources().await["enrichment"]["models"], 0);
+    app.stop().await;
+}
