@@ -116,6 +116,12 @@ impl Client {
                 let id = model.remove("id").expect("an id");
                 assert_eq!(model.remove("object"), Some(json!("model")));
                 assert_eq!(model.remove("owned_by"), Some(json!("openai")));
+                // What the list adds to the attributes.
+                assert_eq!(
+                    model.remove("context_length").as_ref(),
+                    model.get("context_window")
+                );
+                model.remove("metadata_source").expect("who said it");
                 (id.as_str().expect("text").to_owned(), model.into())
             })
             .collect()
