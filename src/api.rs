@@ -1,6 +1,7 @@
 //! Every route and layer in one look. Handlers choose what to send; what is sent was made in
 //! `snapshot`.
 
+mod caller;
 mod catalog;
 mod changes;
 mod conditional;
@@ -26,7 +27,7 @@ use axum::{
 use serde_json::json;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
-use self::error::ApiError;
+use self::{caller::Unrestricted, error::ApiError};
 use crate::Catalog;
 
 /// How long a request may take: well over the longest wait for a source, which is a refresh.
@@ -44,11 +45,12 @@ pub fn application(catalog: Catalog) -> Router {
 
 /// All routes, to be mounted.
 pub fn router(catalog: Catalog) -> Router {
+    // In front of everything but what has its own rule (an operator's) and what tells nothing.
+    let guard = || middleware::from_fn_with_state(catalog.clone(), caller::guard);
     Router::new()
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::retrieve))
         .route("/catalog/sources", get(catalog::sources))
-        .route("/catalog/refresh", post(catalog::refresh))
         .route("/catalog/changes", get(changes::changes))
         .route("/catalog/changes.atom", get(feed::atom))
         .route("/catalog/events", get(feed::events))
@@ -56,6 +58,8 @@ pub fn router(catalog: Catalog) -> Router {
         .route("/catalog/why/{*id}", get(why::why))
         .route("/catalog.sqlite", get(copy::copy))
         .route("/catalog/retirements", get(changes::retirements))
+        .route_layer(guard())
+        .route("/catalog/refresh", post(catalog::refresh))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(in_time))
@@ -68,7 +72,7 @@ pub fn router(catalog: Catalog) -> Router {
         // Asked every few seconds by machines: not worth a line, least of all one of an error.
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics).layer(guard()))
         .layer(middleware::map_response_with_state(
             catalog.clone(),
             with_revision,
@@ -112,7 +116,7 @@ async fn ready(State(catalog): State<Catalog>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response()
 }
 
-async fn metrics(State(catalog): State<Catalog>) -> Result<Response, ApiError> {
+async fn metrics(_: Unrestricted, State(catalog): State<Catalog>) -> Result<Response, ApiError> {
     let (snapshot, now) = (catalog.current(), catalog.now());
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "the metrics cannot be written");

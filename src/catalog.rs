@@ -15,14 +15,16 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, SourceConfig, Unconfigured},
+    config::{Config, ConfigError, SourceConfig, Unconfigured},
     discovery, enrichment,
+    keys::Keys,
     misses::Misses,
     model::{Role, SourceName},
     provider::Clients,
     refresh::{RefreshOutcome, Refresher},
     retention,
     schedule::ClaimMode,
+    scope::Scope,
     shared::{DatabaseError, Shared},
     snapshot::Snapshot,
     store::{SourceState, Store, StoreError, Watcher},
@@ -45,6 +47,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A setting cannot be used together with another.
+    #[error(transparent)]
+    Setting(#[from] ConfigError),
     /// No HTTP client can be made.
     #[error("cannot make an HTTP client: {0}")]
     Client(String),
@@ -64,6 +69,7 @@ struct Inner {
     unconfigured: Vec<Unconfigured>,
     client_timeout: Duration,
     admin_key: Option<SecretString>,
+    keys: Keys,
     started: Instant,
 }
 
@@ -95,7 +101,8 @@ impl fmt::Debug for Catalog {
 impl Catalog {
     /// Opens the database, applies the settings to it and starts to refresh what is due. What is
     /// stored is served at once.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config) -> Result<Self, StartError> {
+        let keys = Keys::new(std::mem::take(&mut config.keys), config.admin_key.as_ref())?;
         // Reads every CA certificate of the system: not on a thread that serves others.
         let clients = tokio::task::spawn_blocking(Clients::new)
             .await
@@ -107,7 +114,7 @@ impl Catalog {
             );
         }
         let store = Store::open(&config.database).await?;
-        match Self::start_with(config, clients, store.clone()).await {
+        match Self::start_with(config, clients, store.clone(), keys).await {
             Ok(catalog) => Ok(catalog),
             Err(error) => {
                 let error = store.at_start(error);
@@ -121,6 +128,7 @@ impl Catalog {
         config: Config,
         clients: Clients,
         store: Store,
+        keys: Keys,
     ) -> Result<Self, StoreError> {
         let mut sources = config.sources;
         let discoverable = discovery::candidates(&config.discovery_ports, &sources);
@@ -179,6 +187,7 @@ impl Catalog {
             unconfigured: config.unconfigured,
             client_timeout: config.client_timeout,
             admin_key: config.admin_key,
+            keys,
             started: Instant::now(),
         }));
         shared
@@ -214,19 +223,21 @@ impl Catalog {
         self.0.shared.end_waits.cancel();
     }
 
-    /// The base of every answer: the last snapshot, at once if every source has been heard from.
-    /// Otherwise the first attempts in this process are waited for, until 2.5 s after they began.
-    pub(crate) async fn snapshot(&self) -> Arc<Snapshot> {
+    /// The base of every answer: the last snapshot, at once if every source that `counts` has been
+    /// heard from. Otherwise their first attempts in this process are waited for, until 2.5 s after
+    /// they began.
+    pub(crate) async fn snapshot(&self, counts: impl Fn(&SourceName) -> bool) -> Arc<Snapshot> {
         let snapshot = self.current();
-        let mut missing = snapshot.list_missing().peekable();
-        if missing.peek().is_none() {
-            drop(missing);
+        let missing: Vec<Arc<Member>> = snapshot
+            .list_missing()
+            .filter(|name| counts(name))
+            .filter_map(|name| self.find_member(name))
+            .collect();
+        if missing.is_empty() {
             return snapshot;
         }
-        for name in missing {
-            if let Some(member) = self.find_member(name) {
-                member.refresher.wait_for_first_attempt(FIRST_WAIT).await;
-            }
+        for member in missing {
+            member.refresher.wait_for_first_attempt(FIRST_WAIT).await;
         }
         self.current()
     }
@@ -237,21 +248,27 @@ impl Catalog {
     }
 
     /// A snapshot that lists one of `ids` if it can be had within 2.5 s: an unknown `name:…` of a
-    /// configured provider may have that provider asked (at most once a minute).
-    pub(crate) async fn snapshot_with_any(&self, ids: &[&str]) -> Arc<Snapshot> {
-        let lists = |snapshot: &Snapshot| ids.iter().any(|id| snapshot.lists(id));
+    /// configured provider may have that provider asked (at most once a minute). What is not in
+    /// `scope` counts as unknown, and nobody is asked for it.
+    pub(crate) async fn snapshot_with_any(&self, ids: &[&str], scope: &Scope) -> Arc<Snapshot> {
+        let lists = |snapshot: &Snapshot| ids.iter().any(|id| scope.finds(snapshot, id));
+        let counts = |source: &SourceName| scope.allows_source(source.as_str());
         let snapshot = self.current();
         if lists(&snapshot) {
             return snapshot;
         }
         let deadline = Instant::now() + FIRST_WAIT;
-        let Ok(snapshot) = timeout_at(deadline, self.snapshot()).await else {
+        let Ok(snapshot) = timeout_at(deadline, self.snapshot(counts)).await else {
             return self.current();
         };
         if lists(&snapshot) {
             return snapshot;
         }
-        if let Some(member) = ids.iter().find_map(|id| self.find_provider_of(id))
+        let provider_of = |id: &&str| {
+            let member = self.find_provider_of(id)?;
+            scope.allows(member.name(), id).then_some(member)
+        };
+        if let Some(member) = ids.iter().find_map(provider_of)
             && let Some(mut look) = self.look_at(&member, &snapshot)
         {
             let deadline = deadline.min(look.began + FIRST_WAIT);
@@ -359,6 +376,11 @@ impl Catalog {
     /// What operators have to present, where that is set.
     pub(crate) fn admin_key(&self) -> Option<&SecretString> {
         self.0.admin_key.as_ref()
+    }
+
+    /// What clients have to present, where any are set.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
     }
 
     /// How long a client may take.

@@ -14,10 +14,15 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteConnectOptions;
 
 pub use self::settings::{DEFAULT_LISTEN, Environment, Flags, Settings};
-pub(crate) use self::{secrets::read_text, settings::database_url};
+pub(crate) use self::{
+    secrets::read_text,
+    settings::{catalog_key, database_url},
+};
 use crate::{
+    globs::Pattern,
+    keys::ClientKey,
     model::{Kind, Role, SourceName, is_usable_id},
-    rules::{Pattern, Rules},
+    rules::Rules,
     store::Retention,
     time::Clock,
     watch::Watch,
@@ -67,6 +72,9 @@ pub struct Config {
     /// What callers of `POST /catalog/refresh` have to present as a bearer token. Without one, only
     /// callers on this machine may.
     pub admin_key: Option<SecretString>,
+    /// What clients have to present: with any, nothing is told without one, and the admin key counts
+    /// as one that may see everything. Without any, whoever reaches the catalog may read it.
+    pub keys: Vec<ClientKey>,
     /// The clock; tests move it.
     pub clock: Clock,
 }
@@ -110,6 +118,7 @@ impl Config {
             fetch_timeout: Duration::from_secs(10),
             client_timeout: Duration::from_secs(30),
             admin_key: None,
+            keys: Vec::new(),
             clock: Clock::system(),
         })
     }
@@ -188,13 +197,13 @@ impl SourceConfig {
 
     /// Serves only models whose own id matches one of `globs` (`*` also matches `/`).
     pub fn include(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
-        self.rules.include = patterns(&self.name, "include", globs)?;
+        self.rules.include = Pattern::list(&format!("include of `{}`", self.name), globs)?;
         Ok(self)
     }
 
     /// Does not serve models whose own id matches one of `globs`.
     pub fn exclude(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
-        self.rules.exclude = patterns(&self.name, "exclude", globs)?;
+        self.rules.exclude = Pattern::list(&format!("exclude of `{}`", self.name), globs)?;
         Ok(self)
     }
 
@@ -248,25 +257,6 @@ impl SourceConfig {
     pub(crate) fn is_on_loopback_port(&self, port: u16) -> bool {
         self.base_url.port_or_known_default() == Some(port) && is_loopback(&self.base_url)
     }
-}
-
-/// The setting `field` of the source `name` as globs.
-fn patterns(
-    name: &SourceName,
-    field: &str,
-    globs: &[impl AsRef<str>],
-) -> Result<Vec<Pattern>, ConfigError> {
-    globs
-        .iter()
-        .map(|glob| {
-            Pattern::try_from(glob.as_ref().to_owned()).map_err(|error| {
-                let why = error.kind();
-                ConfigError(format!(
-                    "{field} of `{name}` holds a glob that cannot be used: {why}"
-                ))
-            })
-        })
-        .collect()
 }
 
 /// Whether the host of `url` is this machine.

@@ -36,7 +36,9 @@ mod enrichment;
 mod feed;
 #[doc(hidden)]
 pub mod fuzzing;
+mod globs;
 mod guard;
+mod keys;
 mod listed;
 mod lockfile;
 mod metrics;
@@ -47,6 +49,8 @@ mod refresh;
 mod retention;
 mod rules;
 mod schedule;
+mod scope;
+mod select;
 mod serve;
 mod shared;
 mod snapshot;
@@ -63,6 +67,7 @@ pub use crate::{
         Environment, Flags, PROVIDER_TTL, Settings, SourceConfig, Unconfigured,
     },
     diff::Counts,
+    keys::ClientKey,
     model::{BadSourceName, Kind, Role, SourceName},
     provider::{ErrorKind, FetchError},
     refresh::RefreshOutcome,

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
-use crate::model::Entry;
+use crate::{globs::Pattern, model::Entry};
 
 /// The rules of one source. Globs are matched against the source's own ids; `*` also matches `/`.
 /// They are kept in the database as they are written, so that every process on it follows those of
@@ -21,33 +20,6 @@ pub struct Rules {
     /// Further names: new id to the id of the source's own that it stands for.
     pub(crate) aliases: BTreeMap<String, String>,
 }
-
-/// A glob over ids.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Pattern(GlobMatcher);
-
-impl TryFrom<String> for Pattern {
-    type Error = globset::Error;
-
-    fn try_from(text: String) -> Result<Self, globset::Error> {
-        Glob::new(&text).map(|glob| Self(glob.compile_matcher()))
-    }
-}
-
-impl From<Pattern> for String {
-    fn from(pattern: Pattern) -> Self {
-        pattern.0.glob().glob().to_owned()
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.glob() == other.0.glob()
-    }
-}
-
-impl Eq for Pattern {}
 
 impl Rules {
     /// `listed` as it is to be stored: with the rule that hides each hidden model, and with the
@@ -86,12 +58,12 @@ impl Rules {
 
     /// The rule that hides the model `id`, as the settings have it.
     fn hides(&self, id: &str) -> Option<String> {
-        let excluded = self.exclude.iter().find(|pattern| pattern.0.is_match(id));
-        if let Some(Pattern(glob)) = excluded {
-            return Some(format!("exclude = \"{}\"", glob.glob().glob()));
+        let excluded = self.exclude.iter().find(|pattern| pattern.matches(id));
+        if let Some(pattern) = excluded {
+            return Some(format!("exclude = \"{}\"", pattern.as_str()));
         }
         let included =
-            self.include.is_empty() || self.include.iter().any(|pattern| pattern.0.is_match(id));
+            self.include.is_empty() || self.include.iter().any(|pattern| pattern.matches(id));
         (!included).then(|| "include".to_owned())
     }
 }

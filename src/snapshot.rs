@@ -1,6 +1,8 @@
 //! The answers, finished: what `GET /v1/models` and `GET /v1/models/{id}` send, as bytes with
 //! their ETags. Built purely from a [`State`]; handlers only choose and send.
 
+mod only;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
@@ -13,6 +15,8 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use sha2::{Digest, Sha256};
 
+use self::only::Parts;
+pub use self::only::Restriction;
 use crate::{
     model::{Attributes, Freshness, Role, SourceName, source_order},
     store::{EnrichmentState, SourceState, State, StoredModel},
@@ -29,7 +33,7 @@ pub struct Body {
 }
 
 /// Everything that is served at one moment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Snapshot {
     /// The last revision; 0 before the first.
     pub revision: i64,
@@ -47,6 +51,8 @@ pub struct Snapshot {
     pub models: Vec<ServedModel>,
     /// Where each whole id stands among `models`.
     places: HashMap<String, usize>,
+    /// What has been made of parts of it.
+    parts: Parts,
 }
 
 /// One entry of the list.
@@ -96,6 +102,14 @@ pub struct Retiring {
 }
 
 impl Retiring {
+    /// Those of `models` whose end is announced.
+    fn list(models: &[ServedModel]) -> Vec<Self> {
+        let mut retiring: Vec<Self> = models.iter().filter_map(Self::of).collect();
+        // Stable: those of one day, and those without, stay in the list's order.
+        retiring.sort_by_key(|model| (model.retires_at.is_none(), model.retires_at));
+        retiring
+    }
+
     /// None where nothing is announced.
     fn of(model: &ServedModel) -> Option<Self> {
         let attributes = model.attributes();
@@ -301,24 +315,25 @@ impl Snapshot {
             })?;
         }
         let (list, models) = list.finish();
-        let mut retiring: Vec<Retiring> = models.iter().filter_map(Retiring::of).collect();
-        // Stable: those of one day, and those without, stay in the list's order.
-        retiring.sort_by_key(|model| (model.retires_at.is_none(), model.retires_at));
-        let places = models
-            .iter()
-            .enumerate()
-            .map(|(place, model)| (model.id.clone(), place))
-            .collect();
         Ok(Self {
             revision: state.revision,
             list,
             sources: state.sources,
             enrichment: state.enrichment,
             shadowed,
-            retiring,
+            retiring: Retiring::list(&models),
+            places: Self::places(&models),
             models,
-            places,
+            parts: Parts::default(),
         })
+    }
+
+    fn places(models: &[ServedModel]) -> HashMap<String, usize> {
+        models
+            .iter()
+            .enumerate()
+            .map(|(place, model)| (model.id.clone(), place))
+            .collect()
     }
 
     /// The model with this whole id.
@@ -335,6 +350,13 @@ impl Snapshot {
     /// Whether the model with this whole id is listed.
     pub fn lists(&self, id: &str) -> bool {
         self.places.contains_key(id)
+    }
+
+    /// How many of the listed models `source` has.
+    pub fn count_models(&self, source: &SourceName) -> i64 {
+        let rows = self.models.iter().flat_map(|model| &model.rows);
+        let count = rows.filter(|row| row.source == *source).count();
+        i64::try_from(count).unwrap_or(i64::MAX)
     }
 
     /// The state of the source `name`.
@@ -374,14 +396,19 @@ const HEAD: &[u8] = br#"{"object":"list","data":["#;
 const TAIL: &[u8] = b"]}";
 
 impl List {
-    fn push(&mut self, mut model: ServedModel) -> Result<(), serde_json::Error> {
+    fn push(&mut self, model: ServedModel) -> Result<(), serde_json::Error> {
+        let entry = serde_json::to_vec(&Entry::of(&model))?;
+        self.push_written(model, &entry);
+        Ok(())
+    }
+
+    fn push_written(&mut self, mut model: ServedModel, entry: &[u8]) {
         let before = if self.models.is_empty() { HEAD } else { b"," };
         self.bytes.extend_from_slice(before);
         let start = self.bytes.len();
-        serde_json::to_writer(&mut self.bytes, &Entry::of(&model))?;
+        self.bytes.extend_from_slice(entry);
         model.entry = start..self.bytes.len();
         self.models.push(model);
-        Ok(())
     }
 
     fn finish(mut self) -> (Body, Vec<ServedModel>) {
@@ -421,7 +448,7 @@ mod tests {
         }
     }
 
-    fn model(source: &str, id: &str, created: i64) -> Arc<StoredModel> {
+    pub(super) fn model(source: &str, id: &str, created: i64) -> Arc<StoredModel> {
         Arc::new(StoredModel {
             source: source.parse().expect("a name"),
             model_id: id.to_owned(),
@@ -432,7 +459,7 @@ mod tests {
         })
     }
 
-    fn state(mut models: Vec<Arc<StoredModel>>) -> State {
+    pub(super) fn state(mut models: Vec<Arc<StoredModel>>) -> State {
         // The order in which the database gives them must not matter.
         models.reverse();
         let provider = |name| source(name, Role::Provider);
@@ -453,7 +480,7 @@ mod tests {
         }
     }
 
-    fn entries(snapshot: &Snapshot) -> Vec<Value> {
+    pub(super) fn entries(snapshot: &Snapshot) -> Vec<Value> {
         let list: Value = serde_json::from_slice(&snapshot.list.bytes).expect("JSON");
         assert_eq!(list["object"], "list");
         list["data"].as_array().expect("an array").clone()

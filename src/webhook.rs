@@ -5,14 +5,15 @@ mod teller;
 
 use std::fmt;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use secrecy::SecretString;
 use standardwebhooks::Webhook;
 
 pub(crate) use self::teller::Teller;
 use crate::{
     config::{ConfigError, parse_target},
+    globs::Pattern,
     model::SourceName,
+    scope::Scope,
     store::{Alert, ChangeEvent, EventKind},
 };
 
@@ -23,11 +24,10 @@ pub struct WebhookConfig {
     pub name: SourceName,
     url: SecretString,
     secret: SecretString,
-    sources: Vec<String>,
+    scope: Scope,
     events: Option<Vec<EventKind>>,
     /// Whether it wants alerts of watched models.
     alerts: bool,
-    models: Option<GlobSet>,
 }
 
 impl fmt::Debug for WebhookConfig {
@@ -56,16 +56,15 @@ impl WebhookConfig {
             name: name_,
             url: String::from(url).into(),
             secret: secret.into(),
-            sources: Vec::new(),
+            scope: Scope::default(),
             events: None,
             alerts: true,
-            models: None,
         })
     }
 
     /// Wants the events of this source, besides those that were named before.
     pub fn source(mut self, source: &str) -> Self {
-        self.sources.push(source.to_owned());
+        self.scope.add_source(source);
         self
     }
 
@@ -94,31 +93,13 @@ impl WebhookConfig {
 
     /// Wants the events of models whose whole id matches one of `globs`.
     pub fn models(mut self, globs: &[&str]) -> Result<Self, ConfigError> {
-        let mut set = GlobSetBuilder::new();
-        for glob in globs {
-            set.add(Glob::new(glob).map_err(|error| {
-                ConfigError(format!("webhook `{}`: models: {error}", self.name))
-            })?);
-        }
-        let set = set
-            .build()
-            .map_err(|error| ConfigError(format!("webhook `{}`: models: {error}", self.name)))?;
-        self.models = Some(set);
+        let setting = format!("webhook `{}`: models", self.name);
+        self.scope.set_models(Pattern::list(&setting, globs)?);
         Ok(self)
     }
 
     fn wants(&self, event: &ChangeEvent) -> bool {
-        let source = self.sources.is_empty()
-            || self
-                .sources
-                .iter()
-                .any(|source| source == event.source.as_str());
-        // What hides or shows a whole source is about each of its models.
-        let model = match (&self.models, &event.id) {
-            (Some(globs), Some(id)) => globs.is_match(id),
-            _ => true,
-        };
-        source && model
+        self.scope.allows_event(event)
     }
 
     fn wants_alert(&self, alert: &Alert) -> bool {
@@ -126,12 +107,10 @@ impl WebhookConfig {
             let rest = alert.id.strip_prefix(source.as_str());
             rest.is_some_and(|rest| rest.starts_with(':'))
         };
+        let sources = self.scope.sources();
         self.alerts
-            && (self.sources.is_empty() || self.sources.iter().any(of))
-            && self
-                .models
-                .as_ref()
-                .is_none_or(|globs| globs.is_match(&alert.id))
+            && sources.is_none_or(|sources| sources.iter().any(of))
+            && self.scope.allows_id(&alert.id)
     }
 }
 

@@ -9,10 +9,11 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{error::ApiError, operator::Operator};
+use super::{caller::Caller, error::ApiError, operator::Operator};
 use crate::{
     Catalog,
     catalog::NO_SOURCE,
+    config::Unconfigured,
     model::{Freshness, Kind, Role, SourceName},
     shared::DatabaseError,
     store::{EnrichmentState, Held, LastError, SourceState},
@@ -124,13 +125,20 @@ pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     }
 }
 
-/// Every source, in the order of the list; then the well-known providers that could be set.
+/// Every source that the caller may see, in the order of the list; then the well-known providers that
+/// could be set.
 pub async fn sources(
+    caller: Caller,
     State(catalog): State<Catalog>,
     Parameters(NoParameters {}): Parameters<NoParameters>,
-) -> Response {
-    let (snapshot, now) = (catalog.current(), catalog.now());
-    let unconfigured = catalog.unconfigured();
+) -> Result<Response, ApiError> {
+    let (scope, now) = (caller.scope(), catalog.now());
+    let snapshot = caller.sees(catalog.current())?;
+    let unconfigured: Vec<&Unconfigured> = catalog
+        .unconfigured()
+        .iter()
+        .filter(|other| scope.allows_source(other.name.as_str()))
+        .collect();
     let hint_for = |name: &SourceName| {
         unconfigured
             .iter()
@@ -142,6 +150,11 @@ pub async fn sources(
         .iter()
         .map(|source| SourceAnswer::of(source, hint_for(&source.name), now))
         .collect();
+    if !scope.has_all_models() {
+        for source in &mut sources {
+            source.models = snapshot.count_models(source.name);
+        }
+    }
     for other in unconfigured {
         if snapshot.find_source(&other.name).is_none() {
             sources.push(SourceAnswer::unconfigured(
@@ -158,13 +171,13 @@ pub async fn sources(
         sources,
         enrichment: snapshot.enrichment.as_ref(),
         database_error: database_error.as_deref(),
-        hint: (!any).then_some(NO_SOURCE),
+        hint: (!any && scope.is_all()).then_some(NO_SOURCE),
     };
-    (
+    Ok((
         AppendHeaders([(header::CACHE_CONTROL, "no-store")]),
         Json(answer),
     )
-        .into_response()
+        .into_response())
 }
 
 /// Asks one source, or all, now.

@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use super::{CATALOG_REVISION, catalog::Parameters, error::ApiError, past};
+use super::{CATALOG_REVISION, caller::Caller, catalog::Parameters, error::ApiError, past};
 use crate::{
     Catalog,
     snapshot::Retiring,
@@ -53,10 +53,16 @@ struct ChangesAnswer {
 
 /// The events after a revision; with `wait=` as soon as there are any.
 pub async fn changes(
+    caller: Caller,
     State(catalog): State<Catalog>,
     Parameters(parameters): Parameters<ChangesParameters>,
 ) -> Result<Response, ApiError> {
-    let filter = filter(parameters.source, parameters.event, parameters.model)?;
+    let filter = filter(
+        &caller,
+        parameters.source,
+        parameters.event,
+        parameters.model,
+    )?;
     let limit = match parameters.limit.as_deref().map(str::parse) {
         None => DEFAULT_LIMIT,
         Some(Ok(limit @ 1..=MAX_LIMIT)) => limit,
@@ -117,8 +123,9 @@ pub async fn since(catalog: &Catalog, text: Option<&str>) -> Result<i64, ApiErro
     Ok(since)
 }
 
-/// Which events are wanted.
+/// Which events are wanted, of those that `caller` may see.
 pub fn filter(
+    caller: &Caller,
     source: Option<String>,
     events: Option<String>,
     model: Option<String>,
@@ -141,6 +148,7 @@ pub fn filter(
         source,
         events,
         model,
+        scope: caller.scope(),
     })
 }
 
@@ -177,7 +185,11 @@ const PREFIX: &str = "/catalog/models/";
 const SUFFIX: &str = "/history";
 
 /// Everything that ever happened to one model, listed or not. The id comes raw or percent-encoded.
-pub async fn model_history(State(catalog): State<Catalog>, uri: Uri) -> Result<Response, ApiError> {
+pub async fn model_history(
+    caller: Caller,
+    State(catalog): State<Catalog>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
     let path = uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let Some(raw) = path.strip_suffix(SUFFIX) else {
         return Err(ApiError::invalid(
@@ -190,7 +202,10 @@ pub async fn model_history(State(catalog): State<Catalog>, uri: Uri) -> Result<R
         .decode_utf8()
         .unwrap_or(Cow::Borrowed(raw));
     for id in [raw, decoded.as_ref()] {
-        let history = catalog.store().find_model_history(id).await?;
+        let history = catalog
+            .store()
+            .find_model_history(id, caller.scope())
+            .await?;
         let (Some(first), Some(last)) = (history.events.first(), history.events.last()) else {
             continue;
         };
@@ -221,6 +236,7 @@ struct RetirementsAnswer<'a> {
 /// The listed models whose end is announced, the next one first; with `within=` those that have no
 /// date or one before the end of that time.
 pub async fn retirements(
+    caller: Caller,
     State(catalog): State<Catalog>,
     Parameters(RetirementsParameters { within }): Parameters<RetirementsParameters>,
 ) -> Result<Response, ApiError> {
@@ -233,7 +249,7 @@ pub async fn retirements(
                 })
         })
         .transpose()?;
-    let snapshot = catalog.current();
+    let snapshot = caller.sees(catalog.current())?;
     let until = within.map(|within| catalog.now().plus(within));
     let soon = |model: &&Retiring| match (model.retires_at, until) {
         (Some(at), Some(until)) => at <= until,

@@ -1,4 +1,5 @@
-//! `GET /catalog.sqlite`: the whole database as a file, whatever is written meanwhile.
+//! `GET /catalog.sqlite`: the whole database as a file, whatever is written meanwhile. Not for keys that
+//! may see some of it only.
 
 use std::{io, sync::Arc};
 
@@ -15,7 +16,7 @@ use futures_util::StreamExt;
 use tokio::{fs::File, sync::OwnedSemaphorePermit};
 use tokio_util::io::ReaderStream;
 
-use super::error::ApiError;
+use super::{caller::Unrestricted, error::ApiError};
 use crate::Catalog;
 
 /// A copy: a file that has no name any more, and the right to have it.
@@ -27,7 +28,11 @@ struct Copy {
 
 /// A consistent copy. Two may be under way at a time, from their making to the last byte that a
 /// client takes.
-pub async fn copy(State(catalog): State<Catalog>, method: Method) -> Result<Response, ApiError> {
+pub async fn copy(
+    _: Unrestricted,
+    State(catalog): State<Catalog>,
+    method: Method,
+) -> Result<Response, ApiError> {
     let headers = [
         (
             CONTENT_TYPE,

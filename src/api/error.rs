@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::store::StoreError;
+use crate::{select::BadFilter, store::StoreError};
 
 /// An error answer.
 #[derive(Debug)]
@@ -59,16 +59,20 @@ impl ApiError {
         }
     }
 
-    /// The admin key is missing or another.
-    pub fn no_admin_key() -> Self {
+    /// A key is missing or another.
+    pub fn unauthorized(code: &'static str, message: &str) -> Self {
         Self {
             kind: "authentication_error",
-            ..Self::invalid(
-                StatusCode::UNAUTHORIZED,
-                "invalid_admin_key",
-                "This needs the admin key (MODEL_CATALOG_ADMIN_KEY): send it as Authorization: Bearer.",
-            )
+            ..Self::invalid(StatusCode::UNAUTHORIZED, code, message)
         }
+    }
+
+    /// The admin key is missing or another.
+    pub fn no_admin_key() -> Self {
+        Self::unauthorized(
+            "invalid_admin_key",
+            "This needs the admin key (MODEL_CATALOG_ADMIN_KEY): send it as Authorization: Bearer.",
+        )
     }
 
     /// The request took too long.
@@ -91,6 +95,23 @@ impl ApiError {
             code: "internal_error",
             param: None,
             message,
+        }
+    }
+}
+
+impl ApiError {
+    /// An answer cannot be written: only a bug can do that.
+    pub fn unwritable(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!("an answer cannot be written: {error}; please report this");
+        Self::internal()
+    }
+}
+
+impl From<BadFilter> for ApiError {
+    fn from(filter: BadFilter) -> Self {
+        Self {
+            param: Some(filter.name),
+            ..Self::bad("invalid_parameter", filter.message)
         }
     }
 }

@@ -14,6 +14,7 @@ use futures_util::stream;
 use serde::Deserialize;
 
 use super::{
+    caller::Caller,
     catalog::Parameters,
     changes::{filter, since},
     conditional,
@@ -42,11 +43,17 @@ pub struct AtomParameters {
 
 /// The last revisions as an Atom feed (RFC 4287).
 pub async fn atom(
+    caller: Caller,
     State(catalog): State<Catalog>,
     Parameters(parameters): Parameters<AtomParameters>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let filter = filter(parameters.source, parameters.event, parameters.model)?;
+    let filter = filter(
+        &caller,
+        parameters.source,
+        parameters.event,
+        parameters.model,
+    )?;
     let store = catalog.store();
     let revision = catalog.current().revision;
     let events = store.list_latest_changes(ATOM_REVISIONS, &filter).await?;
@@ -83,11 +90,17 @@ pub struct EventsParameters {
 /// Each revision as it is made, as a server-sent event whose id is the revision. `Last-Event-ID`, or
 /// `since=`, says after which one to begin; without either only what is to come is told.
 pub async fn events(
+    caller: Caller,
     State(catalog): State<Catalog>,
     Parameters(parameters): Parameters<EventsParameters>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let filter = filter(parameters.source, parameters.event, parameters.model)?;
+    let filter = filter(
+        &caller,
+        parameters.source,
+        parameters.event,
+        parameters.model,
+    )?;
     let last_event_id = headers
         .get("last-event-id")
         .map(|id| id.to_str().unwrap_or("not a text").to_owned());

@@ -21,8 +21,8 @@ pub async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let view = View::of_list(catalog, &uri).await?;
-    Ok(view.answer(&view.snapshot.list, &headers))
+    let view = View::of_list(catalog, &uri, &headers).await?;
+    Ok(view.answer(&view.list()?, &headers))
 }
 
 /// One model. Clients send ids raw and percent-encoded, so the path is looked up as it came and
@@ -37,7 +37,7 @@ pub async fn retrieve(
         .decode_utf8()
         .unwrap_or(Cow::Borrowed(raw));
     let ids = [raw, decoded.as_ref()];
-    let view = View::of_model(catalog, &uri, &ids).await?;
+    let view = View::of_model(catalog, &uri, &headers, &ids).await?;
     let body = ids
         .iter()
         .find_map(|id| view.snapshot.find_model(id))

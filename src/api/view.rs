@@ -1,5 +1,5 @@
-//! The catalog as one request sees it: the moment that it asks for, and the headers that every
-//! answer about models has.
+//! The catalog as one request sees it: what its key may see, of the moment and the models that it
+//! asks for; and the headers that every answer about models has.
 
 use std::sync::Arc;
 
@@ -8,9 +8,11 @@ use axum::{
     response::Response,
 };
 
-use super::{CATALOG_REVISION, conditional, error::ApiError, past};
+use super::{CATALOG_REVISION, caller::Caller, conditional, error::ApiError, past};
 use crate::{
     Catalog,
+    model::SourceName,
+    select::{BadFilter, Selection},
     snapshot::{Body, Snapshot},
     store::Moment,
 };
@@ -25,36 +27,84 @@ pub struct View {
     pub snapshot: Arc<Snapshot>,
     /// The moment of the past that it asked for; none for now.
     moment: Option<Moment>,
+    /// What it asks for.
+    selection: Selection,
 }
 
 impl View {
-    /// What the request for `uri` sees of the list.
-    pub async fn of_list(catalog: Catalog, uri: &Uri) -> Result<Self, ApiError> {
+    /// What the request for `uri` sees of the list: only what its filters choose.
+    pub async fn of_list(
+        catalog: Catalog,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Self, ApiError> {
+        let caller = Caller::of(&catalog, headers)?;
         let moment = past::wanted(uri.query())?;
-        let snapshot = match moment {
-            Some(moment) => past::snapshot(&catalog, moment).await?.into(),
-            None => catalog.snapshot().await,
+        let selection = Selection::parse(uri.query())?;
+        let scope = caller.scope();
+        let snapshot = match (moment, selection.of_now()) {
+            (Some(_), Some(name)) => {
+                let message =
+                    format!("{name}= is about now: leave it out together with at= and revision=.");
+                return Err(BadFilter { name, message }.into());
+            }
+            (Some(moment), None) => past::snapshot(&catalog, moment).await?.into(),
+            (None, _) => {
+                let counts = |source: &SourceName| {
+                    scope.allows_source(source.as_str()) && selection.may_choose(source)
+                };
+                catalog.snapshot(counts).await
+            }
+        };
+        let seen = caller.sees(snapshot.clone())?;
+        let seen = match selection.resolve(&seen.sources, catalog.now()) {
+            None => seen,
+            // Kept with the whole snapshot, as what the caller sees is: together they have one bound.
+            Some(chosen) => snapshot
+                .part(&format!("{}?{}", caller.part_name(), chosen.name()), || {
+                    seen.only(&chosen)
+                })
+                .map_err(|error| ApiError::unwritable(&error))?,
         };
         Ok(Self {
             catalog,
-            snapshot,
+            snapshot: seen,
             moment,
+            selection,
         })
     }
 
     /// What the request for `uri` sees of the model that has one of `ids`: an unknown one may have
     /// its provider asked.
-    pub async fn of_model(catalog: Catalog, uri: &Uri, ids: &[&str]) -> Result<Self, ApiError> {
+    pub async fn of_model(
+        catalog: Catalog,
+        uri: &Uri,
+        headers: &HeaderMap,
+        ids: &[&str],
+    ) -> Result<Self, ApiError> {
+        let caller = Caller::of(&catalog, headers)?;
         let moment = past::wanted(uri.query())?;
         let snapshot = match moment {
             Some(moment) => past::snapshot(&catalog, moment).await?.into(),
-            None => catalog.snapshot_with_any(ids).await,
+            None => catalog.snapshot_with_any(ids, &caller.scope()).await,
         };
         Ok(Self {
             catalog,
-            snapshot,
+            snapshot: caller.sees(snapshot)?,
             moment,
+            selection: Selection::default(),
         })
+    }
+
+    /// OpenAI's list, with the fields that are asked for.
+    pub fn list(&self) -> Result<Body, ApiError> {
+        let fields = &self.selection.fields;
+        if fields.is_empty() {
+            return Ok(self.snapshot.list.clone());
+        }
+        self.snapshot
+            .list_fields(fields)
+            .map_err(|error| ApiError::unwritable(&error))
     }
 
     /// `body`, made of the snapshot, with the headers that say of when it is; 304 when the client

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{
+    caller::Caller,
     catalog::{NoParameters, Parameters, state_of},
     error::ApiError,
 };
@@ -19,6 +20,7 @@ use crate::{
     Catalog,
     closest::closest,
     model::{Role, SourceName},
+    scope::Scope,
     snapshot::Snapshot,
     store::{EventKind, Held, LastError, SourceState, Trace},
     time::Timestamp,
@@ -138,8 +140,9 @@ impl<'a> SourceTrace<'a> {
     }
 }
 
-/// Why the model with this id is listed or not.
+/// Why the model with this id is listed or not, by what the caller may see.
 pub async fn why(
+    caller: Caller,
     State(catalog): State<Catalog>,
     uri: Uri,
     Parameters(NoParameters {}): Parameters<NoParameters>,
@@ -148,12 +151,14 @@ pub async fn why(
     let decoded = percent_decode_str(raw)
         .decode_utf8()
         .unwrap_or(Cow::Borrowed(raw));
-    let (snapshot, now) = (catalog.current(), catalog.now());
+    let (scope, now) = (caller.scope(), catalog.now());
+    let snapshot = caller.sees(catalog.current())?;
     // As for the model itself: as it came if that is listed, else decoded.
     let id = if snapshot.lists(raw) { raw } else { &decoded };
     let traces = catalog.store().find_traces(id).await?;
     let sources: Vec<SourceTrace> = traces
         .iter()
+        .filter(|trace| scope.allows(&trace.source, id))
         // An endpoint that never had it has nothing to do with it.
         .filter(|trace| {
             trace.role == Role::Provider || trace.row.is_some() || trace.last_event.is_some()
@@ -167,7 +172,7 @@ pub async fn why(
     let answer = WhyAnswer {
         id,
         listed,
-        because: because(&catalog, &snapshot, id, &sources),
+        because: because(&catalog, &scope, &snapshot, id, &sources),
         revision: snapshot.revision,
         closest: match listed {
             true => Vec::new(),
@@ -179,7 +184,13 @@ pub async fn why(
 }
 
 /// The reason in one sentence.
-fn because(catalog: &Catalog, snapshot: &Snapshot, id: &str, sources: &[SourceTrace]) -> String {
+fn because(
+    catalog: &Catalog,
+    scope: &Scope,
+    snapshot: &Snapshot,
+    id: &str,
+    sources: &[SourceTrace],
+) -> String {
     if let Some(model) = snapshot.find(id) {
         let names: Vec<&str> = model.sources().map(AsRef::as_ref).collect();
         return format!("{} lists it", names.join(", "));
@@ -191,7 +202,7 @@ fn because(catalog: &Catalog, snapshot: &Snapshot, id: &str, sources: &[SourceTr
     let unconfigured = catalog
         .unconfigured()
         .iter()
-        .find(|other| other.name.as_str() == prefix);
+        .find(|other| other.name.as_str() == prefix && scope.allows(&other.name, id));
     match unconfigured {
         Some(other) => format!("{prefix} is not configured: {}", other.hint),
         None => "no source has ever listed it".to_owned(),

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use reqwest::{StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
     Config, Environment,
-    config::{database_url, parse_base_url},
+    config::{catalog_key, database_url, parse_base_url},
     listed::{Listed, ListedModel},
     provider::Clients,
     snapshot::Snapshot,
@@ -47,7 +48,10 @@ struct Source {
 impl Origin {
     pub(super) async fn read(&self, environment: &Environment<'_>) -> anyhow::Result<Listed> {
         match &self.url {
-            Some(url) => ask(&root_of(parse_base_url("--url", url)?)).await,
+            Some(url) => {
+                let key = catalog_key(environment)?;
+                ask(&root_of(parse_base_url("--url", url)?), key.as_ref()).await
+            }
             None => {
                 let url = database_url(self.database_url.clone(), environment, None);
                 read_database(&url).await
@@ -69,11 +73,12 @@ async fn read_database(url: &str) -> anyhow::Result<Listed> {
     })
 }
 
-async fn ask(root: &Url) -> anyhow::Result<Listed> {
+async fn ask(root: &Url, key: Option<&SecretString>) -> anyhow::Result<Listed> {
     let clients = Clients::new()?;
-    let sources: Sources = serde_json::from_slice(&get(&clients, root, "catalog/sources").await?)
-        .map_err(|_| not_a_catalog(root))?;
-    let models = ListedModel::parse_list(&get(&clients, root, "v1/models").await?)
+    let sources: Sources =
+        serde_json::from_slice(&get(&clients, root, key, "catalog/sources").await?)
+            .map_err(|_| not_a_catalog(root))?;
+    let models = ListedModel::parse_list(&get(&clients, root, key, "v1/models").await?)
         .map_err(|_| not_a_catalog(root))?;
     // No catalog has such ids, and they are to be printed.
     if models
@@ -91,9 +96,17 @@ async fn ask(root: &Url) -> anyhow::Result<Listed> {
     })
 }
 
-async fn get(clients: &Clients, root: &Url, path: &str) -> anyhow::Result<bytes::Bytes> {
+async fn get(
+    clients: &Clients,
+    root: &Url,
+    key: Option<&SecretString>,
+    path: &str,
+) -> anyhow::Result<bytes::Bytes> {
     let url = format!("{root}{path}");
-    let request = clients.of_url(root).get(&url).timeout(TIMEOUT);
+    let mut request = clients.of_url(root).get(&url).timeout(TIMEOUT);
+    if let Some(key) = key {
+        request = request.bearer_auth(key.expose_secret());
+    }
     let unreachable = |error: reqwest::Error| {
         let cause = anyhow::Error::from(error.without_url());
         let cause = cause.root_cause();
@@ -103,6 +116,11 @@ async fn get(clients: &Clients, root: &Url, path: &str) -> anyhow::Result<bytes:
     let status = response.status();
     if status == StatusCode::NOT_FOUND {
         return Err(not_a_catalog(root));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(anyhow!(
+            "the catalog at {root} needs a key, and not this one: set MODEL_CATALOG_KEY to one of its [[keys]]"
+        ));
     }
     if !status.is_success() {
         return Err(anyhow!(

@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) database_url: Option<String>,
     pub(super) discover: Option<bool>,
     pub(super) admin_key: Option<SecretString>,
+    pub(super) keys: Vec<KeyTable>,
     pub(super) enrichment: Option<EnrichmentTable>,
     pub(super) watch: Option<WatchTable>,
     pub(super) keep_events: Option<String>,
@@ -59,6 +60,30 @@ impl Table {
             value: &self.api_key,
             variable: &self.api_key_env,
             file: &self.api_key_file,
+        }
+    }
+}
+
+/// One of `[[keys]]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct KeyTable {
+    pub(super) name: String,
+    pub(super) key: Option<SecretString>,
+    pub(super) key_env: Option<String>,
+    pub(super) key_file: Option<String>,
+    pub(super) sources: Option<Vec<String>>,
+    pub(super) models: Option<Vec<String>>,
+}
+
+impl KeyTable {
+    /// Where it is.
+    pub(super) fn places(&self) -> SecretPlaces<'_> {
+        SecretPlaces {
+            field: "key",
+            value: &self.key,
+            variable: &self.key_env,
+            file: &self.key_file,
         }
     }
 }

@@ -8,11 +8,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Config, ConfigError, DISCOVERY_PORTS, SourceConfig, Unconfigured,
-    file::{File, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file},
+    file::{
+        File, KeyTable, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file,
+    },
     parse_base_url,
     secrets::Secrets,
 };
 use crate::{
+    keys::{ClientKey, Keys},
     model::{Kind, SourceName},
     webhook::WebhookConfig,
 };
@@ -148,6 +151,7 @@ impl Settings {
         settings.add_providers(file.providers, environment, &mut secrets)?;
         settings.add_endpoints(file.endpoints, environment, &mut secrets)?;
         settings.add_webhooks(&file.webhooks, &mut secrets)?;
+        settings.add_keys(&file.keys, &mut secrets)?;
         settings.config.enrichment = file.enrichment.map(|table| table.read()).transpose()?;
         settings.config.watch = file.watch.map(|table| table.read()).transpose()?;
         if discovers(file.discover, environment)? {
@@ -318,12 +322,7 @@ impl Settings {
             let mut webhook =
                 WebhookConfig::new(name, url.expose_secret(), secret.expose_secret())?;
             for source in &table.sources {
-                let known = self
-                    .config
-                    .sources
-                    .iter()
-                    .any(|known| known.name.as_str() == source);
-                if !known {
+                if !self.names(source) {
                     secrets.warnings.push(format!(
                         "webhook `{name}` wants changes of `{source}`, which no setting names: is it spelled right?"
                     ));
@@ -341,6 +340,50 @@ impl Settings {
         }
         Ok(())
     }
+
+    fn add_keys(&mut self, tables: &[KeyTable], secrets: &mut Secrets) -> Result<(), ConfigError> {
+        for table in tables {
+            let name = table.name.as_str();
+            // Checked first: by mistake the key itself may stand there.
+            ClientKey::check_name(name)?;
+            let Some(value) = secrets.read_places(name, table.places())? else {
+                return Err(ConfigError(format!(
+                    "key `{name}` of [[keys]] has no value: set one of key, key_env and key_file"
+                )));
+            };
+            let mut key = ClientKey::new(name, value.expose_secret())?;
+            let lists = [("sources", &table.sources), ("models", &table.models)];
+            if let Some((field, _)) = lists
+                .iter()
+                .find(|(_, list)| list.as_ref().is_some_and(Vec::is_empty))
+            {
+                return Err(ConfigError(format!(
+                    "{field} of key `{name}` is empty, so that it would see nothing: name some, or remove the line for all"
+                )));
+            }
+            for source in table.sources.iter().flatten() {
+                if !self.names(source) {
+                    secrets.warnings.push(format!(
+                        "key `{name}` may see `{source}`, which no setting names: is it spelled right?"
+                    ));
+                }
+                key = key.source(source);
+            }
+            if let Some(models) = &table.models {
+                key = key.models(models)?;
+            }
+            self.config.keys.push(key);
+        }
+        Keys::new(self.config.keys.clone(), self.config.admin_key.as_ref()).map(drop)
+    }
+
+    /// Whether a source is called `name`.
+    fn names(&self, name: &str) -> bool {
+        self.config
+            .sources
+            .iter()
+            .any(|source| source.name.as_str() == name)
+    }
 }
 
 /// The URL of the database, from its flag, the environment or the file.
@@ -352,6 +395,18 @@ pub(crate) fn database_url(
     flag.or_else(|| environment.get("DATABASE_URL"))
         .or(file)
         .unwrap_or_else(|| DEFAULT_DATABASE_URL.to_owned())
+}
+
+/// The key that commands present to a running catalog.
+pub(crate) fn catalog_key(environment: &Environment) -> Result<Option<SecretString>, ConfigError> {
+    let key = Secrets::new(environment).read_variables(&["MODEL_CATALOG_KEY"])?;
+    match key {
+        Some(key) if HeaderValue::try_from(key.expose_secret()).is_err() => Err(ConfigError(
+            "MODEL_CATALOG_KEY holds a character that no header can carry (a line break?): copy it again"
+                .to_owned(),
+        )),
+        key => Ok(key),
+    }
 }
 
 fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, ConfigError> {
@@ -556,6 +611,23 @@ mod tests {
     #[case::webhook_url(&[], "[webhooks.x]\nurl = 'secret'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'", "the url of webhook `x`")]
     #[case::webhook_event(&[], "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'\nevents = ['gone']", "events are added")]
     #[case::webhook_glob(&[], "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'\nmodels = ['[']", "webhook `x`: models")]
+    #[case::key_without_name(&[], "[[keys]]\nkey = 'secret'", "a key's name")]
+    #[case::key_as_name(&[], "[[keys]]\nname = 'sk-Secret-secret'", "a key's name")]
+    #[case::key_without_value(&[], "[[keys]]\nname = 'x'\nsources = ['secret']", "key `x` of [[keys]] has no value")]
+    #[case::blank_key(&[], "[[keys]]\nname = 'x'\nkey = ' '", "key `x` of [[keys]] has no value")]
+    #[case::two_places(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\nkey_env = 'X'", "several keys")]
+    #[case::two_line_client_key(&[], "[[keys]]\nname = 'x'\nkey = \"sec\\nret\"", "key `x` must be of visible")]
+    #[case::unset_client_key(&[], "[[keys]]\nname = 'x'\nkey_env = 'sk-secret'", "key_env of `x`")]
+    #[case::same_key(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\n[[keys]]\nname = 'y'\nkey = 'secret'", "`x` and `y` have the same value")]
+    #[case::same_name(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\n[[keys]]\nname = 'x'\nkey = 'secret2'", "two keys are called `x`")]
+    #[case::the_admins_key(&[("MODEL_CATALOG_ADMIN_KEY", "secret")], "[[keys]]\nname = 'x'\nkey = 'secret'", "the admin key")]
+    #[case::key_of_nothing(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\nsources = []", "sources of key `x` is empty")]
+    #[case::key_of_no_models(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\nmodels = []", "models of key `x` is empty")]
+    #[case::key_glob(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\nmodels = ['secret[']", "models of key `x` holds a glob")]
+    #[case::key_field(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\nsource = 'secret'", "source")]
+    #[case::keys_no_table(&[], "keys = 'secret'", "keys")]
+    #[case::keys_of_texts(&[], "keys = ['secret']", "keys")]
+    #[case::key_wrong_type(&[], "[[keys]]\nname = 'x'\nkey = ['secret']", "is not usable")]
     #[case::bad_glob(&[], "[endpoints.x]\nbase_url = 'http://x'\nexclude = ['secret[']", "exclude of `x` holds a glob")]
     #[case::bad_alias(&[], "[endpoints.x]\nbase_url = 'http://x'\naliases = { '' = 'secret' }", "aliases of `x`")]
     #[case::enrichment_without_url(&[], "[enrichment]\nttl = '1h'", "url of [enrichment] is not a URL")]
@@ -634,6 +706,15 @@ mod tests {
         let toml = "[webhooks.x]\nurl = 'http://x/'\nsecret = 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0'\nsources = ['box', 'bxo']\n[endpoints.box]\nbase_url = 'http://y'";
         let settings = read(&[], Some(toml)).expect("settings");
         assert_eq!(settings.config.webhooks.len(), 1);
+        assert_eq!(settings.warnings.len(), 1, "{:?}", settings.warnings);
+        assert!(settings.warnings[0].contains("`bxo`"));
+    }
+
+    #[test]
+    fn a_key_of_an_unknown_source_is_told() {
+        let toml = "[[keys]]\nname = 'x'\nkey_env = 'X'\nsources = ['box', 'bxo']\n[endpoints.box]\nbase_url = 'http://y'";
+        let settings = read(&[("X", "k")], Some(toml)).expect("settings");
+        assert_eq!(settings.config.keys.len(), 1);
         assert_eq!(settings.warnings.len(), 1, "{:?}", settings.warnings);
         assert!(settings.warnings[0].contains("`bxo`"));
     }

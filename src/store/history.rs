@@ -10,8 +10,14 @@ use sqlx::{Connection, SqliteConnection};
 use super::{Result, Store, StoredModel};
 use crate::{
     model::{Role, SourceName},
+    scope::Scope,
     time::Timestamp,
 };
+
+/// How many pages without an event of a filter's scope are passed over at a time.
+const MAX_EMPTY_PAGES: usize = 100;
+/// How many times more revisions than wanted are looked at for the latest that a filter wants.
+const MAX_LATEST_FACTOR: usize = 64;
 
 /// What happened, to a model or to a whole source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,6 +98,22 @@ pub struct EventFilter {
     pub events: Option<Vec<EventKind>>,
     /// Of the model with this whole id.
     pub model: Option<String>,
+    /// Of what whoever asks may see.
+    pub scope: Arc<Scope>,
+}
+
+impl EventFilter {
+    /// The names of the wanted sources, a JSON array; none where all are.
+    fn sources(&self) -> Result<Option<String>> {
+        let scope = self.scope.sources();
+        let sources: Vec<&String> = match (&self.source, scope) {
+            (None, None) => return Ok(None),
+            (None, Some(scope)) => scope.iter().collect(),
+            (Some(source), _) if self.scope.allows_source(source) => vec![source],
+            (Some(_), _) => Vec::new(),
+        };
+        Ok(Some(serde_json::to_string(&sources)?))
+    }
 }
 
 /// Some whole revisions' events, in order.
@@ -219,8 +241,37 @@ impl Store {
     }
 
     /// The events after the revision `since` that `filter` wants: about `limit` of them, no revision
-    /// in part. A revision of more than `limit` events comes whole.
+    /// in part. A revision of more than `limit` events comes whole. Where there are very many that the
+    /// filter's scope has not, a page without events says where to go on.
     pub async fn list_changes(
+        &self,
+        mut since: i64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<Changes> {
+        for _ in 1..MAX_EMPTY_PAGES {
+            let page = self.read_changes(since, filter, limit).await?;
+            if !page.events.is_empty() || !page.has_more {
+                return Ok(page);
+            }
+            since = page.next;
+        }
+        self.read_changes(since, filter, limit).await
+    }
+
+    /// One page. What is not in the filter's scope is left out of it, and does not move where it ends.
+    async fn read_changes(
+        &self,
+        since: i64,
+        filter: &EventFilter,
+        limit: usize,
+    ) -> Result<Changes> {
+        let mut page = self.read_all_changes(since, filter, limit).await?;
+        page.events.retain(|event| filter.scope.allows_event(event));
+        Ok(page)
+    }
+
+    async fn read_all_changes(
         &self,
         since: i64,
         filter: &EventFilter,
@@ -265,49 +316,81 @@ impl Store {
         })
     }
 
-    /// The events of the last `revisions` revisions that `filter` wants, oldest first.
+    /// The events of the last `revisions` revisions that `filter` wants, oldest first. What it wants of
+    /// models is looked for among the last few thousand revisions only.
     pub async fn list_latest_changes(
         &self,
         revisions: usize,
         filter: &EventFilter,
     ) -> Result<Vec<ChangeEvent>> {
-        let (source, kinds) = (filter.source.as_deref(), kinds(filter)?);
+        let mut looked_at = revisions;
+        loop {
+            let (oldest, found) = self.find_latest_revisions(looked_at, filter).await?;
+            let Some(oldest) = oldest else {
+                return Ok(Vec::new());
+            };
+            let mut events = self
+                .list_events(oldest - 1, i64::MAX, filter, usize::MAX)
+                .await?;
+            events.retain(|event| filter.scope.allows_event(event));
+            let mut kept: Vec<i64> = events.iter().map(|event| event.revision).collect();
+            kept.dedup();
+            if kept.len() >= revisions
+                || found < looked_at
+                || looked_at >= revisions * MAX_LATEST_FACTOR
+            {
+                let first = kept.len().saturating_sub(revisions);
+                let first = kept.get(first).copied().unwrap_or_default();
+                events.retain(|event| event.revision >= first);
+                return Ok(events);
+            }
+            looked_at *= 4;
+        }
+    }
+
+    /// The oldest of the last `revisions` revisions with events of the kinds and sources that `filter`
+    /// wants, and how many there are.
+    async fn find_latest_revisions(
+        &self,
+        revisions: usize,
+        filter: &EventFilter,
+    ) -> Result<(Option<i64>, usize)> {
+        let (sources, kinds) = (filter.sources()?, kinds(filter)?);
         let revisions = i64::try_from(revisions).unwrap_or(i64::MAX);
-        let oldest = sqlx::query_scalar!(
-            r#"SELECT MIN(revision) AS "revision: i64" FROM (
+        let row = sqlx::query!(
+            r#"SELECT MIN(revision) AS "oldest: i64", COUNT(*) AS "found!: i64" FROM (
                    SELECT DISTINCT revision FROM model_events
-                   WHERE (?1 IS NULL OR source = ?1)
+                   WHERE (?1 IS NULL OR source IN (SELECT value FROM json_each(?1)))
                      AND (?2 IS NULL OR event IN (SELECT value FROM json_each(?2)))
                      -- What is kept of the time before is not what happened.
                      AND revision >= (SELECT history_from FROM catalog)
                    ORDER BY revision DESC LIMIT ?3
                )"#,
-            source,
+            sources,
             kinds,
             revisions,
         )
         .fetch_one(&self.pool)
         .await?;
-        match oldest {
-            None => Ok(Vec::new()),
-            Some(oldest) => {
-                self.list_events(oldest - 1, i64::MAX, filter, usize::MAX)
-                    .await
-            }
-        }
+        Ok((row.oldest, usize::try_from(row.found).unwrap_or_default()))
     }
 
-    /// Everything that ever happened to the model with the whole id `id`.
-    pub async fn find_model_history(&self, id: &str) -> Result<ModelHistory> {
+    /// Everything of `scope` that ever happened to the model with the whole id `id`.
+    pub async fn find_model_history(&self, id: &str, scope: Arc<Scope>) -> Result<ModelHistory> {
         let filter = EventFilter {
             model: Some(id.to_owned()),
+            scope,
             ..EventFilter::default()
         };
-        let events = self.list_events(0, i64::MAX, &filter, usize::MAX).await?;
+        let mut events = self.list_events(0, i64::MAX, &filter, usize::MAX).await?;
+        events.retain(|event| filter.scope.allows_event(event));
+        let sources = filter.sources()?;
         let listed_at = sqlx::query_scalar!(
             r#"SELECT MAX(s.fetched_at) AS "at: Timestamp"
                FROM sources AS s
-               WHERE s.hidden_since IS NULL AND CASE s.role
+               WHERE s.hidden_since IS NULL
+                 AND (?2 IS NULL OR s.name IN (SELECT value FROM json_each(?2)))
+                 AND CASE s.role
                    WHEN 'provider' THEN substr(?1, 1, length(s.name) + 1) = s.name || ':' AND EXISTS (
                        SELECT 1 FROM cloud_models
                        WHERE provider = s.name AND model_id = substr(?1, length(s.name) + 2) AND hidden_by IS NULL
@@ -315,6 +398,7 @@ impl Store {
                    ELSE EXISTS (SELECT 1 FROM local_models WHERE endpoint = s.name AND model_id = ?1 AND hidden_by IS NULL)
                END"#,
             id,
+            sources,
         )
         .fetch_one(&self.pool)
         .await?;
@@ -329,7 +413,7 @@ impl Store {
         filter: &EventFilter,
         limit: usize,
     ) -> Result<Vec<ChangeEvent>> {
-        let (source, kinds) = (filter.source.as_deref(), kinds(filter)?);
+        let (sources, kinds) = (filter.sources()?, kinds(filter)?);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let json = match filter.model.as_deref() {
             None => {
@@ -355,13 +439,13 @@ impl Store {
                            ) AS event
                            FROM model_events AS e CROSS JOIN sources AS s ON s.name = e.source
                            WHERE e.revision > ?1 AND e.revision <= ?2
-                             AND (?3 IS NULL OR e.source = ?3)
+                             AND (?3 IS NULL OR e.source IN (SELECT value FROM json_each(?3)))
                              AND (?4 IS NULL OR e.event IN (SELECT value FROM json_each(?4)))
                            ORDER BY e.revision, e.source, e.model_id LIMIT ?5
                        )"#,
                     since,
                     until,
-                    source,
+                    sources,
                     kinds,
                     limit,
                 )
@@ -392,13 +476,13 @@ impl Store {
                                END
                            WHERE e.revision > ?1 AND e.revision <= ?2
                              AND (s.role = 'endpoint' OR substr(?6, 1, length(s.name) + 1) = s.name || ':')
-                             AND (?3 IS NULL OR e.source = ?3)
+                             AND (?3 IS NULL OR e.source IN (SELECT value FROM json_each(?3)))
                              AND (?4 IS NULL OR e.event IN (SELECT value FROM json_each(?4)))
                            ORDER BY e.revision, e.source, e.model_id LIMIT ?5
                        )"#,
                     since,
                     until,
-                    source,
+                    sources,
                     kinds,
                     limit,
                     model,

@@ -106,6 +106,10 @@ async fn killed_in_the_middle_of_a_refresh_it_serves_the_last_commit_and_calls_n
 }
 
 const ADMIN_KEY: &str = "adm1n-key-of-a-test-0123456789";
+const CLIENT_KEYS: [&str; 2] = [
+    "cl1ent-key-in-a-variable-9876543210",
+    "cl1ent-key-in-a-file-abcdefghijkl",
+];
 
 #[tokio::test]
 async fn no_key_reaches_the_database_the_log_or_an_answer() {
@@ -123,6 +127,21 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
     command
         .env("RUST_LOG", "trace")
         .env("MODEL_CATALOG_ADMIN_KEY", ADMIN_KEY);
+    // Beside the database's directory, which is looked through.
+    let settings = tempfile::tempdir().expect("a directory");
+    let (key_file, config) = (
+        settings.path().join("key"),
+        settings.path().join("catalog.toml"),
+    );
+    std::fs::write(&key_file, CLIENT_KEYS[1]).expect("written");
+    let toml = format!(
+        "[[keys]]\nname = \"all\"\nkey_env = \"CLIENT_KEY\"\n[[keys]]\nname = \"some\"\nkey_file = \"{}\"\nsources = [\"openai\"]\nmodels = [\"openai:*\"]\n",
+        key_file.display()
+    );
+    std::fs::write(&config, toml).expect("written");
+    command
+        .env("CLIENT_KEY", CLIENT_KEYS[0])
+        .env("MODEL_CATALOG_CONFIG", &config);
     let mut running = Running::start(command).await;
     let mut seen = String::new();
     for path in [
@@ -141,6 +160,27 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
         "/nope",
     ] {
         seen.push_str(&running.get(path).await);
+        for key in [CLIENT_KEYS[0], CLIENT_KEYS[1], ADMIN_KEY] {
+            for header in ["authorization", "x-api-key", "x-goog-api-key"] {
+                let scheme = match header {
+                    "authorization" => "Bearer ",
+                    _ => "",
+                };
+                // A wrong key that is nearly the right one is not repeated either.
+                for wrong in ["", "0"] {
+                    let answer = running
+                        .http
+                        .get(format!("{}{path}", running.base))
+                        .header(header, format!("{scheme}{key}{wrong}"))
+                        .send()
+                        .await
+                        .expect("an answer");
+                    seen.push_str(&format!("{:?}", answer.headers()));
+                    let body = answer.bytes().await.expect("a body");
+                    seen.push_str(&String::from_utf8_lossy(&body));
+                }
+            }
+        }
     }
     for key in ["wrong", ADMIN_KEY] {
         let refresh = running
@@ -163,7 +203,14 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
         let bytes = std::fs::read(entry.expect("an entry").path()).expect("read");
         seen.push_str(&String::from_utf8_lossy(&bytes));
     }
-    for key in [OPENAI_KEY, GOOGLE_KEY, ANTHROPIC_KEY, ADMIN_KEY] {
+    for key in [
+        OPENAI_KEY,
+        GOOGLE_KEY,
+        ANTHROPIC_KEY,
+        ADMIN_KEY,
+        CLIENT_KEYS[0],
+        CLIENT_KEYS[1],
+    ] {
         // The middle of the key is the same in every encoding.
         let middle = &key[key.len() - 10..];
         for line in seen.lines() {

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use model_catalog::{Clock, Config, Kind, SourceConfig, Watch, WebhookConfig};
+use model_catalog::{ClientKey, Clock, Config, Kind, SourceConfig, Watch, WebhookConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -38,6 +38,8 @@ pub struct Setup {
     pub enrichment: Option<SourceConfig>,
     pub webhooks: Vec<WebhookConfig>,
     pub watch: Option<Watch>,
+    pub keys: Vec<ClientKey>,
+    pub admin_key: Option<&'static str>,
 }
 
 impl Setup {
@@ -58,6 +60,8 @@ impl Setup {
             enrichment: None,
             webhooks: Vec::new(),
             watch: None,
+            keys: Vec::new(),
+            admin_key: None,
         }
     }
 
@@ -126,6 +130,8 @@ impl Setup {
         config.enrichment.clone_from(&self.enrichment);
         config.webhooks.clone_from(&self.webhooks);
         config.watch.clone_from(&self.watch);
+        config.keys.clone_from(&self.keys);
+        config.admin_key = self.admin_key.map(Into::into);
         config
     }
 
@@ -349,6 +355,12 @@ impl TestApp {
 
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.http.get(self.url(path))).await
+    }
+
+    /// `path` with a key.
+    pub async fn get_with(&self, path: &str, key: &str) -> Answer {
+        self.send(self.http.get(self.url(path)).bearer_auth(key))
+            .await
     }
 
     pub async fn models(&self) -> Answer {

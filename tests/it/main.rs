@@ -2,6 +2,7 @@
 //! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
 
 mod binary;
+mod choosing;
 mod clients;
 mod contract;
 mod crashes;
@@ -16,6 +17,7 @@ mod freshness;
 mod fuzz;
 mod helpers;
 mod history;
+mod keys;
 mod lock;
 mod payloads;
 mod providers;
