@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// What an answer about models depends on besides its path.
-const VARY_ON: HeaderValue = HeaderValue::from_static("accept-encoding, anthropic-version");
+const VARY_ON: HeaderValue = HeaderValue::from_static(
+    "accept-encoding, anthropic-version, x-goog-api-client, x-goog-api-key",
+);
 
 /// The catalog as one request sees it.
 pub struct View {
@@ -55,6 +57,11 @@ impl View {
             snapshot,
             moment,
         })
+    }
+
+    /// Whether it is of the past.
+    pub fn is_past(&self) -> bool {
+        self.moment.is_some()
     }
 
     /// `body`, made of the snapshot, with the headers that say of when it is; 304 when the client
