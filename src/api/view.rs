@@ -18,7 +18,9 @@ use crate::{
 };
 
 /// What an answer about models depends on besides its path.
-const VARY_ON: HeaderValue = HeaderValue::from_static("accept-encoding, anthropic-version");
+const VARY_ON: HeaderValue = HeaderValue::from_static(
+    "accept-encoding, anthropic-version, x-goog-api-client, x-goog-api-key",
+);
 
 /// The catalog as one request sees it.
 pub struct View {
@@ -105,6 +107,22 @@ impl View {
         self.snapshot
             .list_fields(fields)
             .map_err(|error| ApiError::unwritable(&error))
+    }
+
+    /// Whether each entry is wanted as it is; an error where only some fields of it are.
+    pub fn wants_whole_entries(&self) -> Result<(), ApiError> {
+        if self.selection.fields.is_empty() {
+            return Ok(());
+        }
+        Err(ApiError::bad(
+            "invalid_parameter",
+            "fields= is for OpenAI's whole list: leave it out together with pages and in other dialects.",
+        ))
+    }
+
+    /// Whether it is of the past.
+    pub fn is_past(&self) -> bool {
+        self.moment.is_some()
     }
 
     /// `body`, made of the snapshot, with the headers that say of when it is; 304 when the client

@@ -26,6 +26,46 @@ fn error(answer: &Answer) -> (u16, String, String) {
 }
 
 #[tokio::test]
+async fn filters_choose_in_every_dialect_and_fields_only_in_the_whole_list() {
+    let (_setup, app) = with_endpoints().await;
+    for (path, name, chosen) in [
+        (
+            "/v1/models?limit=1&provider=openai",
+            "id",
+            json!(["openai:gpt-a"]),
+        ),
+        (
+            "/v1beta/models?provider=google",
+            "name",
+            json!(["models/google:gemini-a", "models/google:gemini-b"]),
+        ),
+        (
+            "/catalog/providers/openai/v1/models?q=-B",
+            "id",
+            json!(["gpt-b"]),
+        ),
+    ] {
+        let answer = app.get(path).await.json();
+        let list = answer.get("data").or(answer.get("models")).expect("a list");
+        let names: Vec<_> = list
+            .as_array()
+            .expect("entries")
+            .iter()
+            .map(|entry| &entry[name])
+            .collect();
+        assert_eq!(json!(names), chosen, "{path}");
+    }
+    for path in [
+        "/v1/models?limit=1&fields=id",
+        "/v1beta/models?fields=name",
+        "/catalog/providers/openai/v1/models?fields=id",
+    ] {
+        assert_eq!(app.get(path).await.status, 400, "{path}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn filters_choose_among_the_entries_of_the_list() {
     let (_setup, app) = with_endpoints().await;
     let all = app.models().await;
@@ -47,7 +87,7 @@ async fn filters_choose_among_the_entries_of_the_list() {
         ("capability=telepathy", vec![]),
         ("provider=nobody", vec![]),
     ] {
-        let answer = app.get(&format!("/v1/models?limit=1&{query}")).await;
+        let answer = app.get(&format!("/v1/models?cache=1&{query}")).await;
         assert_eq!(answer.status, 200, "{query}");
         assert_eq!(answer.ids(), ids, "{query}");
         assert_eq!(answer.json()["object"], "list");
