@@ -1,6 +1,8 @@
 //! Every route and layer in one look. Handlers choose what to send; what is sent was made in
 //! `snapshot`.
 
+mod asked;
+mod bases;
 mod caller;
 mod catalog;
 mod changes;
@@ -40,6 +42,7 @@ const CATALOG_REVISION: HeaderName = HeaderName::from_static("catalog-revision")
 pub fn application(catalog: Catalog) -> Router {
     router(catalog.clone())
         .fallback(unknown_route)
+        .layer(middleware::from_fn(error::in_callers_dialect))
         .layer(middleware::map_response_with_state(catalog, with_revision))
 }
 
@@ -50,6 +53,11 @@ pub fn router(catalog: Catalog) -> Router {
     Router::new()
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::retrieve))
+        .route("/v1beta/models", get(models::list))
+        .route("/v1beta/models/{*id}", get(models::retrieve))
+        .route("/v1beta/openai/models", get(models::list))
+        .route("/v1beta/openai/models/{*id}", get(models::retrieve))
+        .merge(bases())
         .route("/catalog/sources", get(catalog::sources))
         .route("/catalog/changes", get(changes::changes))
         .route("/catalog/changes.atom", get(feed::atom))
@@ -73,11 +81,29 @@ pub fn router(catalog: Catalog) -> Router {
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics).layer(guard()))
+        .layer(middleware::from_fn(error::in_callers_dialect))
         .layer(middleware::map_response_with_state(
             catalog.clone(),
             with_revision,
         ))
         .with_state(catalog)
+}
+
+/// The lists below a source's base.
+fn bases() -> Router<Catalog> {
+    let lists = [
+        "v1/models",
+        "v1beta/models",
+        "v1beta/openai/models",
+        "models",
+    ];
+    let router = Router::new().route("/catalog/providers/{name}/api/tags", get(bases::models));
+    lists.iter().fold(router, |router, list| {
+        let list = format!("/catalog/providers/{{name}}/{list}");
+        router
+            .route(&list, get(bases::models))
+            .route(&format!("{list}/{{*id}}"), get(bases::models))
+    })
 }
 
 /// Names the route, not the path: ids are data, and query strings are never logged.

@@ -30,6 +30,7 @@ pub mod cli;
 mod closest;
 mod config;
 pub mod demo;
+mod dialect;
 mod diff;
 mod discovery;
 mod enrichment;
@@ -51,6 +52,7 @@ mod rules;
 mod schedule;
 mod scope;
 mod select;
+mod sent;
 mod serve;
 mod shared;
 mod snapshot;
@@ -79,7 +81,7 @@ pub use crate::{
 };
 
 impl Catalog {
-    /// The catalog's routes: `/v1/models`, `/v1/models/{id}`, `/catalog/…`, `/healthz`, `/readyz`.
+    /// The catalog's routes: `/v1/models`, `/v1beta/…`, `/catalog/…`, `/healthz`, `/readyz` and others.
     /// They have no fallback, so they merge with routes of your own. `POST /catalog/refresh` needs the peer's address: serve with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> axum::Router {

@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     metrics::Metrics,
     provider::Clients,
+    sent::SentEntries,
     snapshot::Snapshot,
     store::{Store, StoreError},
     time::{Clock, Timestamp},
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     revision: watch::Sender<i64>,
     /// Told when a watched model has become a problem, or fine again.
     pub(crate) alerted: watch::Sender<()>,
+    /// What sources sent, as last read.
+    pub(crate) sent: SentEntries,
     /// What is counted.
     pub(crate) metrics: Metrics,
     /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
@@ -64,6 +67,7 @@ impl Shared {
         Arc::new(Self {
             copying: Arc::new(Semaphore::new(2)),
             alerted: watch::channel(()).0,
+            sent: SentEntries::default(),
             metrics: Metrics::default(),
             revision,
             store,

@@ -4,7 +4,6 @@
 mod only;
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, HashMap},
     ops::Range,
     sync::Arc,
@@ -12,12 +11,16 @@ use std::{
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use self::only::Parts;
-pub use self::only::Restriction;
+pub use self::only::{Restriction, write_fields};
 use crate::{
+    dialect::{
+        Seen,
+        openai::{Entry, HEAD},
+    },
     model::{Attributes, Freshness, Role, SourceName, source_order},
     store::{EnrichmentState, SourceState, State, StoredModel},
     time::Timestamp,
@@ -125,131 +128,6 @@ impl Retiring {
             deprecated_at: attributes.deprecated_at,
             retires_at: attributes.retires_at,
         })
-    }
-}
-
-/// One entry of the list: OpenAI's fields and ours.
-struct Entry<'a> {
-    id: &'a str,
-    owned_by: &'a str,
-    /// Who says what is said.
-    source: &'a str,
-    attributes: &'a Attributes,
-    /// The whole id of what it is another name of.
-    alias_of: Option<Cow<'a, str>>,
-    endpoints: Vec<&'a str>,
-}
-
-impl<'a> Entry<'a> {
-    fn of(model: &'a ServedModel) -> Self {
-        let (source, attributes) = (model.rows[0].source.as_str(), model.attributes());
-        Self {
-            id: &model.id,
-            owned_by: &model.owned_by,
-            source,
-            attributes,
-            alias_of: attributes
-                .alias_of
-                .as_deref()
-                .map(|id| match model.is_local {
-                    true => id.into(),
-                    false => format!("{source}:{id}").into(),
-                }),
-            endpoints: match model.is_local {
-                true => model.sources().map(AsRef::as_ref).collect(),
-                false => Vec::new(),
-            },
-        }
-    }
-}
-
-// By hand: a list of a thousand models of the past is written for each request that wants one.
-impl Serialize for Entry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Taken apart so that a new field cannot be forgotten here.
-        let Attributes {
-            created,
-            display_name,
-            description,
-            context_window,
-            max_output_tokens,
-            input_modalities,
-            output_modalities,
-            capabilities,
-            supported_methods,
-            pricing,
-            knowledge_cutoff,
-            lifecycle,
-            deprecated_at,
-            retires_at,
-            alias_of: _,
-            enriched: _,
-        } = self.attributes;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", self.id)?;
-        map.serialize_entry("object", "model")?;
-        map.serialize_entry("created", created)?;
-        map.serialize_entry("owned_by", self.owned_by)?;
-        let mut said = Said {
-            map: &mut map,
-            entry: self,
-            who: BTreeMap::new(),
-        };
-        said.value("display_name", display_name.as_ref())?;
-        said.value("description", description.as_ref())?;
-        said.value("context_window", context_window.as_ref())?;
-        said.value("max_output_tokens", max_output_tokens.as_ref())?;
-        said.list("input_modalities", input_modalities)?;
-        said.list("output_modalities", output_modalities)?;
-        said.list("capabilities", capabilities)?;
-        said.list("supported_methods", supported_methods)?;
-        said.value("pricing", (!pricing.is_empty()).then_some(pricing))?;
-        said.value("knowledge_cutoff", knowledge_cutoff.as_ref())?;
-        said.value("lifecycle", lifecycle.as_ref())?;
-        said.value("deprecated_at", deprecated_at.as_ref())?;
-        said.value("retires_at", retires_at.as_ref())?;
-        let who = said.who;
-        if let Some(tokens) = context_window {
-            // Clients read either.
-            map.serialize_entry("context_length", tokens)?;
-        }
-        if !who.is_empty() {
-            map.serialize_entry("metadata_source", &who)?;
-        }
-        if let Some(alias_of) = &self.alias_of {
-            map.serialize_entry("alias_of", alias_of)?;
-        }
-        if !self.endpoints.is_empty() {
-            map.serialize_entry("endpoints", &self.endpoints)?;
-        }
-        map.end()
-    }
-}
-
-/// Writes what somebody said, and remembers who.
-struct Said<'a, 'e, 'm, M> {
-    map: &'m mut M,
-    entry: &'e Entry<'a>,
-    who: BTreeMap<&'static str, &'e str>,
-}
-
-impl<M: SerializeMap> Said<'_, '_, '_, M> {
-    fn value(
-        &mut self,
-        name: &'static str,
-        value: Option<&impl Serialize>,
-    ) -> Result<(), M::Error> {
-        let Some(value) = value else {
-            return Ok(());
-        };
-        let elsewhere = self.entry.attributes.enriched.get(name);
-        let who = elsewhere.map_or(self.entry.source, String::as_str);
-        self.who.insert(name, who);
-        self.map.serialize_entry(name, value)
-    }
-
-    fn list(&mut self, name: &'static str, list: &[String]) -> Result<(), M::Error> {
-        self.value(name, (!list.is_empty()).then_some(&list))
     }
 }
 
@@ -392,12 +270,11 @@ struct List {
     models: Vec<ServedModel>,
 }
 
-const HEAD: &[u8] = br#"{"object":"list","data":["#;
 const TAIL: &[u8] = b"]}";
 
 impl List {
     fn push(&mut self, model: ServedModel) -> Result<(), serde_json::Error> {
-        let entry = serde_json::to_vec(&Entry::of(&model))?;
+        let entry = serde_json::to_vec(&Entry::of(&Seen::merged(&model)))?;
         self.push_written(model, &entry);
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The SQLite file: opening it, its pragmas and migrations. Every statement is below this module:
 //! `sources` (settings and claims), `listings` (commits) with `restate` (what is stored of what was
 //! said), `models`, `events` and `fetches`,
-//! `state` (what snapshots are built from) with `reading` (of a database that is another's), `history`
+//! `state` (what snapshots are built from) with `reading` (of a database that is another's), `sent` (what
+//! sources sent), `history`
 //! (what was), `webhooks` (who was told of it) and `prune` (what is forgotten), and
 //! `enrichment` (what others say of the sources' models).
 
@@ -16,6 +17,7 @@ mod reading;
 #[cfg(test)]
 mod replay;
 mod restate;
+mod sent;
 mod sources;
 mod state;
 #[cfg(test)]
@@ -42,6 +44,7 @@ pub use self::{
     listings::Committed,
     prune::Retention,
     reading::read_state,
+    sent::Sent,
     sources::Claim,
     state::{Held, LastError, SourceState, State, StoredModel},
     traces::Trace,

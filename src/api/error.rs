@@ -1,18 +1,21 @@
-//! Errors as clients get them: OpenAI's shape, a stable code and a plain sentence.
+//! Errors as clients get them: a stable code and a plain sentence, in the shape that the caller knows.
 
 use axum::{
     Json,
-    extract::rejection::QueryRejection,
+    extract::{Request, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
 
-use crate::{select::BadFilter, store::StoreError};
+use super::asked::Asked;
+use crate::{dialect::Dialect, select::BadFilter, store::StoreError};
 
 /// An error answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ApiError {
+    /// The caller's, where whoever made the error knows it.
+    dialect: Option<Dialect>,
     status: StatusCode,
     kind: &'static str,
     code: &'static str,
@@ -37,6 +40,7 @@ impl ApiError {
     /// The request is at fault.
     pub fn invalid(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
+            dialect: None,
             status,
             kind: "invalid_request_error",
             code,
@@ -85,11 +89,20 @@ impl ApiError {
         }
     }
 
+    /// This error for a caller who speaks `dialect`.
+    pub fn in_dialect(self, dialect: Dialect) -> Self {
+        Self {
+            dialect: Some(dialect),
+            ..self
+        }
+    }
+
     /// We are at fault; the log says how.
     pub fn internal() -> Self {
         let message = "An internal error: the log of model-catalog says more.".to_owned();
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Self {
+            dialect: None,
             status,
             kind: "server_error",
             code: "internal_error",
@@ -141,26 +154,46 @@ impl From<QueryRejection> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let dialect = self.dialect.unwrap_or(Dialect::OpenAi);
         let Self {
-            status,
-            kind,
-            code,
-            param,
-            message,
+            kind, code, param, ..
         } = self;
-        let error = json!({"message": message, "type": kind, "param": param, "code": code});
+        let error = dialect.error(self.status, kind, code, param, &self.message);
         // An error is of the moment: what is missing now may be there in a second.
         let mut response = (
-            status,
+            self.status,
             [(header::CACHE_CONTROL, "no-store")],
-            Json(json!({ "error": error })),
+            Json(error),
         )
             .into_response();
-        if status == StatusCode::UNAUTHORIZED {
+        if self.status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        // For `in_callers_dialect`.
+        response.extensions_mut().insert(self);
         response
     }
+}
+
+/// Puts errors that were made without knowing the caller into the shape that the caller knows.
+pub async fn in_callers_dialect(request: Request, next: Next) -> Response {
+    let dialect = Asked::of(request.uri(), request.headers()).dialect;
+    let response = next.run(request).await;
+    let error = response.extensions().get::<ApiError>();
+    let (Some(dialect), Some(error)) = (dialect, error.filter(|error| error.dialect.is_none()))
+    else {
+        return response;
+    };
+    let body = error
+        .clone()
+        .in_dialect(dialect)
+        .into_response()
+        .into_body();
+    // The headers stay: `Allow` may be among them.
+    let (mut head, _) = response.into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.extensions.remove::<ApiError>();
+    Response::from_parts(head, body)
 }

@@ -1,7 +1,7 @@
 //! The catalog as one request sees it: what its key may see, of the moment and the models that it
 //! asks for; and the headers that every answer about models has.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     http::{HeaderMap, HeaderValue, Uri, header::VARY},
@@ -18,7 +18,9 @@ use crate::{
 };
 
 /// What an answer about models depends on besides its path.
-const VARY_ON: HeaderValue = HeaderValue::from_static("accept-encoding, anthropic-version");
+const VARY_ON: HeaderValue = HeaderValue::from_static(
+    "accept-encoding, anthropic-version, x-goog-api-client, x-goog-api-key",
+);
 
 /// The catalog as one request sees it.
 pub struct View {
@@ -38,9 +40,29 @@ impl View {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Self, ApiError> {
+        let selection = Selection::parse(uri.query())?;
+        Self::of_selection(catalog, uri, headers, selection).await
+    }
+
+    /// What the request for `uri` sees of the list of `source`.
+    pub async fn of_source(
+        catalog: Catalog,
+        uri: &Uri,
+        headers: &HeaderMap,
+        source: &SourceName,
+    ) -> Result<Self, ApiError> {
+        let selection = Selection::parse(uri.query())?.of_source(source);
+        Self::of_selection(catalog, uri, headers, selection).await
+    }
+
+    async fn of_selection(
+        catalog: Catalog,
+        uri: &Uri,
+        headers: &HeaderMap,
+        selection: Selection,
+    ) -> Result<Self, ApiError> {
         let caller = Caller::of(&catalog, headers)?;
         let moment = past::wanted(uri.query())?;
-        let selection = Selection::parse(uri.query())?;
         let scope = caller.scope();
         let snapshot = match (moment, selection.of_now()) {
             (Some(_), Some(name)) => {
@@ -105,6 +127,16 @@ impl View {
         self.snapshot
             .list_fields(fields)
             .map_err(|error| ApiError::unwritable(&error))
+    }
+
+    /// The fields of each of OpenAI's entries that are asked for; all where there is none.
+    pub fn fields(&self) -> &BTreeSet<String> {
+        &self.selection.fields
+    }
+
+    /// Whether it is of the past.
+    pub fn is_past(&self) -> bool {
+        self.moment.is_some()
     }
 
     /// `body`, made of the snapshot, with the headers that say of when it is; 304 when the client

@@ -55,7 +55,7 @@ async fn list_headers_revalidate_for_free() {
     assert_eq!(first.header("cache-control"), Some("no-cache"));
     assert_eq!(
         first.header("vary"),
-        Some("accept-encoding, anthropic-version")
+        Some("accept-encoding, anthropic-version, x-goog-api-client, x-goog-api-key")
     );
     assert_eq!(first.header("catalog-stale"), None);
     let revision: u64 = first

@@ -1,11 +1,13 @@
 //! The integration tests: one binary, one real server per test (a file database in a temporary
 //! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
 
+mod bases;
 mod binary;
 mod choosing;
 mod clients;
 mod contract;
 mod crashes;
+mod dialects;
 mod discovery;
 mod disk;
 mod embedding;
