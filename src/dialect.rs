@@ -7,7 +7,10 @@ mod ollama;
 pub mod openai;
 mod page;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -16,7 +19,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 pub use self::page::{Page, Place};
 use crate::{
     model::{Kind, SourceName},
-    snapshot::ServedModel,
+    snapshot::{ServedModel, write_fields},
     store::StoredModel,
 };
 
@@ -76,8 +79,8 @@ impl Dialect {
         Ok(body)
     }
 
-    /// The answer for the models of `page`.
-    pub fn list(self, page: &Page) -> serde_json::Result<Vec<u8>> {
+    /// The answer for the models of `page`; of OpenAI's entries only `fields`, where there are any.
+    pub fn list(self, page: &Page, fields: &BTreeSet<String>) -> serde_json::Result<Vec<u8>> {
         let mut body = match self {
             Self::OpenAi => openai::HEAD.to_vec(),
             Self::Anthropic => br#"{"data":["#.to_vec(),
@@ -87,7 +90,11 @@ impl Dialect {
             if place > 0 {
                 body.push(b',');
             }
-            self.write(model, &mut body)?;
+            if self == Self::OpenAi && !fields.is_empty() {
+                write_fields(&self.model(model)?, fields, &mut body)?;
+            } else {
+                self.write(model, &mut body)?;
+            }
         }
         body.push(b']');
         let (first, last) = (page.models.first(), page.models.last());

@@ -65,6 +65,12 @@ impl Selection {
         Ok(selection)
     }
 
+    /// The same of `source` alone.
+    pub fn of_source(mut self, source: &SourceName) -> Self {
+        self.providers = BTreeSet::from([source.clone()]);
+        self
+    }
+
     fn add(&mut self, name: &str, value: &str) -> Result<(), BadFilter> {
         let lower = || value.to_lowercase();
         match name {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use self::only::Parts;
-pub use self::only::Restriction;
+pub use self::only::{Restriction, write_fields};
 use crate::{
     dialect::{
         Seen,

@@ -52,11 +52,14 @@ impl Base {
     /// The base that is `asked` for: that of a source which the settings name and the caller may see.
     fn find(catalog: Catalog, asked: &Asked, headers: &HeaderMap) -> Result<Self, ApiError> {
         let scope = Caller::of(&catalog, headers)?.scope();
-        let name = asked.base.and_then(asked::source_name);
+        let name = asked
+            .base
+            .and_then(asked::source_name)
+            .filter(|name| scope.allows_source(name.as_str()));
         let snapshot = catalog.current();
         let source = name
             .and_then(|name| snapshot.find_source(&name))
-            .filter(|source| source.configured && scope.allows_source(source.name.as_str()))
+            .filter(|source| source.configured)
             .cloned()
             .ok_or_else(unknown)?;
         let dialect = asked.dialect.unwrap_or(Dialect::of_kind(source.kind));
@@ -78,8 +81,7 @@ impl Base {
 
     async fn list(&self, uri: &Uri, headers: &HeaderMap) -> Result<(View, Body), ApiError> {
         let part = Part::of(uri.query(), self.dialect)?;
-        let view = View::of_list(self.catalog.clone(), uri, headers).await?;
-        view.wants_whole_entries()?;
+        let view = View::of_source(self.catalog.clone(), uri, headers, &self.source.name).await?;
         let sent = self.sent(&view).await?;
         let models = view.snapshot.models.iter();
         let models: Vec<Seen> = models
@@ -88,7 +90,7 @@ impl Base {
             .filter(|model| part.has(model))
             .collect();
         let page = part.page(&models, |id| self.place(id));
-        let body = written(self.dialect.list(&page))?;
+        let body = written(self.dialect.list(&page, view.fields()))?;
         Ok((view, body))
     }
 

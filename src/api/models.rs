@@ -31,15 +31,14 @@ pub async fn list(
     let dialect = dialect(&uri, &headers);
     let part = Part::of(uri.query(), dialect)?;
     let view = View::of_list(catalog, &uri, &headers).await?;
-    let snapshot = &view.snapshot;
     if dialect == Dialect::OpenAi && part.is_whole() {
         return Ok(view.answer(&view.list()?, &headers));
     }
-    view.wants_whole_entries()?;
+    let snapshot = &view.snapshot;
     let models = snapshot.models.iter().map(Seen::merged);
     let models: Vec<Seen> = models.filter(|model| part.has(model)).collect();
     let page = part.page(&models, |id| Place::of(id, snapshot));
-    Ok(view.answer(&written(dialect.list(&page))?, &headers))
+    Ok(view.answer(&written(dialect.list(&page, view.fields()))?, &headers))
 }
 
 /// One model of the merged list.
@@ -78,11 +77,6 @@ pub fn ids(raw: Option<&str>) -> [Cow<'_, str>; 2] {
 
 /// What was written, with its ETag.
 pub fn written(written: serde_json::Result<Vec<u8>>) -> Result<Body, ApiError> {
-    match written {
-        Ok(bytes) => Ok(Body::of(bytes.into())),
-        Err(error) => {
-            tracing::error!(%error, "the models cannot be written: please report this");
-            Err(ApiError::internal())
-        }
-    }
+    let bytes = written.map_err(|error| ApiError::unwritable(&error))?;
+    Ok(Body::of(bytes.into()))
 }

@@ -1,7 +1,7 @@
 //! The catalog as one request sees it: what its key may see, of the moment and the models that it
 //! asks for; and the headers that every answer about models has.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     http::{HeaderMap, HeaderValue, Uri, header::VARY},
@@ -40,9 +40,29 @@ impl View {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Self, ApiError> {
+        let selection = Selection::parse(uri.query())?;
+        Self::of_selection(catalog, uri, headers, selection).await
+    }
+
+    /// What the request for `uri` sees of the list of `source`.
+    pub async fn of_source(
+        catalog: Catalog,
+        uri: &Uri,
+        headers: &HeaderMap,
+        source: &SourceName,
+    ) -> Result<Self, ApiError> {
+        let selection = Selection::parse(uri.query())?.of_source(source);
+        Self::of_selection(catalog, uri, headers, selection).await
+    }
+
+    async fn of_selection(
+        catalog: Catalog,
+        uri: &Uri,
+        headers: &HeaderMap,
+        selection: Selection,
+    ) -> Result<Self, ApiError> {
         let caller = Caller::of(&catalog, headers)?;
         let moment = past::wanted(uri.query())?;
-        let selection = Selection::parse(uri.query())?;
         let scope = caller.scope();
         let snapshot = match (moment, selection.of_now()) {
             (Some(_), Some(name)) => {
@@ -109,15 +129,9 @@ impl View {
             .map_err(|error| ApiError::unwritable(&error))
     }
 
-    /// Whether each entry is wanted as it is; an error where only some fields of it are.
-    pub fn wants_whole_entries(&self) -> Result<(), ApiError> {
-        if self.selection.fields.is_empty() {
-            return Ok(());
-        }
-        Err(ApiError::bad(
-            "invalid_parameter",
-            "fields= is for OpenAI's whole list: leave it out together with pages and in other dialects.",
-        ))
+    /// The fields of each of OpenAI's entries that are asked for; all where there is none.
+    pub fn fields(&self) -> &BTreeSet<String> {
+        &self.selection.fields
     }
 
     /// Whether it is of the past.

@@ -131,12 +131,7 @@ impl Snapshot {
         for model in &self.models {
             list.extend_from_slice(if list.is_empty() { HEAD } else { b"," });
             let entry = &self.list.bytes[model.entry.clone()];
-            let mut entry = serde_json::Deserializer::from_slice(entry);
-            let wanted = |name: &str| name == "id" || wanted.contains(name);
-            entry.deserialize_map(Fields {
-                wanted,
-                written: &mut list,
-            })?;
+            write_fields(entry, wanted, &mut list)?;
         }
         if list.is_empty() {
             list.extend_from_slice(HEAD);
@@ -144,6 +139,16 @@ impl Snapshot {
         list.extend_from_slice(TAIL);
         Ok(Body::of(list.into()))
     }
+}
+
+/// Appends `entry`, an object, with only the `wanted` fields and its id.
+pub fn write_fields(
+    entry: &[u8],
+    wanted: &BTreeSet<String>,
+    written: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    let wanted = |name: &str| name == "id" || wanted.contains(name);
+    serde_json::Deserializer::from_slice(entry).deserialize_map(Fields { wanted, written })
 }
 
 /// Copies the wanted fields of an entry as they are written.

@@ -395,3 +395,42 @@ async fn asking_for_an_unknown_model_of_a_provider_has_it_asked() {
     assert_eq!(get(&app, "openai/v1/models/gpt-new", &[]).await.status, 200);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn another_name_of_a_model_is_listed_by_that_name_and_what_is_excluded_is_not() {
+    let setup = Setup::happy().await;
+    setup.openai.reset().await;
+    let mut body = openai_body(&["big", "hidden"]);
+    body["data"][0]["pricing"] = json!({"prompt": "0.1"});
+    mount(&setup.openai, "/v1/models", body).await;
+    let mut config = setup.config();
+    let openai = config
+        .sources
+        .iter_mut()
+        .find(|source| source.name.as_str() == "openai")
+        .expect("a source");
+    *openai = openai
+        .clone()
+        .exclude(&["hid*"])
+        .and_then(|source| source.alias("best", "big"))
+        .expect("usable");
+    let app = TestApp::start(config).await;
+    app.until("OpenAI has answered", async |app| {
+        !app.source("openai").await["fetched_at"].is_null()
+    })
+    .await;
+    let entry = |id: &str| {
+        json!({"id": id, "object": "model", "created": 1_700_000_000, "owned_by": "system",
+               "pricing": {"prompt": "0.1"}})
+    };
+    assert_eq!(
+        get(&app, "openai/models", &[]).await.json()["data"],
+        json!([entry("best"), entry("big")])
+    );
+    assert_eq!(
+        get(&app, "openai/models/best", &[]).await.json(),
+        entry("best")
+    );
+    assert_eq!(get(&app, "openai/models/hidden", &[]).await.status, 404);
+    app.stop().await;
+}
