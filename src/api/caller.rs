@@ -140,3 +140,34 @@ impl ApiError {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::Config;
+
+    /// What a route says that asks nobody who is there.
+    #[tokio::test]
+    async fn the_guard_closes_whatever_is_behind_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("c.db").display());
+        let mut config = Config::new(&url).expect("usable");
+        config.keys = vec![ClientKey::new("a", "k").expect("usable")];
+        let catalog = Catalog::start(config).await.expect("it starts");
+        let app: Router = Router::new()
+            .route("/", get(async || ([(CACHE_CONTROL, "no-cache")], "secret")))
+            .route_layer(middleware::from_fn_with_state(catalog.clone(), guard));
+        for (key, status, cached) in [("k", 200, "private, no-cache"), ("x", 401, "no-store")] {
+            let request = Request::get("/").header("x-api-key", key);
+            let request = request.body(Body::empty()).expect("a request");
+            let answer = app.clone().oneshot(request).await.expect("an answer");
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()[CACHE_CONTROL], cached);
+            assert_eq!(answer.headers()[VARY], VARY_ON);
+        }
+        catalog.stop().await;
+    }
+}

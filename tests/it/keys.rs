@@ -38,16 +38,16 @@ async fn refresh(app: &TestApp, source: &str) {
     );
 }
 
-/// Every source with a history: at first each lists its models; then others, one of which is to
-/// retire; at last google is gone from the settings.
+/// Every source with a history: at first each lists its models; then others, some of which are to
+/// retire, and box has s:1b no more; at last google is gone from the settings.
 async fn with_history() -> (Setup, TestApp) {
     let mut setup = Setup::new().await;
     setup.providers = vec!["openai", "google"];
     setup.admin_key = Some(ADMIN);
     mount_openai(&setup.openai, &["gpt-a", "gpt-b"]).await;
     mount_google(&setup.google, &["gemini-a"]).await;
-    mount_vllm(setup.add_endpoint("box").await, &["m:7b", "b:1b"]).await;
-    mount_vllm(setup.add_endpoint("zed").await, &["m:7b", "z:1b"]).await;
+    mount_vllm(setup.add_endpoint("box").await, &["m:7b", "b:1b", "s:1b"]).await;
+    mount_vllm(setup.add_endpoint("zed").await, &["m:7b", "z:1b", "s:1b"]).await;
     let app = setup.start_ready().await;
     app.stop().await;
 
@@ -60,10 +60,12 @@ async fn with_history() -> (Setup, TestApp) {
         server.reset().await;
     }
     mount_google(&setup.google, &["gemini-b"]).await;
-    mount_vllm(&setup.endpoints["zed"], &["m:7b", "z:2b"]).await;
+    mount_vllm(&setup.endpoints["zed"], &["m:7b", "z:2b", "s:1b"]).await;
     mount_vllm(&setup.endpoints["box"], &["m:7b", "b:2b"]).await;
     let mut body = openai_body(&["gpt-a", "gpt-c"]);
-    body["data"][0]["shutdown_date"] = json!("2027-01-01");
+    for model in 0..2 {
+        body["data"][model]["shutdown_date"] = json!("2027-01-01");
+    }
     mount(&setup.openai, "/v1/models", body).await;
     setup.advance(TimeDelta::hours(25));
     app.catalog.wake();
@@ -279,7 +281,10 @@ async fn a_key_sees_its_sources_on_every_route() {
     assert_eq!(shared.json()["endpoints"], json!(["box", "zed"]));
     // One past answer and its headers.
     let past = app.get_with("/v1/models?revision=4", TEAM).await;
-    assert_eq!(past.ids(), ["b:1b", "m:7b", "openai:gpt-a", "openai:gpt-b"]);
+    assert_eq!(
+        past.ids(),
+        ["b:1b", "m:7b", "s:1b", "openai:gpt-a", "openai:gpt-b"]
+    );
     assert_eq!(
         past.header("cache-control"),
         Some("private, max-age=31536000, immutable")
@@ -305,6 +310,14 @@ async fn a_key_sees_its_sources_on_every_route() {
         assert_eq!(app.get_with(&path, TEAM).await.status, 404);
         assert_eq!(app.get_with(&path, ALL).await.status, 200);
     }
+    let listed = async |key: &str| {
+        let history = app.get_with("/catalog/models/s:1b/history", key).await;
+        history.json()["listed"].clone()
+    };
+    assert_eq!(
+        (listed(ALL).await, listed(TEAM).await),
+        (json!(true), json!(false))
+    );
     for path in ["/catalog.sqlite", "/metrics"] {
         let answer = app.get_with(path, TEAM).await;
         assert_eq!(
@@ -350,6 +363,17 @@ async fn a_key_sees_its_models_on_every_route() {
             );
         }
     }
+    let hidden = app
+        .get_with("/catalog/models/openai:gpt-b/history", SOME)
+        .await;
+    assert_eq!(hidden.status, 404);
+    let retiring = app.get_with("/catalog/retirements", SOME).await.json();
+    assert_eq!(retiring["models"].as_array().map(Vec::len), Some(1));
+    let why = app.get_with("/catalog/why/openai:gpt-b", SOME).await.json();
+    assert_eq!(
+        (&why["sources"], &why["because"]),
+        (&json!([]), &json!("no source has ever listed it"))
+    );
     let sources = app.get_with("/catalog/sources", SOME).await.json();
     let counts: Vec<_> = sources["sources"]
         .as_array()
@@ -383,8 +407,13 @@ async fn a_key_sees_its_models_on_every_route() {
         let page = app
             .get_with(&format!("/catalog/changes?limit=1&since={since}"), SOME)
             .await;
-        paged.extend(self::events(&page));
+        let told = self::events(&page);
         let page = page.json();
+        assert!(
+            !told.is_empty() || page["has_more"] == false,
+            "what it may not see is passed over"
+        );
+        paged.extend(told);
         assert!(
             page["next"].as_i64() > Some(since) || page["has_more"] == false,
             "it goes on"
