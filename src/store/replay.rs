@@ -169,6 +169,7 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
                 entries: entries.into_values().collect(),
                 skipped: 0,
                 pages: 1,
+                ..Listing::default()
             };
             let kind = if source.role == Role::Endpoint {
                 Kind::Ollama

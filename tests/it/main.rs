@@ -4,8 +4,10 @@
 mod binary;
 mod choosing;
 mod clients;
+mod conformance;
 mod contract;
 mod crashes;
+mod details;
 mod discovery;
 mod disk;
 mod embedding;
