@@ -2,6 +2,7 @@
 //! them: flags, the environment, a TOML file.
 
 mod file;
+mod presets;
 mod secrets;
 mod settings;
 

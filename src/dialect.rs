@@ -57,8 +57,14 @@ impl Dialect {
         match kind {
             Kind::Anthropic => Self::Anthropic,
             Kind::Google => Self::Gemini,
-            // Ollama has both lists; under `/v1` it is OpenAI's.
-            Kind::OpenAi | Kind::Ollama | Kind::Auto | Kind::Enrichment => Self::OpenAi,
+            // Ollama has both lists; under `/v1` it is OpenAI's. The rest are variations of that.
+            Kind::OpenAi
+            | Kind::OpenRouter
+            | Kind::Cohere
+            | Kind::Azure
+            | Kind::Ollama
+            | Kind::Auto
+            | Kind::Enrichment => Self::OpenAi,
         }
     }
 

@@ -51,6 +51,7 @@ async fn is_there(catalog: &Catalog, candidate: &SourceConfig) -> bool {
         &catalog.shared().clients,
         candidate,
         None,
+        None,
         LIMIT,
         catalog.now(),
     )

@@ -56,7 +56,7 @@ async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> 
     let fetched = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return store.release_enrichment(now).await,
-        fetched = provider::fetch(&shared.clients, source, None, shared.fetch_timeout, now) => fetched,
+        fetched = provider::fetch(&shared.clients, source, None, None, shared.fetch_timeout, now) => fetched,
     };
     let name = &source.name;
     let ended: Timestamp = shared.clock.now();

@@ -107,6 +107,12 @@ pub enum Kind {
     Google,
     /// Anthropic's.
     Anthropic,
+    /// Azure OpenAI's: OpenAI's with another header for the key.
+    Azure,
+    /// Cohere's.
+    Cohere,
+    /// OpenRouter's: OpenAI's, asked for models of every output.
+    OpenRouter,
     /// Ollama's own `/api/tags`.
     Ollama,
     /// An endpoint's, not known yet: recognised by what it answers.
@@ -123,6 +129,9 @@ impl Kind {
             Self::OpenAi => "openai",
             Self::Google => "google",
             Self::Anthropic => "anthropic",
+            Self::Azure => "azure",
+            Self::Cohere => "cohere",
+            Self::OpenRouter => "openrouter",
             Self::Ollama => "ollama",
             Self::Auto => "auto",
             Self::Enrichment => "enrichment",
@@ -293,6 +302,18 @@ pub struct Entry {
     pub hidden_by: Option<String>,
 }
 
+/// What a source told of one model beyond its list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// What it is true of (Ollama's digest); empty where that is not told.
+    pub version: String,
+    /// What was learnt. The list's own word comes first.
+    pub attributes: Attributes,
+}
+
+/// What a source told of its models beyond its list, by model id.
+pub type Details = BTreeMap<String, Detail>;
+
 /// What one source said at one time, all pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
@@ -302,6 +323,8 @@ pub struct Listing {
     pub skipped: usize,
     /// Pages read.
     pub pages: usize,
+    /// What is known of the models beyond the list; the entries say it too.
+    pub details: Details,
 }
 
 /// The age of a source's listing against its TTL.

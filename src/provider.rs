@@ -3,27 +3,36 @@
 
 mod anthropic;
 mod client;
+mod cohere;
+mod details;
 mod enrichment;
 mod error;
 mod google;
 mod ollama;
 mod openai;
 mod page;
+mod value;
 
 use std::{collections::HashSet, time::Duration};
 
-use reqwest::{Response, StatusCode, Url, header::HeaderValue};
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderValue},
+};
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
-use self::page::{MAX_MODELS, Page};
 pub use self::{
     client::Clients,
     error::{ErrorKind, FetchError, retry_after_header},
 };
+use self::{
+    details::Questions,
+    page::{MAX_MODELS, Page},
+};
 use crate::{
     config::SourceConfig,
-    model::{Entry, Kind, Listing, Role},
+    model::{Details, Entry, Kind, Listing, Role},
     time::Timestamp,
 };
 
@@ -41,6 +50,8 @@ const MAX_PAGES: usize = 100;
 /// How one kind of source is asked and read.
 struct Dialect {
     kind: Kind,
+    /// Whether a provider's base URL holds the version, so that only `/models` is added to it.
+    base_has_version: bool,
     /// Where the list is, below the server's root.
     path: &'static str,
     /// Query of the first page: the largest page that may be asked for.
@@ -52,6 +63,8 @@ struct Dialect {
     headers: &'static [(&'static str, &'static str)],
     /// Reads one page. The error is one line for people.
     parse: fn(&[u8]) -> Result<Page, String>,
+    /// What to ask after the list, given its entries and what is known of the models.
+    questions: fn(&[Entry], &Details) -> Questions,
 }
 
 /// A whole listing and the dialect in which it was given.
@@ -67,17 +80,20 @@ pub struct Fetched {
 struct Fetch<'a> {
     clients: &'a Clients,
     source: &'a SourceConfig,
+    known: Option<&'a Details>,
     now: Timestamp,
     /// When it has to have ended.
     deadline: Instant,
 }
 
 /// Asks `source` for its whole list: all pages within `limit`, or an error. `recognised` is the
-/// kind in which a source of kind [`Kind::Auto`] last answered; that is tried first.
+/// kind in which a source of kind [`Kind::Auto`] last answered; that is tried first. `known` is what
+/// the source has told of its models beyond its list; without it nothing beyond the list is asked.
 pub async fn fetch(
     clients: &Clients,
     source: &SourceConfig,
     recognised: Option<Kind>,
+    known: Option<&Details>,
     limit: Duration,
     now: Timestamp,
 ) -> Result<Fetched, FetchError> {
@@ -85,6 +101,7 @@ pub async fn fetch(
     let fetch = Fetch {
         clients,
         source,
+        known,
         now,
         deadline,
     };
@@ -115,6 +132,9 @@ fn dialects(kind: Kind, recognised: Option<Kind>) -> (&'static Dialect, Option<&
         (Kind::OpenAi, _) => (&openai::DIALECT, None),
         (Kind::Google, _) => (&google::DIALECT, None),
         (Kind::Anthropic, _) => (&anthropic::DIALECT, None),
+        (Kind::Azure, _) => (&openai::AZURE, None),
+        (Kind::Cohere, _) => (&cohere::DIALECT, None),
+        (Kind::OpenRouter, _) => (&openai::OPENROUTER, None),
         (Kind::Ollama, _) => (&ollama::DIALECT, None),
         (Kind::Enrichment, _) => (&enrichment::DIALECT, None),
         (Kind::Auto, Some(Kind::OpenAi)) => (&openai::DIALECT, Some(&ollama::DIALECT)),
@@ -126,15 +146,26 @@ fn dialects(kind: Kind, recognised: Option<Kind>) -> (&'static Dialect, Option<&
 impl Fetch<'_> {
     async fn run(&self, recognised: Option<Kind>) -> Result<Fetched, FetchError> {
         let (first, second) = dialects(self.source.kind, recognised);
-        let fetched = match (self.list(first).await, second) {
+        let (dialect, listing) = match (self.list(first).await, second) {
             (Err(error), Some(second)) if error.kind.suggests_another_dialect() => {
-                let fetched = self.list(second).await;
-                // Of a server that is known to speak the first, only the first error counts.
-                let known = recognised == Some(first.kind);
-                fetched.map_err(|other| if known { error } else { other })
+                match self.list(second).await {
+                    Ok(listing) => (second, listing),
+                    // Of a server that is known to speak the first, only the first error counts; so it
+                    // does where the second only says that nothing is there.
+                    Err(other) => {
+                        let known = recognised == Some(first.kind);
+                        let says_more =
+                            other.http_status == Some(404) && error.http_status != Some(404);
+                        return Err(if known || says_more { error } else { other });
+                    }
+                }
             }
-            (fetched, _) => fetched,
-        }?;
+            (listing, _) => (first, listing?),
+        };
+        let mut fetched = Fetched {
+            kind: dialect.kind,
+            listing,
+        };
         // A server that was believed once may have nothing loaded.
         let known = recognised.is_some_and(|kind| kind != Kind::Auto);
         if self.source.discovered && !is_local_server(&fetched, known) {
@@ -143,11 +174,12 @@ impl Fetch<'_> {
                 "what answers is none of vLLM, LM Studio and llama.cpp",
             ));
         }
+        self.add_details(dialect, &mut fetched.listing).await;
         Ok(fetched)
     }
 
     /// All pages of the list in `dialect`.
-    async fn list(&self, dialect: &'static Dialect) -> Result<Fetched, FetchError> {
+    async fn list(&self, dialect: &'static Dialect) -> Result<Listing, FetchError> {
         let mut listing = Listing::default();
         let mut known = HashSet::new();
         let mut cursors = HashSet::new();
@@ -202,10 +234,7 @@ impl Fetch<'_> {
             }
             cursor = next;
         }
-        Ok(Fetched {
-            kind: dialect.kind,
-            listing,
-        })
+        Ok(listing)
     }
 
     async fn page(
@@ -215,7 +244,7 @@ impl Fetch<'_> {
         bytes_left: &mut usize,
     ) -> Result<Page, FetchError> {
         let url = page_url(dialect, self.source, cursor);
-        let mut response = self.send(dialect, url).await?;
+        let response = self.send(dialect, url, None).await?;
         let status = response.status();
         if !status.is_success() {
             return Err(self.refusal(dialect, response).await);
@@ -224,31 +253,31 @@ impl Fetch<'_> {
             http_status: Some(status.as_u16()),
             ..error
         };
-        // Cut off while streaming, decompressed.
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| with_status(FetchError::broken_off(error)))?
-        {
-            if body.len() + chunk.len() > *bytes_left {
-                let message = format!("the list is larger than {} MiB", MAX_LISTING_BYTES >> 20);
-                return Err(with_status(FetchError::new(ErrorKind::TooLarge, message)));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        *bytes_left -= body.len();
+        let body = read_body(response, bytes_left).await.map_err(with_status)?;
         (dialect.parse)(&body)
             .map_err(|message| with_status(FetchError::new(ErrorKind::Malformed, message)))
     }
 
-    async fn send(&self, dialect: &Dialect, url: Url) -> Result<Response, FetchError> {
+    /// Sends a GET, or with a `body`, which is JSON, a POST.
+    async fn send(
+        &self,
+        dialect: &Dialect,
+        url: Url,
+        body: Option<String>,
+    ) -> Result<Response, FetchError> {
         let host = format!(
             "{}:{}",
             url.host_str().unwrap_or_default(),
             url.port_or_known_default().unwrap_or_default()
         );
-        let mut request = self.clients.of(self.source).get(url);
+        let client = self.clients.of(self.source);
+        let mut request = match body {
+            None => client.get(url),
+            Some(body) => client
+                .post(url)
+                .header(CONTENT_TYPE, "application/json")
+                .body(body),
+        };
         for (name, value) in dialect.headers {
             request = request.header(*name, *value);
         }
@@ -290,7 +319,7 @@ impl Fetch<'_> {
             error.message = format!("asks for a key ({code}), and no key is set: set it");
         } else if status == StatusCode::NOT_FOUND {
             let added = match self.source.role {
-                Role::Provider if dialect.kind == Kind::OpenAi => "models",
+                Role::Provider if dialect.base_has_version => "models",
                 _ => dialect.path,
             };
             error.message = format!(
@@ -302,44 +331,80 @@ impl Fetch<'_> {
     }
 }
 
-/// Whether the listing is one that a server found on a well-known port is believed: Ollama's, or
-/// one in which every model is owned by vLLM, llama.cpp or LM Studio. An empty one says nothing: it
-/// is believed of a server that is `known`.
-fn is_local_server(fetched: &Fetched, known: bool) -> bool {
+/// The body of `response`, of at most `bytes_left`, which it takes off: cut off while streaming,
+/// decompressed.
+async fn read_body(mut response: Response, bytes_left: &mut usize) -> Result<Vec<u8>, FetchError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(FetchError::broken_off)? {
+        if body.len() + chunk.len() > *bytes_left {
+            let message = format!("the list is larger than {} MiB", MAX_LISTING_BYTES >> 20);
+            return Err(FetchError::new(ErrorKind::TooLarge, message));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    *bytes_left -= body.len();
+    Ok(body)
+}
+
+/// Who owns the model by its source's word.
+fn owner(entry: &Entry) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Owner {
         owned_by: String,
     }
-    const OWNERS: [&str; 3] = ["vllm", "llamacpp", "organization_owner"];
-    let is_known = |entry: &Entry| {
-        serde_json::from_str::<Owner>(&entry.raw)
-            .is_ok_and(|owner| OWNERS.contains(&owner.owned_by.as_str()))
-    };
+    let owner: Owner = serde_json::from_str(&entry.raw).ok()?;
+    Some(owner.owned_by)
+}
+
+/// Whether the listing is one that a server found on a well-known port is believed: Ollama's, or
+/// one in which every model is owned by vLLM, llama.cpp or LM Studio. An empty one says nothing: it
+/// is believed of a server that is `known`.
+fn is_local_server(fetched: &Fetched, known: bool) -> bool {
+    const OWNERS: [&str; 3] = ["vllm", "llamacpp", openai::LM_STUDIO];
+    let is_known =
+        |entry: &Entry| owner(entry).is_some_and(|owner| OWNERS.contains(&owner.as_str()));
     let entries = &fetched.listing.entries;
     fetched.kind == Kind::Ollama || ((known || !entries.is_empty()) && entries.iter().all(is_known))
 }
 
-fn page_url(dialect: &Dialect, source: &SourceConfig, cursor: &[(String, String)]) -> Url {
+/// `path` below the root of the source's server.
+fn root_url(source: &SourceConfig, path: &str) -> Url {
     let mut url = source.base_url.clone();
     let base = url.path().trim_end_matches('/');
-    let path = match (source.role, dialect.kind) {
+    let root = base
+        .strip_suffix("/v1")
+        .or_else(|| base.strip_suffix("/v1beta"))
+        .unwrap_or(base);
+    url.set_path(&format!("{root}/{path}"));
+    url
+}
+
+fn page_url(dialect: &Dialect, source: &SourceConfig, cursor: &[(String, String)]) -> Url {
+    let mut url = if dialect.kind == Kind::Enrichment {
         // One file.
-        (_, Kind::Enrichment) => return url,
-        // OpenAI's own convention: the base URL of a provider holds the version.
-        (Role::Provider, Kind::OpenAi) => format!("{base}/models"),
-        _ => {
-            let root = base
-                .strip_suffix("/v1")
-                .or_else(|| base.strip_suffix("/v1beta"))
-                .unwrap_or(base);
-            format!("{root}/{}", dialect.path)
-        }
+        source.base_url.clone()
+    } else if source.role == Role::Provider && dialect.base_has_version {
+        let mut url = source.base_url.clone();
+        url.set_path(&format!("{}/models", url.path().trim_end_matches('/')));
+        url
+    } else {
+        root_url(source, dialect.path)
     };
-    url.set_path(&path);
-    if !(dialect.first_page.is_empty() && cursor.is_empty()) {
-        url.query_pairs_mut()
-            .extend_pairs(dialect.first_page)
-            .extend_pairs(cursor);
+    // A link to the next page may repeat what the first one was asked with.
+    let first_page = dialect
+        .first_page
+        .iter()
+        .filter(|(name, _)| cursor.iter().all(|(other, _)| other != name));
+    let pairs: Vec<(&str, &str)> = first_page
+        .copied()
+        .chain(
+            cursor
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        )
+        .collect();
+    if !pairs.is_empty() {
+        url.query_pairs_mut().extend_pairs(pairs);
     }
     url
 }

@@ -252,6 +252,7 @@ impl Task {
         let Some(claim) = store.claim(source, mode, now).await? else {
             return Ok(RefreshOutcome::NotDue);
         };
+        let known = store.list_details(source).await?;
         let began = Instant::now();
         let recognised = self.recognised();
         let fetched = tokio::select! {
@@ -260,7 +261,7 @@ impl Task {
                 store.release(&claim).await?;
                 return Ok(RefreshOutcome::Stopped);
             }
-            fetched = provider::fetch(clients, source, recognised, *fetch_timeout, now) => fetched,
+            fetched = provider::fetch(clients, source, recognised, Some(&known), *fetch_timeout, now) => fetched,
         };
         let duration = began.elapsed();
         let committed = match &fetched {

@@ -6,6 +6,7 @@
 //! (what was), `webhooks` (who was told of it) and `prune` (what is forgotten), and
 //! `enrichment` (what others say of the sources' models).
 
+mod details;
 mod enrichment;
 mod events;
 mod fetches;

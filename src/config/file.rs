@@ -40,6 +40,7 @@ pub(super) struct File {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Table {
+    pub(super) enabled: Option<bool>,
     pub(super) kind: Option<Kind>,
     pub(super) base_url: Option<String>,
     pub(super) api_key: Option<SecretString>,
@@ -221,7 +222,7 @@ fn describe(error: &config::ConfigError) -> String {
     }
 }
 
-const KINDS: &str = "kind is openai, google, anthropic or ollama";
+const KINDS: &str = "kind is openai, google, anthropic, azure, cohere, openrouter or ollama";
 
 /// `text` as a time, in seconds or with units.
 pub(super) fn parse_time(

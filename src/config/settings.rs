@@ -12,6 +12,7 @@ use super::{
         File, KeyTable, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file,
     },
     parse_base_url,
+    presets::{PRESETS, Preset},
     secrets::Secrets,
 };
 use crate::{
@@ -78,40 +79,6 @@ impl<'e> Environment<'e> {
     }
 }
 
-/// A provider that needs nothing but its key.
-struct WellKnown {
-    name: &'static str,
-    kind: Kind,
-    key_variables: &'static [&'static str],
-    base_url_variable: &'static str,
-    base_url: &'static str,
-}
-
-/// Names, variables and base URLs as the official SDKs have them.
-const WELL_KNOWN: [WellKnown; 3] = [
-    WellKnown {
-        name: "openai",
-        kind: Kind::OpenAi,
-        key_variables: &["OPENAI_API_KEY"],
-        base_url_variable: "OPENAI_BASE_URL",
-        base_url: "https://api.openai.com/v1",
-    },
-    WellKnown {
-        name: "google",
-        kind: Kind::Google,
-        key_variables: &["GOOGLE_API_KEY", "GEMINI_API_KEY"],
-        base_url_variable: "GOOGLE_GEMINI_BASE_URL",
-        base_url: "https://generativelanguage.googleapis.com",
-    },
-    WellKnown {
-        name: "anthropic",
-        kind: Kind::Anthropic,
-        key_variables: &["ANTHROPIC_API_KEY"],
-        base_url_variable: "ANTHROPIC_BASE_URL",
-        base_url: "https://api.anthropic.com",
-    },
-];
-
 impl Settings {
     /// Reads the settings from `flags`, `environment` and the TOML file that they name.
     pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
@@ -167,48 +134,20 @@ impl Settings {
         environment: &Environment,
         secrets: &mut Secrets,
     ) -> Result<(), ConfigError> {
-        for known in WELL_KNOWN {
-            let table = tables.remove(known.name).unwrap_or_default();
-            let key = secrets.read_variables(known.key_variables)?;
-            let key = match key {
-                Some(key) => Some(key),
-                None => secrets.read_places(known.name, table.key_places())?,
-            };
-            if key.is_none() && table.base_url.is_none() {
-                if environment.get(known.base_url_variable).is_some() {
-                    secrets.warnings.push(format!(
-                        "{} is set and no key is: {} is not listed; set {}",
-                        known.base_url_variable,
-                        known.name,
-                        known.key_variables.join(" or ")
-                    ));
-                }
+        for preset in &PRESETS {
+            let table = tables.remove(preset.name).unwrap_or_default();
+            if let Some(hint) = self.add_preset(preset, &table, environment, secrets)? {
                 self.config.unconfigured.push(Unconfigured {
-                    name: parse_name(known.name)?,
-                    kind: known.kind,
-                    hint: format!(
-                        "set {} to list its models",
-                        known.key_variables.join(" or ")
-                    ),
+                    name: parse_name(preset.name)?,
+                    kind: preset.kind,
+                    hint,
                 });
-                continue;
             }
-            let base_url = match environment.get(known.base_url_variable) {
-                Some(url) => parse_base_url(known.base_url_variable, &url)?.into(),
-                None => table
-                    .base_url
-                    .clone()
-                    .unwrap_or_else(|| known.base_url.to_owned()),
-            };
-            let source = SourceConfig::provider(
-                known.name,
-                table.kind.unwrap_or(known.kind),
-                &base_url,
-                None,
-            )?;
-            self.add(source, key, &table)?;
         }
         for (name, table) in tables {
+            if table.enabled == Some(false) {
+                continue;
+            }
             let Some(base_url) = &table.base_url else {
                 return Err(ConfigError(format!(
                     "[providers.{name}] has no base_url: set it to what stands before /models, such as https://api.example.com/v1"
@@ -220,6 +159,55 @@ impl Settings {
             self.add(source, key, &table)?;
         }
         Ok(())
+    }
+
+    /// Adds the well-known provider `preset` where its key is set; otherwise what to set, where that
+    /// is worth telling.
+    fn add_preset(
+        &mut self,
+        preset: &Preset,
+        table: &Table,
+        environment: &Environment,
+        secrets: &mut Secrets,
+    ) -> Result<Option<String>, ConfigError> {
+        let name = preset.name;
+        if table.enabled == Some(false) {
+            let hint = format!("switched off: [providers.{name}] has enabled = false");
+            return Ok(preset.is_suggested.then_some(hint));
+        }
+        let key = match secrets.read_variables(preset.key_variables)? {
+            Some(key) => Some(key),
+            None => secrets.read_places(name, table.key_places())?,
+        };
+        let (given, variable) = (
+            environment.get(preset.base_url_variable),
+            preset.base_url_variable,
+        );
+        // Some lists are public: `enabled = true` has them asked without a key.
+        if key.is_none() && table.base_url.is_none() && table.enabled.is_none() {
+            let hint = format!("set {} to list its models", preset.key_hint());
+            if given.is_some() {
+                secrets.warnings.push(format!(
+                    "{variable} is set and no key is: {name} is not listed; set {}",
+                    preset.key_hint()
+                ));
+            }
+            return Ok((preset.is_suggested || given.is_some()).then_some(hint));
+        }
+        let base_url = match given {
+            Some(url) => Some(parse_base_url(variable, &url)?.into()),
+            None => table.base_url.clone(),
+        };
+        let Some(base_url) = base_url.or_else(|| preset.base_url.map(ToOwned::to_owned)) else {
+            secrets.warnings.push(format!(
+                "the key of {name} is set and {variable} is not: {name} is not listed; set it"
+            ));
+            return Ok(Some(format!("set {variable} to list its models")));
+        };
+        let kind = table.kind.unwrap_or(preset.kind);
+        let source = SourceConfig::provider(name, kind, &preset.with_version(&base_url), None)?;
+        self.add(source, key, table)?;
+        Ok(None)
     }
 
     fn add_endpoints(
@@ -253,6 +241,9 @@ impl Settings {
                 Some(url.trim().to_owned());
         }
         for (name, table) in tables {
+            if table.enabled == Some(false) {
+                continue;
+            }
             let Some(base_url) = &table.base_url else {
                 return Err(ConfigError(format!(
                     "[endpoints.{name}] has no base_url: set it to the server's root, such as http://127.0.0.1:8000"
@@ -633,7 +624,7 @@ mod tests {
     #[case::enrichment_without_url(&[], "[enrichment]\nttl = '1h'", "url of [enrichment] is not a URL")]
     #[case::enrichment_url(&[], "[enrichment]\nurl = 'https://h/?key=secret'", "url of [enrichment] must not hold a query")]
     #[case::bad_retention(&[], "keep_events = 'a while'", "keep_events")]
-    #[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "kind is openai, google, anthropic or ollama")]
+    #[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "kind is openai, google, anthropic, azure, cohere, openrouter or ollama")]
     #[case::endpoint_twice(&[("MODEL_CATALOG_ENDPOINTS", "a=http://x,b=http://x,a=http://y")], "", "`a` twice")]
     #[case::key_without_end(&[("OPENAI_API_KEY_FILE", "/dev/zero")], "", "OPENAI_API_KEY_FILE")]
     #[case::memory(&[("DATABASE_URL", "sqlite://x.db?mode=memory")], "", "DATABASE_URL")]
@@ -699,6 +690,68 @@ mod tests {
             "{:?}",
             settings.warnings
         );
+    }
+
+    #[test]
+    fn a_standard_key_variable_switches_a_preset_on() {
+        let variables = [
+            ("GROQ_API_KEY", "g"),
+            ("GROQ_BASE_URL", "https://proxy.example/groq/"),
+            ("COHERE_API_KEY", "c"),
+            ("CO_API_URL", "https://api.cohere.com/v1"),
+            ("HF_TOKEN", "h"),
+            ("AZURE_OPENAI_API_KEY", "a"),
+            ("AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/"),
+            ("NVIDIA_NIM_API_KEY", "n"),
+        ];
+        let toml = "[providers.mistral]\napi_key = 'm'\n[providers.nvidia]\nenabled = false\n\
+                    [providers.openrouter]\nenabled = true\n[providers.openai]\nenabled = false\n\
+                    [providers.off]\nenabled = false\n[endpoints.off]\nenabled = false";
+        let settings = read(&variables, Some(toml)).expect("settings");
+        assert_eq!(
+            sources(&settings),
+            "azure provider azure https://res.openai.azure.com/openai/v1 a 86400\n\
+             cohere provider cohere https://api.cohere.com/v1 c 86400\n\
+             groq provider openai https://proxy.example/groq/openai/v1 g 86400\n\
+             huggingface provider openai https://router.huggingface.co/v1 h 86400\n\
+             mistral provider openai https://api.mistral.ai/v1 m 86400\n\
+             openrouter provider openrouter https://openrouter.ai/api/v1 - 86400\n"
+        );
+        let hints: Vec<(&str, &str)> = settings
+            .config
+            .unconfigured
+            .iter()
+            .map(|other| (other.name.as_str(), other.hint.as_str()))
+            .collect();
+        assert_eq!(
+            hints,
+            [
+                (
+                    "openai",
+                    "switched off: [providers.openai] has enabled = false"
+                ),
+                (
+                    "google",
+                    "set GOOGLE_API_KEY or GEMINI_API_KEY to list its models"
+                ),
+                ("anthropic", "set ANTHROPIC_API_KEY to list its models"),
+            ]
+        );
+        assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+    }
+
+    #[test]
+    fn a_key_without_the_host_that_it_needs_is_told() {
+        let settings = read(&[("AZURE_OPENAI_API_KEY", "secret")], None).expect("settings");
+        assert!(settings.config.sources.is_empty());
+        assert_eq!(settings.warnings.len(), 1);
+        let hint = &settings.config.unconfigured[3].hint;
+        for text in [&settings.warnings[0], hint] {
+            assert!(
+                text.contains("AZURE_OPENAI_ENDPOINT") && !text.contains("secret"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -6,19 +6,22 @@
 use serde_json::Value;
 
 use super::{
-    Dialect,
-    page::{Envelope, Page, text, time, tokens, unix_seconds},
+    Dialect, details,
+    page::{Envelope, Page},
+    value::{text, time, tokens, unix_seconds, words},
 };
 use crate::model::{Attributes, Kind};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::Anthropic,
+    base_has_version: false,
     path: "v1/models",
     first_page: &[("limit", "1000")],
     key_header: "x-api-key",
     key_prefix: "",
     headers: &[("anthropic-version", "2023-06-01")],
     parse,
+    questions: details::NONE,
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {
@@ -41,10 +44,11 @@ fn read(entry: &Value) -> Option<(&str, Attributes)> {
     let attributes = Attributes {
         // An unknown release date is the epoch: 0, as everywhere here.
         created: unix_seconds(&entry["created_at"]).unwrap_or(0),
-        display_name: text(entry, &["display_name"]),
-        context_window: tokens(entry, &["max_input_tokens"]),
-        max_output_tokens: tokens(entry, &["max_tokens"]),
-        lifecycle: text(entry, &["lifecycle"]),
+        display_name: text(entry, &["/display_name"]),
+        context_window: tokens(entry, &["/max_input_tokens"]),
+        max_output_tokens: tokens(entry, &["/max_tokens"]),
+        capabilities: words(entry, &["/capabilities"]),
+        lifecycle: text(entry, &["/lifecycle"]),
         deprecated_at: time(&entry["deprecated_at"]),
         retires_at: time(&entry["retires_at"]),
         ..Attributes::default()

@@ -6,19 +6,22 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Dialect,
-    page::{Envelope, Page, text, tokens},
+    Dialect, details,
+    page::{Envelope, Page},
+    value::{text, tokens},
 };
 use crate::model::{Attributes, Entry, Kind, is_usable_id};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::Enrichment,
+    base_has_version: false,
     path: "",
     first_page: &[],
     key_header: "authorization",
     key_prefix: "Bearer ",
     headers: &[],
     parse,
+    questions: details::NONE,
 };
 
 /// What they call providers that have another name here.
@@ -80,11 +83,11 @@ fn push(page: &mut Page, provider: &str, id: &str, attributes: Attributes) {
 
 fn read_models_dev(model: &Value) -> Attributes {
     Attributes {
-        context_window: tokens(&model["limit"], &["context"]),
-        max_output_tokens: tokens(&model["limit"], &["output"]),
+        context_window: tokens(model, &["/limit/context"]),
+        max_output_tokens: tokens(model, &["/limit/output"]),
         // Dollars per million tokens.
         pricing: model["cost"].as_object().cloned().unwrap_or_default(),
-        knowledge_cutoff: text(model, &["knowledge"]),
+        knowledge_cutoff: text(model, &["/knowledge"]),
         ..Attributes::default()
     }
 }
@@ -97,8 +100,8 @@ fn read_litellm(model: &Value) -> Attributes {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     Attributes {
-        context_window: tokens(model, &["max_input_tokens"]),
-        max_output_tokens: tokens(model, &["max_output_tokens"]),
+        context_window: tokens(model, &["/max_input_tokens"]),
+        max_output_tokens: tokens(model, &["/max_output_tokens"]),
         pricing,
         ..Attributes::default()
     }

@@ -22,7 +22,7 @@ pub enum ErrorKind {
     Unreachable,
     /// The TLS handshake failed.
     Tls,
-    /// The key was refused: 401, or Google's 400 `API_KEY_INVALID`.
+    /// The key was refused: 401, Google's 400 `API_KEY_INVALID` or xAI's 400.
     Unauthorized,
     /// 403: the key is real but may not do this.
     Forbidden,
@@ -122,11 +122,10 @@ impl FetchError {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         // Some of Google's endpoints wrap the object in an array of one.
         let body = body.get(0).unwrap_or(&body);
-        let invalid_google_key = status == StatusCode::BAD_REQUEST
-            && details(body).any(|detail| detail["reason"] == "API_KEY_INVALID");
+        let invalid_key = status == StatusCode::BAD_REQUEST && names_invalid_key(body);
         let kind = match status.as_u16() {
             401 => ErrorKind::Unauthorized,
-            _ if invalid_google_key => ErrorKind::Unauthorized,
+            _ if invalid_key => ErrorKind::Unauthorized,
             403 => ErrorKind::Forbidden,
             429 => ErrorKind::RateLimited,
             500.. => ErrorKind::Unavailable,
@@ -222,6 +221,14 @@ fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> 
 
 fn details(body: &Value) -> impl Iterator<Item = &Value> {
     body["error"]["details"].as_array().into_iter().flatten()
+}
+
+/// Whether the body of a 400 says that the key is none: Google's by a code of its own, xAI's in words
+/// only (`error` is a text, and `code` that of any bad argument).
+fn names_invalid_key(body: &Value) -> bool {
+    let words = body["error"].as_str().unwrap_or_default();
+    words.starts_with("Incorrect API key")
+        || details(body).any(|detail| detail["reason"] == "API_KEY_INVALID")
 }
 
 /// What the provider says went wrong: `error.message`, `error`, `message` or `detail`.
@@ -362,6 +369,18 @@ mod tests {
             ErrorKind::Unauthorized
         );
         assert_eq!(answer(403, &[], &body).kind, ErrorKind::Forbidden);
+    }
+
+    #[test]
+    fn xais_invalid_key_is_a_400_in_words() {
+        let body = |words: &str| json!({"code": "invalid-argument", "error": words});
+        let refused = answer(400, &[], &body("Incorrect API key provided: sk-secret."));
+        assert_eq!(refused.kind, ErrorKind::Unauthorized);
+        assert!(!refused.message.contains("sk-secret"), "{refused}");
+        assert_eq!(
+            answer(400, &[], &body("Bad page.")).kind,
+            ErrorKind::Rejected
+        );
     }
 
     #[rstest]

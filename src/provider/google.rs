@@ -6,19 +6,22 @@
 use serde_json::Value;
 
 use super::{
-    Dialect,
-    page::{Envelope, Page, text, tokens},
+    Dialect, details,
+    page::{Envelope, Page},
+    value::{text, tokens, words},
 };
 use crate::model::{Attributes, Kind};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::Google,
+    base_has_version: false,
     path: "v1beta/models",
     first_page: &[("pageSize", "1000")],
     key_header: "x-goog-api-key",
     key_prefix: "",
     headers: &[],
     parse,
+    questions: details::NONE,
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {
@@ -41,9 +44,16 @@ fn parse(body: &[u8]) -> Result<Page, String> {
 fn read(entry: &Value) -> Option<(&str, Attributes)> {
     let name = entry["name"].as_str()?;
     let attributes = Attributes {
-        display_name: text(entry, &["displayName"]),
-        context_window: tokens(entry, &["inputTokenLimit"]),
-        max_output_tokens: tokens(entry, &["outputTokenLimit"]),
+        display_name: text(entry, &["/displayName"]),
+        description: text(entry, &["/description"]),
+        context_window: tokens(entry, &["/inputTokenLimit"]),
+        max_output_tokens: tokens(entry, &["/outputTokenLimit"]),
+        // Only ever said where it is so.
+        capabilities: match entry["thinking"] {
+            Value::Bool(true) => vec!["thinking".to_owned()],
+            _ => Vec::new(),
+        },
+        supported_methods: words(entry, &["/supportedGenerationMethods"]),
         ..Attributes::default()
     };
     Some((name.strip_prefix("models/").unwrap_or(name), attributes))
@@ -60,7 +70,8 @@ mod tests {
     fn takes_the_prefix_off_once() {
         let page = parse(
             json!({"models": [
-                {"name": "models/gemini-pro", "displayName": "Gemini", "inputTokenLimit": 100, "outputTokenLimit": 1},
+                {"name": "models/gemini-pro", "displayName": "Gemini", "inputTokenLimit": 100, "outputTokenLimit": 1,
+                 "description": "It answers.", "thinking": true, "supportedGenerationMethods": ["generateContent", "countTokens"]},
                 {"name": "models/models/x"}, {"name": "tunedModels/y"}, {"displayName": "nameless"}, {"name": "models/"},
             ]})
             .to_string()
@@ -74,7 +85,8 @@ mod tests {
         );
         assert_eq!(
             serde_json::to_value(&page.entries[0].attributes).expect("JSON"),
-            json!({"created": 0, "display_name": "Gemini", "context_window": 100, "max_output_tokens": 1})
+            json!({"created": 0, "display_name": "Gemini", "context_window": 100, "max_output_tokens": 1,
+                "description": "It answers.", "capabilities": ["thinking"], "supported_methods": ["countTokens", "generateContent"]})
         );
     }
 

@@ -1,23 +1,28 @@
-//! Ollama's own list, `/api/tags`.
+//! Ollama's own list, `/api/tags`, and what `/api/show` adds to it.
 //!
-//! Source: ollama/ollama `api/types.go` and recorded answers. It never pages.
+//! Source: ollama/ollama `api/types.go` and recorded answers. It never pages. What the list of an
+//! older server does not say of a model is asked once per digest.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Dialect,
-    page::{Envelope, Page, unix_seconds},
+    details::{Question, Questions},
+    page::{Envelope, Page},
+    value::{positive, tokens, unix_seconds, words},
 };
-use crate::model::{Attributes, Kind};
+use crate::model::{Attributes, Detail, Details, Entry, Kind};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::Ollama,
+    base_has_version: false,
     path: "api/tags",
     first_page: &[],
     key_header: "authorization",
     key_prefix: "Bearer ",
     headers: &[],
     parse,
+    questions,
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {
@@ -34,9 +39,55 @@ fn read(entry: &Value) -> Option<(&str, Attributes)> {
     let attributes = Attributes {
         // As Ollama itself answers at `/v1/models`.
         created: unix_seconds(&entry["modified_at"]).unwrap_or(0),
+        context_window: tokens(entry, &["/details/context_length"]),
+        capabilities: words(entry, &["/capabilities"]),
         ..Attributes::default()
     };
     Some((id, attributes))
+}
+
+/// Asks for what neither the list says nor is known of the model's digest.
+fn questions(entries: &[Entry], known: &Details) -> Questions {
+    let questions = entries.iter().filter_map(|entry| {
+        let says_all =
+            entry.attributes.context_window.is_some() && !entry.attributes.capabilities.is_empty();
+        let raw: Value = serde_json::from_str(&entry.raw).unwrap_or_default();
+        let digest = raw["digest"].as_str().filter(|digest| !digest.is_empty())?;
+        let is_known = known
+            .get(&entry.id)
+            .is_some_and(|detail| detail.version == digest);
+        (!says_all && !is_known).then(|| question(&entry.id, digest))
+    });
+    Some(questions.collect())
+}
+
+fn question(id: &str, digest: &str) -> Question {
+    let (id, digest) = (id.to_owned(), digest.to_owned());
+    Question {
+        path: "api/show",
+        body: Some(json!({ "model": id }).to_string()),
+        read: Box::new(move |answer| {
+            let answer: Value = serde_json::from_slice(answer).ok()?;
+            // An error may come with 200 through a proxy.
+            answer.get("model_info").or(answer.get("details"))?;
+            let detail = Detail {
+                version: digest.clone(),
+                attributes: shown(&answer),
+            };
+            Some([(id.clone(), detail)].into())
+        }),
+    }
+}
+
+fn shown(answer: &Value) -> Attributes {
+    let architecture = answer["model_info"]["general.architecture"]
+        .as_str()
+        .unwrap_or_default();
+    Attributes {
+        context_window: positive(&answer["model_info"][format!("{architecture}.context_length")]),
+        capabilities: words(answer, &["/capabilities"]),
+        ..Attributes::default()
+    }
 }
 
 #[cfg(test)]

@@ -1,25 +1,46 @@
 //! OpenAI's list, which every compatible provider and server speaks with variations.
 //!
 //! Sources: the official Python SDK 3.54.0 (`types/model.py`), recorded answers of compatible
-//! services. OpenAI itself never pages; services that do say so in one of the ways that [`next`]
-//! follows, OpenRouter's `links.next` and `has_more` with `after` among them.
+//! services, the SDKs of those. What is read of an entry is one table of places per meaning, whoever
+//! it is from ([`attributes`]). OpenAI itself never pages; services that do say so in one of the ways
+//! that [`next`] follows, OpenRouter's `links.next` and `has_more` with `after` among them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Dialect,
-    page::{Envelope, Fields, Page, Parameters, cut_short, integer, text, time, tokens},
+    details::{Question, Questions},
+    page::{Envelope, Fields, Page, Parameters, cut_short},
+    value::{completed, integer, sorted, text, time, tokens, values, words},
 };
-use crate::model::{Attributes, Kind};
+use crate::model::{Attributes, Detail, Details, Entry, Kind};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::OpenAi,
+    // OpenAI's own convention: the base URL of a provider holds the version.
+    base_has_version: true,
     path: "v1/models",
     first_page: &[],
     key_header: "authorization",
     key_prefix: "Bearer ",
     headers: &[],
     parse,
+    questions,
+};
+
+/// Azure's v1 API: only the key travels otherwise.
+pub(super) const AZURE: Dialect = Dialect {
+    kind: Kind::Azure,
+    key_header: "api-key",
+    key_prefix: "",
+    ..DIALECT
+};
+
+/// OpenRouter lists only what answers in text unless asked for more.
+pub(super) const OPENROUTER: Dialect = Dialect {
+    kind: Kind::OpenRouter,
+    first_page: &[("output_modalities", "all")],
+    ..DIALECT
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {
@@ -97,35 +118,176 @@ fn next_number(pagination: &Value) -> Result<Option<i64>, String> {
 }
 
 fn read(entry: &Value) -> Option<(&str, Attributes)> {
-    let attributes = Attributes {
+    Some((entry["id"].as_str()?, attributes(entry)))
+}
+
+/// `created` of every model of NVIDIA's: nobody said when.
+const NVIDIA_CREATED: i64 = 735_790_403;
+
+/// What an entry says, wherever the services have put it.
+pub(super) fn attributes(entry: &Value) -> Attributes {
+    let said = Attributes {
         // Azure calls it `created_at`.
-        created: integer(&entry["created"])
-            .or_else(|| integer(&entry["created_at"]))
+        created: values(entry, &["/created", "/created_at"])
+            .find_map(integer)
+            .filter(|created| *created != NVIDIA_CREATED)
             .unwrap_or(0),
-        display_name: text(entry, &["display_name", "name"]),
-        // OpenRouter and others; Groq; vLLM and SGLang.
+        display_name: text(entry, &["/display_name", "/name"]),
+        description: text(entry, &["/description"]),
         context_window: tokens(
             entry,
-            &["context_length", "context_window", "max_model_len"],
+            &[
+                // OpenRouter, Together, Fireworks, Cohere, xAI.
+                "/context_length",
+                // Groq.
+                "/context_window",
+                // Mistral, LM Studio.
+                "/max_context_length",
+                // vLLM, SGLang.
+                "/max_model_len",
+                // llama.cpp: what is configured, and what the model was trained for.
+                "/meta/n_ctx",
+                "/meta/n_ctx_train",
+                "/top_provider/context_length",
+            ],
         ),
-        // Groq.
-        max_output_tokens: tokens(entry, &["max_completion_tokens"]),
-        // Azure.
-        lifecycle: text(entry, &["lifecycle_status", "lifecycle"]),
+        // Groq; OpenRouter.
+        max_output_tokens: tokens(
+            entry,
+            &[
+                "/max_completion_tokens",
+                "/top_provider/max_completion_tokens",
+            ],
+        ),
+        // OpenRouter, the Hugging Face router, llama.cpp; xAI, LocalAI.
+        input_modalities: words(
+            entry,
+            &["/architecture/input_modalities", "/input_modalities"],
+        ),
+        output_modalities: words(
+            entry,
+            &["/architecture/output_modalities", "/output_modalities"],
+        ),
+        capabilities: capabilities(entry),
+        // Cohere.
+        supported_methods: words(entry, &["/endpoints"]),
+        pricing: pricing(entry),
+        knowledge_cutoff: text(entry, &["/knowledge_cutoff"]),
+        // Azure; Cohere.
+        lifecycle: text(entry, &["/lifecycle_status", "/lifecycle"])
+            .or_else(|| (entry["is_deprecated"] == true).then(|| "deprecated".to_owned())),
         deprecated_at: time(&entry["deprecated_at"]),
         // OpenAI; OpenRouter; Mistral; Azure.
-        retires_at: [
-            &entry["shutdown_date"],
-            &entry["expiration_date"],
-            &entry["deprecation"],
-            &entry["deprecation"]["inference"],
-            &entry["retires_at"],
-        ]
-        .into_iter()
+        retires_at: values(
+            entry,
+            &[
+                "/shutdown_date",
+                "/expiration_date",
+                "/deprecation",
+                "/deprecation/inference",
+                "/retires_at",
+            ],
+        )
         .find_map(time),
         ..Attributes::default()
     };
-    Some((entry["id"].as_str()?, attributes))
+    match agreed(&entry["providers"]) {
+        None => said,
+        Some(agreed) => completed(said, &attributes(&agreed)),
+    }
+}
+
+/// The words of `type` that say what a model is for: Together's and LM Studio's. Others' `type` says
+/// something else (`model`, `base`, `fine-tuned`).
+const USES: [&str; 13] = [
+    "audio",
+    "chat",
+    "code",
+    "embedding",
+    "embeddings",
+    "image",
+    "language",
+    "llm",
+    "moderation",
+    "rerank",
+    "transcribe",
+    "video",
+    "vlm",
+];
+
+/// What the model can do, in the service's own words.
+fn capabilities(entry: &Value) -> Vec<String> {
+    // Mistral, Azure, LM Studio, LocalAI; OpenRouter; Cohere.
+    let mut found = words(
+        entry,
+        &["/capabilities", "/supported_parameters", "/features"],
+    );
+    let uses = entry["type"].as_str().filter(|word| USES.contains(word));
+    found.extend(uses.map(ToOwned::to_owned));
+    // Fireworks, the Hugging Face router.
+    let flags = entry.as_object().into_iter().flatten();
+    found.extend(flags.filter_map(|(name, value)| {
+        let name = name.strip_prefix("supports_")?;
+        (*value == true && !name.is_empty()).then(|| name.to_owned())
+    }));
+    sorted(found)
+}
+
+/// The prices as they are given: an object, or xAI's fields `…_price`.
+fn pricing(entry: &Value) -> Map<String, Value> {
+    if let Value::Object(pricing) = &entry["pricing"] {
+        return pricing.clone();
+    }
+    let fields = entry.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, value)| name.ends_with("_price") && value.is_number())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// What all of the Hugging Face router's providers of one model say alike. Where they differ, or one
+/// of them says nothing, nothing is true of the model.
+fn agreed(providers: &Value) -> Option<Value> {
+    let (first, others) = providers.as_array()?.split_first()?;
+    let agreed = first.as_object()?.iter().filter(|(name, value)| {
+        others
+            .iter()
+            .all(|other| other.get(name.as_str()) == Some(value))
+    });
+    // No deeper: a provider has no providers.
+    let agreed = agreed.filter(|(name, _)| *name != "providers");
+    Some(Value::Object(
+        agreed
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    ))
+}
+
+/// Who owns every model of LM Studio's list, which says nothing else of it.
+pub(super) const LM_STUDIO: &str = "organization_owner";
+
+/// LM Studio's own API says more. Cheap, and it may say something else after each download: it is
+/// asked with each list.
+fn questions(entries: &[Entry], _: &Details) -> Questions {
+    let is_lm_studio = |entry: &Entry| super::owner(entry).as_deref() == Some(LM_STUDIO);
+    if entries.is_empty() || !entries.iter().all(is_lm_studio) {
+        return None;
+    }
+    Some(vec![Question {
+        path: "api/v0/models",
+        body: None,
+        read: Box::new(|answer| {
+            let page = parse(answer).ok()?;
+            let details = page.entries.into_iter().map(|entry| {
+                let detail = Detail {
+                    version: String::new(),
+                    attributes: entry.attributes,
+                };
+                (entry.id, detail)
+            });
+            Some(details.collect())
+        }),
+    }])
 }
 
 #[cfg(test)]

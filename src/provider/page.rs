@@ -1,14 +1,11 @@
 //! Reading one page of a list: the envelope field by field, the entries one by one, both
-//! leniently. Pure.
+//! leniently. Pure. (What an entry says: [`super::value`].)
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, value::RawValue};
 
-use crate::{
-    model::{Attributes, Entry, is_usable_id},
-    time::Timestamp,
-};
+use crate::model::{Attributes, Entry, is_usable_id};
 
 /// One parsed page.
 #[derive(Debug, Default, PartialEq)]
@@ -171,55 +168,4 @@ pub fn cursor(value: &Value) -> Option<Option<String>> {
 /// may be cut short is a failure, never a shorter list.
 pub fn cut_short(name: &str) -> String {
     format!("`{name}` in the answer cannot be read: the list may be cut short")
-}
-
-/// A whole number given as an integer or as a float; none for anything else.
-pub fn integer(value: &Value) -> Option<i64> {
-    // Beyond 2^53 a float holds no exact integer.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    value.as_i64().or_else(|| {
-        let float = value
-            .as_f64()
-            .filter(|float| float.abs() <= EXACT && float.fract() == 0.0)?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "whole and within 2^53, see above"
-        )]
-        Some(float as i64)
-    })
-}
-
-/// The first of `names` in `entry` that is a positive whole number: a number of tokens.
-pub fn tokens(entry: &Value, names: &[&str]) -> Option<i64> {
-    names
-        .iter()
-        .find_map(|name| integer(&entry[*name]).filter(|count| *count > 0))
-}
-
-/// The first of `names` in `entry` that is a text with something in it.
-pub fn text(entry: &Value, names: &[&str]) -> Option<String> {
-    names
-        .iter()
-        .find_map(|name| entry[*name].as_str().filter(|text| !text.trim().is_empty()))
-        .map(ToOwned::to_owned)
-}
-
-/// Unix seconds of an RFC 3339 time.
-pub fn unix_seconds(value: &Value) -> Option<i64> {
-    Some(
-        chrono::DateTime::parse_from_rfc3339(value.as_str()?)
-            .ok()?
-            .timestamp(),
-    )
-}
-
-/// A moment given as an RFC 3339 time, as a day (its first moment in UTC) or in Unix seconds.
-pub fn time(value: &Value) -> Option<Timestamp> {
-    if let Some(seconds) = integer(value).filter(|seconds| *seconds > 0) {
-        return Some(Timestamp::from_millis(seconds.saturating_mul(1000)));
-    }
-    let text = value.as_str()?;
-    text.parse()
-        .or_else(|_| format!("{text}T00:00:00Z").parse())
-        .ok()
 }

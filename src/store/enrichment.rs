@@ -249,13 +249,14 @@ impl Store {
     }
 }
 
-/// Makes what is stored of every provider what it would be, had its last listing come now; in one
-/// revision.
+/// Makes what is stored of every provider that is served what it would be, had its last listing come
+/// now; in one revision. What is hidden is restated when it is shown.
 async fn restate_providers(connection: &mut SqliteConnection, now: Timestamp) -> Result<Counts> {
     let revision = next_revision(connection).await?;
     let providers = sqlx::query!(
         r#"SELECT name, fetched_at AS "fetched_at!: Timestamp"
-           FROM sources WHERE role = 'provider' AND fetched_at IS NOT NULL"#
+           FROM sources
+           WHERE role = 'provider' AND fetched_at IS NOT NULL AND hidden_since IS NULL"#
     )
     .fetch_all(&mut *connection)
     .await?;

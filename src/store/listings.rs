@@ -8,6 +8,7 @@ use sqlx::SqliteConnection;
 
 use super::{
     Claim, Result, Store,
+    details::write_details,
     events::{next_revision, record_source_event},
     fetches::{Attempt, count},
     models::list_stored,
@@ -122,6 +123,7 @@ impl Store {
         let counts = commit.write(&mut tx, &stored, entries).await?;
         let made = was.hidden || counts != Counts::default();
         let revision = made.then_some(revision);
+        write_details(&mut tx, name, &fetched.listing.details).await?;
         if source.role == Role::Provider {
             sqlx::query!(
                 "UPDATE cloud_models SET fetched_at = ?2 WHERE provider = ?1",

@@ -169,6 +169,7 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
                 entries: entries.into_values().collect(),
                 skipped: 0,
                 pages: 1,
+                ..Listing::default()
             };
             let kind = if source.role == Role::Endpoint {
                 Kind::Ollama
@@ -217,27 +218,63 @@ proptest! {
 
     #[test]
     fn replaying_the_events_gives_what_is_served(steps in vec(any_step(), 1..25)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let directory = tempfile::tempdir().expect("a directory");
-            let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
-            let store = Store::open(&Config::new(&url).expect("usable").database).await.expect("it opens");
-            let mut now = Timestamp::from_millis(1_800_000_000_000);
-            let mut configured = [true; 3];
-            store.apply_settings(&sources(), now).await.expect("settings");
-            let mut revision = 0;
-            for step in &steps {
-                let before = served(&store).await;
-                take(&store, step, &mut configured, &mut now).await;
-                let after = served(&store).await;
-                assert_eq!(replay(&store).await, after, "after {step:?}");
-                let made = store.load().await.expect("a state").revision;
-                assert_eq!(made > revision, before != after || shows_nothing(&store, revision).await, "after {step:?}");
-                revision = made;
-            }
-            store.close().await;
-        });
+        check(&steps);
     }
+}
+
+/// A case that was found once: other rules for a source that stays hidden are no revision.
+#[test]
+fn rules_of_a_hidden_source_change_nothing_that_is_served() {
+    let source = 2;
+    check(&[
+        Step::List {
+            source,
+            models: vec![(0, 0, None), (1, 0, None)],
+            accept: false,
+        },
+        Step::Wait(1),
+        Step::Fail {
+            source,
+            refused: false,
+        },
+        Step::Restart([false, false, true], 2),
+    ]);
+}
+
+/// Takes `steps` and compares after each.
+fn check(steps: &[Step]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
+        let store = Store::open(&Config::new(&url).expect("usable").database)
+            .await
+            .expect("it opens");
+        let mut now = Timestamp::from_millis(1_800_000_000_000);
+        let mut configured = [true; 3];
+        store
+            .apply_settings(&sources(), now)
+            .await
+            .expect("settings");
+        let mut revision = 0;
+        for step in steps {
+            let before = served(&store).await;
+            take(&store, step, &mut configured, &mut now).await;
+            let after = served(&store).await;
+            assert_eq!(replay(&store).await, after, "after {step:?}");
+            let made = store.load().await.expect("a state").revision;
+            assert_eq!(
+                made > revision,
+                before != after || shows_nothing(&store, revision).await,
+                "after {step:?}"
+            );
+            revision = made;
+        }
+        store.close().await;
+    });
 }
 
 /// Whether what came after `revision` hid or showed a source without models: a revision that

@@ -165,17 +165,24 @@ async fn configure(
     )
     .execute(&mut *connection)
     .await?;
-    let stored = sqlx::query_scalar!("SELECT role FROM sources WHERE name = ?1", name)
-        .fetch_one(&mut *connection)
-        .await?;
-    if stored != role {
+    let stored = sqlx::query!(
+        r#"SELECT role, COALESCE(hidden_reason IN ('unreachable', 'refused'), 0) AS "stays_hidden!: bool"
+           FROM sources WHERE name = ?1"#,
+        name
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if stored.role != role {
         return Err(StoreError::RoleChanged {
             name: name.to_owned(),
-            stored,
+            stored: stored.role,
         });
     }
     let schedule = read_schedule(connection, name).await?;
-    if let Some(fetched_at) = schedule.fetched_at {
+    // What stays hidden is restated by the listing that shows it: until then nobody sees a change.
+    if let Some(fetched_at) = schedule.fetched_at
+        && !stored.stays_hidden
+    {
         let commit = Commit {
             role: source.role,
             name,

@@ -289,6 +289,7 @@ impl Story {
                 entries,
                 skipped: 0,
                 pages: 1,
+                ..Listing::default()
             },
         };
         self.store

@@ -1,6 +1,7 @@
 //! Recorded answers of real services through the whole path. They are not part of the repository:
 //! `PAYLOADS_DIR` names their folder (a folder per service, `*models*.json` / `api_tags*.json` for
-//! lists, `error_<status>_*.json` for errors).
+//! lists, `api_show*.json` and `api_v0*.json` for what is asked beside them, `error_<status>_*.json`
+//! for errors).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,13 +9,13 @@ use std::{
 };
 
 use model_catalog::{Kind, SourceConfig};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{method, path, query_param, query_param_is_missing},
 };
 
-use crate::helpers::{Setup, google_model};
+use crate::helpers::{Setup, google_model, mount};
 
 const LOCAL: [&str; 5] = ["llamacpp", "lmstudio", "ollama", "sglang", "vllm"];
 
@@ -44,6 +45,13 @@ impl Recording {
             _ if self.is_local() => SourceConfig::endpoint(name, base),
             "google" => SourceConfig::provider(name, Kind::Google, base, None),
             "anthropic" => SourceConfig::provider(name, Kind::Anthropic, base, None),
+            "azure_openai" => {
+                SourceConfig::provider(name, Kind::Azure, &format!("{base}/v1"), None)
+            }
+            "cohere" => SourceConfig::provider(name, Kind::Cohere, &format!("{base}/v1"), None),
+            "openrouter" => {
+                SourceConfig::provider(name, Kind::OpenRouter, &format!("{base}/v1"), None)
+            }
             _ => SourceConfig::provider(name, Kind::OpenAi, &format!("{base}/v1"), None),
         };
         source.expect("a usable source")
@@ -79,22 +87,79 @@ impl Recording {
             .unwrap_or_default()
     }
 
-    /// The ids in the recording, read independently of the catalog, with repetitions.
-    fn ids(&self) -> Vec<String> {
-        self.entries()
-            .iter()
-            .map(|entry| {
-                let id = entry["id"]
-                    .as_str()
-                    .or(entry["name"].as_str())
-                    .expect("an id");
-                if self.service == "google" {
-                    id.replacen("models/", "", 1)
-                } else {
-                    id.to_owned()
-                }
-            })
-            .collect()
+    /// The models in the recording, read independently of the catalog, with repetitions: id and
+    /// entry.
+    fn models(&self) -> Vec<(String, Value)> {
+        let with_id = |entry: Value| {
+            let id = entry["id"]
+                .as_str()
+                .or(entry["name"].as_str())
+                .expect("an id");
+            let id = match self.service.as_str() {
+                "google" => id.replacen("models/", "", 1),
+                _ => id.to_owned(),
+            };
+            (id, entry)
+        };
+        self.entries().into_iter().map(with_id).collect()
+    }
+}
+
+/// Where services put what there is a field for. A value there that says something must be served.
+const PLACES: [(&str, &str); 28] = [
+    ("/created", "created"),
+    ("/created_at", "created"),
+    ("/modified_at", "created"),
+    ("/display_name", "display_name"),
+    ("/displayName", "display_name"),
+    ("/description", "description"),
+    ("/inputTokenLimit", "context_window"),
+    ("/max_input_tokens", "context_window"),
+    ("/context_length", "context_window"),
+    ("/context_window", "context_window"),
+    ("/max_context_length", "context_window"),
+    ("/max_model_len", "context_window"),
+    ("/meta/n_ctx_train", "context_window"),
+    ("/outputTokenLimit", "max_output_tokens"),
+    ("/max_tokens", "max_output_tokens"),
+    ("/max_completion_tokens", "max_output_tokens"),
+    ("/top_provider/max_completion_tokens", "max_output_tokens"),
+    ("/architecture/input_modalities", "input_modalities"),
+    ("/architecture/output_modalities", "output_modalities"),
+    ("/capabilities", "capabilities"),
+    ("/supported_parameters", "capabilities"),
+    ("/thinking", "capabilities"),
+    ("/supportedGenerationMethods", "supported_methods"),
+    ("/pricing", "pricing"),
+    ("/knowledge_cutoff", "knowledge_cutoff"),
+    ("/lifecycle_status", "lifecycle"),
+    ("/expiration_date", "retires_at"),
+    ("/deprecation", "retires_at"),
+];
+
+/// Whether `value` says anything: something true, above zero, or a text somewhere in it.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_f64().is_some_and(|number| number > 0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().any(says_something),
+        Value::Object(fields) => fields.values().any(says_something),
+    }
+}
+
+/// Fails where `recorded` says what there is a field for and `served` lacks it.
+fn assert_nothing_lost(what: &str, recorded: &Value, served: &Value) {
+    for (place, field) in PLACES {
+        let said = recorded.pointer(place).is_some_and(says_something);
+        // The constant that stands for nothing.
+        if said && recorded[field] != 735_790_403 {
+            assert!(
+                says_something(&served[field]),
+                "{what}: {place} is not served as {field}: {recorded}"
+            );
+        }
     }
 }
 
@@ -166,7 +231,7 @@ async fn every_recorded_model_is_listed_once_and_nothing_else() {
         println!("recorded payloads: not run");
         return;
     };
-    // LM Studio's own API is not asked: its OpenAI route has the same models.
+    // What is asked beside lists has a test of its own.
     let lists = recordings(&folder, |_, stem| {
         (stem.contains("models") || stem.starts_with("api_tags"))
             && !stem.starts_with("error")
@@ -187,7 +252,7 @@ async fn every_recorded_model_is_listed_once_and_nothing_else() {
         let server = MockServer::start().await;
         let answer = ResponseTemplate::new(200).set_body_raw(list.body(), "application/json");
         let first_page = Mock::given(method("GET")).and(path(list.path()));
-        let mut ids = list.ids();
+        let mut models = list.models();
         if list.stem().contains("page1_of_n") {
             first_page
                 .and(query_param_is_missing("pageToken"))
@@ -203,13 +268,13 @@ async fn every_recorded_model_is_listed_once_and_nothing_else() {
                 .respond_with(second)
                 .mount(&server)
                 .await;
-            ids.push("ours".to_owned());
+            models.push(("ours".to_owned(), google_model("ours")));
         } else {
             first_page.respond_with(answer).mount(&server).await;
         }
         let name = format!("s{number}");
         setup.extra.push(list.source(&name, &server.uri()));
-        expected.insert(name, (list, ids));
+        expected.insert(name, (list, models));
         servers.push(server);
     }
 
@@ -221,10 +286,10 @@ async fn every_recorded_model_is_listed_once_and_nothing_else() {
         .map(|model| model["id"].as_str().expect("an id"))
         .collect();
     assert_eq!(ids.len(), served.len(), "no id twice");
-    let mut listed = 0;
+    let (mut listed, mut fields) = (0, 0);
     for (name, (list, recorded)) in &expected {
-        let recorded: BTreeSet<&str> = recorded.iter().map(String::as_str).collect();
-        let of_source: BTreeSet<&str> = served
+        let what = format!("{}/{}", list.service, list.stem());
+        let of_source: BTreeMap<&str, &Value> = served
             .iter()
             .filter(|model| match list.is_local() {
                 true => model["endpoints"]
@@ -234,24 +299,35 @@ async fn every_recorded_model_is_listed_once_and_nothing_else() {
             })
             .map(|model| {
                 let id = model["id"].as_str().expect("an id");
-                id.strip_prefix(&format!("{name}:")).unwrap_or(id)
+                (id.strip_prefix(&format!("{name}:")).unwrap_or(id), model)
             })
             .collect();
-        assert_eq!(of_source, recorded, "{}/{}", list.service, list.stem());
-        println!(
-            "{}/{}: {} of {}",
-            list.service,
-            list.stem(),
-            of_source.len(),
-            recorded.len()
+        let ids: BTreeSet<&str> = recorded.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(
+            of_source.keys().copied().collect::<BTreeSet<_>>(),
+            ids,
+            "{what}"
         );
-        listed += of_source.len();
+        let mut of_list = 0;
+        for (id, model) in &of_source {
+            // Of an id that is listed twice the first entry stands. Of one that several servers have
+            // the first server speaks.
+            let mut entries = recorded.iter().filter(|(other, _)| other == id);
+            let (_, entry) = entries.next().expect("recorded");
+            if !list.is_local() || model["endpoints"][0] == json!(name) {
+                assert_nothing_lost(&format!("{what}: {id}"), entry, model);
+                of_list += model["metadata_source"].as_object().map_or(0, Map::len);
+            }
+        }
+        println!("{what}: {} models, {of_list} fields of metadata", ids.len());
+        listed += ids.len();
+        fields += of_list;
         let base = format!("/catalog/providers/{name}{}", list.own_path());
         let own = app.get(&base).await.json();
         assert_own_list(list, &own);
     }
     println!(
-        "recorded payloads: {} lists, {listed} models",
+        "recorded payloads: {} lists, {listed} models, {fields} fields of metadata",
         expected.len()
     );
     let skipped = setup.sql("SELECT SUM(skipped) FROM fetches").await;
@@ -292,7 +368,7 @@ async fn every_recorded_error_is_named_and_loses_nothing() {
     for (number, error) in errors.iter().enumerate() {
         let source = app.source(&format!("s{number}")).await;
         let expected = match (servers[number].0, error.stem()) {
-            (_, "error_400_api_key_invalid") | (401, _) => "unauthorized",
+            (_, "error_400_api_key_invalid" | "error_400_invalid_key") | (401, _) => "unauthorized",
             (403, _) => "forbidden",
             (429, _) => "rate_limited",
             (500.., _) => "unavailable",
@@ -308,5 +384,71 @@ async fn every_recorded_error_is_named_and_loses_nothing() {
         );
     }
     println!("recorded payloads: {} errors", errors.len());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn every_recorded_detail_is_served() {
+    let Some(folder) = folder() else {
+        println!("recorded payloads: not run");
+        return;
+    };
+    let details = recordings(&folder, |_, stem| {
+        stem.starts_with("api_show") || stem.starts_with("api_v0")
+    });
+    assert!(!details.is_empty(), "none in {}", folder.display());
+    let mut setup = Setup::new().await;
+    setup.providers.clear();
+    let mut servers = Vec::new();
+    for (number, detail) in details.iter().enumerate() {
+        let server = MockServer::start().await;
+        let name = format!("s{number}");
+        let answer = ResponseTemplate::new(200).set_body_raw(detail.body(), "application/json");
+        let (at, list) = if detail.stem().starts_with("api_show") {
+            Mock::given(method("POST"))
+                .and(path("/api/show"))
+                .respond_with(answer)
+                .mount(&server)
+                .await;
+            (
+                "/api/tags",
+                json!({"models": [{"name": name, "digest": "d"}]}),
+            )
+        } else {
+            Mock::given(method("GET"))
+                .and(path("/api/v0/models"))
+                .respond_with(answer)
+                .mount(&server)
+                .await;
+            let listed = |(id, _)| json!({"id": id, "owned_by": "organization_owner"});
+            let data: Vec<Value> = detail.models().into_iter().map(listed).collect();
+            ("/v1/models", json!({ "data": data }))
+        };
+        mount(&server, at, list).await;
+        setup.extra.push(detail.source(&name, &server.uri()));
+        servers.push(server);
+    }
+    let app = setup.start_ready().await;
+    for (number, detail) in details.iter().enumerate() {
+        let what = format!("{}/{}", detail.service, detail.stem());
+        let models = match detail.stem().starts_with("api_show") {
+            true => vec![(
+                format!("s{number}"),
+                serde_json::from_slice(&detail.body()).expect("JSON"),
+            )],
+            false => detail.models(),
+        };
+        let mut fields = 0;
+        for (id, recorded) in models {
+            let served = app.get(&format!("/v1/models/{id}")).await.json();
+            // Of `show`, which has the file's time and no id.
+            let mut recorded = recorded;
+            recorded["modified_at"] = Value::Null;
+            assert_nothing_lost(&what, &recorded, &served);
+            assert!(served["context_window"].is_number(), "{what}: {served}");
+            fields += served["metadata_source"].as_object().map_or(0, Map::len);
+        }
+        println!("{what}: {fields} fields of metadata");
+    }
     app.stop().await;
 }

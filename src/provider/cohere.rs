@@ -1,0 +1,74 @@
+//! Cohere's list.
+//!
+//! Source: the official Python SDK 7.3.1 (`models.list`). A page is 20 models unless more is asked,
+//! 1000 at most; `name` is the id, and nothing says when a model was made.
+
+use serde_json::Value;
+
+use super::{
+    Dialect, details, openai,
+    page::{Envelope, Page},
+};
+use crate::model::{Attributes, Kind};
+
+pub(super) const DIALECT: Dialect = Dialect {
+    kind: Kind::Cohere,
+    first_page: &[("page_size", "1000")],
+    parse,
+    questions: details::NONE,
+    ..openai::DIALECT
+};
+
+fn parse(body: &[u8]) -> Result<Page, String> {
+    let fields = Envelope::read(body)?.object()?;
+    let next = fields
+        .cursor("next_page_token")?
+        .map(|token| vec![("page_token".to_owned(), token)]);
+    Ok(Page {
+        next,
+        ..Page::of(&fields.required_list("models")?, read)
+    })
+}
+
+fn read(entry: &Value) -> Option<(&str, Attributes)> {
+    let attributes = Attributes {
+        display_name: None,
+        ..openai::attributes(entry)
+    };
+    Some((entry["name"].as_str()?, attributes))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_it_said() {
+        let body = json!({"next_page_token": "t", "models": [
+            {"name": "command-x", "endpoints": ["generate", "chat"], "features": ["tools", "json_mode"],
+             "context_length": 256_000.0, "is_deprecated": true, "finetuned": false},
+            {"name": "embed-x", "context_length": 0.0, "is_deprecated": false},
+            {"id": "nameless"},
+        ]});
+        let page = parse(body.to_string().as_bytes()).expect("a page");
+        assert_eq!((page.entries.len(), page.skipped), (2, 1));
+        assert_eq!(
+            page.next,
+            Some(vec![("page_token".to_owned(), "t".to_owned())])
+        );
+        assert_eq!(
+            serde_json::to_value(&page.entries[0].attributes).expect("JSON"),
+            json!({"created": 0, "context_window": 256_000, "lifecycle": "deprecated",
+                   "supported_methods": ["chat", "generate"], "capabilities": ["json_mode", "tools"]})
+        );
+        assert_eq!(page.entries[1].attributes, Attributes::default());
+    }
+
+    #[test]
+    fn other_lists_are_not_its_own() {
+        parse(br#"{"data": [{"id": "a"}]}"#).expect_err("OpenAI's");
+        parse(br#"{"models": [], "next_page_token": {}}"#).expect_err("cut short");
+    }
+}

@@ -1,0 +1,161 @@
+//! Reading what an entry says, leniently: a value of another type than expected says nothing.
+//! Pure. Where a field is, is a JSON pointer (`/top_provider/context_length`).
+
+use serde_json::{Map, Value};
+
+use crate::{model::Attributes, time::Timestamp};
+
+/// A whole number given as an integer or as a float; none for anything else.
+pub fn integer(value: &Value) -> Option<i64> {
+    // Beyond 2^53 a float holds no exact integer.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    value.as_i64().or_else(|| {
+        let float = value
+            .as_f64()
+            .filter(|float| float.abs() <= EXACT && float.fract() == 0.0)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "whole and within 2^53, see above"
+        )]
+        Some(float as i64)
+    })
+}
+
+/// The values at `pointers` in `entry` that are there, in this order.
+pub fn values<'e>(entry: &'e Value, pointers: &[&str]) -> impl Iterator<Item = &'e Value> {
+    pointers.iter().filter_map(|pointer| entry.pointer(pointer))
+}
+
+/// The first at `pointers` in `entry` that is a positive whole number: a number of tokens.
+pub fn tokens(entry: &Value, pointers: &[&str]) -> Option<i64> {
+    values(entry, pointers).find_map(positive)
+}
+
+/// A whole number above zero; none for anything else.
+pub fn positive(value: &Value) -> Option<i64> {
+    integer(value).filter(|count| *count > 0)
+}
+
+/// The first at `pointers` in `entry` that is a text with something in it.
+pub fn text(entry: &Value, pointers: &[&str]) -> Option<String> {
+    values(entry, pointers)
+        .find_map(|value| value.as_str().filter(|text| !text.trim().is_empty()))
+        .map(ToOwned::to_owned)
+}
+
+/// The words at `pointers` in `entry`, sorted and each once: the texts of an array; of an object
+/// the names of what is `true` or `{"supported": true}` in it, with a dot before each deeper one
+/// (`thinking.types.adaptive`).
+pub fn words(entry: &Value, pointers: &[&str]) -> Vec<String> {
+    let mut words = Vec::new();
+    for value in values(entry, pointers) {
+        match value {
+            Value::Array(items) => {
+                let texts = items.iter().filter_map(Value::as_str);
+                words.extend(
+                    texts
+                        .filter(|text| !text.trim().is_empty())
+                        .map(str::to_owned),
+                );
+            }
+            Value::Object(flags) => add_supported("", flags, &mut words),
+            _ => {}
+        }
+    }
+    sorted(words)
+}
+
+fn add_supported(path: &str, flags: &Map<String, Value>, words: &mut Vec<String>) {
+    for (name, value) in flags.iter().filter(|(name, _)| *name != "supported") {
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        if *value == Value::Bool(true) || value["supported"] == true {
+            words.push(path.clone());
+        }
+        if let Value::Object(deeper) = value {
+            add_supported(&path, deeper, words);
+        }
+    }
+}
+
+/// `words` in order, each once: some servers give them in another order each time.
+pub fn sorted(mut words: Vec<String>) -> Vec<String> {
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Unix seconds of an RFC 3339 time.
+pub fn unix_seconds(value: &Value) -> Option<i64> {
+    Some(
+        chrono::DateTime::parse_from_rfc3339(value.as_str()?)
+            .ok()?
+            .timestamp(),
+    )
+}
+
+/// A moment given as an RFC 3339 time, as a day (its first moment in UTC) or in Unix seconds.
+pub fn time(value: &Value) -> Option<Timestamp> {
+    if let Some(seconds) = positive(value) {
+        return Some(Timestamp::from_millis(seconds.saturating_mul(1000)));
+    }
+    let text = value.as_str()?;
+    text.parse()
+        .or_else(|_| format!("{text}T00:00:00Z").parse())
+        .ok()
+}
+
+/// `said` with those fields of `more` that it does not have itself.
+pub fn completed(said: Attributes, more: &Attributes) -> Attributes {
+    let mut fields = more.fields();
+    fields.extend(said.fields());
+    // What was written can be read.
+    serde_json::from_value(Value::Object(fields)).unwrap_or(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::texts(json!(["b", "a", "b", " ", 7, null]), &["a", "b"])]
+    #[case::flags(json!({"vision": true, "ocr": false, "audio": null, "tools": "true"}), &["vision"])]
+    #[case::supported(json!({"batch": {"supported": true}, "pdf": {"supported": false}}), &["batch"])]
+    #[case::deeper(
+        json!({"thinking": {"supported": true, "types": {"adaptive": {"supported": true}, "enabled": {"supported": false}}},
+               "supports": {"tool_calls": true}}),
+        &["supports.tool_calls", "thinking", "thinking.types.adaptive"]
+    )]
+    #[case::nothing(json!("vision"), &[])]
+    fn words_of_any_shape(#[case] value: Value, #[case] expected: &[&str]) {
+        assert_eq!(words(&json!({ "x": value }), &["/x", "/y"]), expected);
+    }
+
+    #[test]
+    fn what_was_said_stands() {
+        let said = Attributes {
+            created: 7,
+            context_window: Some(1),
+            ..Attributes::default()
+        };
+        let more = Attributes {
+            created: 9,
+            context_window: Some(2),
+            max_output_tokens: Some(3),
+            capabilities: vec!["tools".to_owned()],
+            ..Attributes::default()
+        };
+        let expected = Attributes {
+            max_output_tokens: Some(3),
+            capabilities: vec!["tools".to_owned()],
+            ..said.clone()
+        };
+        assert_eq!(completed(said, &more), expected);
+    }
+}

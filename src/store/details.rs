@@ -1,0 +1,62 @@
+//! What sources have told of their models beyond their lists: kept so that nobody is asked twice.
+
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use super::{Result, Store};
+use crate::{config::SourceConfig, model::Details};
+
+impl Store {
+    /// What `source` has told of its models beyond its list.
+    pub async fn list_details(&self, source: &SourceConfig) -> Result<Details> {
+        let mut connection = self.pool.acquire().await?;
+        read_details(&mut connection, source.name.as_str()).await
+    }
+}
+
+async fn read_details(connection: &mut SqliteConnection, source: &str) -> Result<Details> {
+    let json = sqlx::query_scalar!(
+        r#"SELECT json_group_object(
+                      model_id,
+                      json_object('version', version, 'attributes', json(attributes))
+                  ) AS "json!: String"
+           FROM model_details WHERE source = ?1"#,
+        source,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(serde_json::from_str(&json)?)
+}
+
+/// Makes `details` what is known of the models of `source`.
+pub(super) async fn write_details(
+    connection: &mut SqliteConnection,
+    source: &str,
+    details: &Details,
+) -> Result<()> {
+    // Mostly nothing is new: then nothing is written.
+    let known = read_details(connection, source).await?;
+    if known == *details {
+        return Ok(());
+    }
+    sqlx::query!("DELETE FROM model_details WHERE source = ?1", source)
+        .execute(&mut *connection)
+        .await?;
+    let rows: Vec<_> = details
+        .iter()
+        .map(|(id, detail)| {
+            json!({"id": id, "version": detail.version, "attributes": detail.attributes})
+        })
+        .collect();
+    let rows = serde_json::to_string(&rows)?;
+    sqlx::query!(
+        "INSERT INTO model_details (source, model_id, version, attributes)
+         SELECT ?1, value ->> 'id', value ->> 'version', value -> 'attributes'
+         FROM json_each(?2)",
+        source,
+        rows,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
