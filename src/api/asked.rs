@@ -49,10 +49,12 @@ impl<'a> Asked<'a> {
             }
         });
         let (id, dialect) = found.unwrap_or_default();
+        // Elsewhere those headers may hold a key of this catalog's and tell nothing more.
+        let of_headers = || Dialect::of_headers(headers).filter(|_| rest.starts_with("v1"));
         Self {
             base,
             id,
-            dialect: dialect.or_else(|| Dialect::of_headers(headers)),
+            dialect: dialect.or_else(of_headers),
         }
     }
 }
@@ -237,6 +239,7 @@ mod tests {
     )]
     #[case("/v1/messages", None, None, None)]
     #[case("/v1/modelsx", None, None, None)]
+    #[case("/catalog/sources", None, None, None)]
     #[case("/catalog/providers/", None, None, None)]
     fn paths(
         #[case] path: &str,
@@ -245,6 +248,10 @@ mod tests {
         #[case] dialect: Option<Dialect>,
     ) {
         let uri: Uri = path.parse().expect("a path");
+        let mut headers = HeaderMap::new();
+        headers.insert("anthropic-version", "1".parse().expect("a value"));
+        let told = path.contains("/v1/").then_some(Dialect::Anthropic);
+        assert_eq!(Asked::of(&uri, &headers).dialect, dialect.or(told));
         assert_eq!(
             Asked::of(&uri, &HeaderMap::new()),
             Asked { base, id, dialect }

@@ -2,6 +2,7 @@
 //! its own ids, as it sent each entry. Written before the code.
 
 use chrono::TimeDelta;
+use model_catalog::ClientKey;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -432,5 +433,70 @@ async fn another_name_of_a_model_is_listed_by_that_name_and_what_is_excluded_is_
         entry("best")
     );
     assert_eq!(get(&app, "openai/models/hidden", &[]).await.status, 404);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_has_the_bases_of_what_it_may_see() {
+    const KEY: &str = "key-of-some-0123456789";
+    let mut setup = Setup::happy().await;
+    setup.keys = vec![
+        ClientKey::new("some", KEY)
+            .and_then(|key| key.source("openai").models(&["openai:gpt-b"]))
+            .expect("usable"),
+    ];
+    let app = TestApp::start(setup.config()).await;
+    let headers = [("x-api-key", KEY)];
+    app.until("OpenAI has answered", async |app| {
+        get(app, "openai/v1/models/gpt-b", &headers).await.status == 200
+    })
+    .await;
+    let listed = get(&app, "openai/v1/models", &headers).await;
+    assert_eq!(ids(&listed, "data", "id"), ["gpt-b"]);
+    assert_eq!(
+        listed.json()["data"][0]["owned_by"],
+        "system",
+        "as it was sent"
+    );
+    assert_eq!(
+        get(&app, "openai/v1/models/gpt-a", &headers).await.status,
+        404
+    );
+    let hidden = get(&app, "anthropic/v1/models", &headers).await;
+    let unknown = get(&app, "nobody/v1/models", &headers).await;
+    assert_eq!((hidden.status, &hidden.body), (404, &unknown.body));
+    assert_eq!(get(&app, "openai/v1/models", &[]).await.status, 401);
+    assert_eq!(get(&app, "nobody/v1/models", &[]).await.status, 401);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_bases_headers_are_about_its_source_and_filters_choose_there_too() {
+    let setup = Setup::happy().await;
+    setup.google.reset().await;
+    let app = setup.start_ready().await;
+    // Google is missing: that is nothing to OpenAI's list.
+    assert_eq!(app.models().await.header("cache-control"), Some("no-store"));
+    let answer = get(&app, "openai/v1/models", &[]).await;
+    assert_eq!(answer.header("cache-control"), Some("no-cache"));
+    assert_eq!(
+        get(&app, "google/v1/models", &[])
+            .await
+            .header("cache-control"),
+        Some("no-store")
+    );
+    setup.advance(TimeDelta::hours(25));
+    setup.openai.reset().await;
+    setup.anthropic.reset().await;
+    let answer = get(&app, "openai/v1/models", &[]).await;
+    assert_eq!(answer.header("catalog-stale"), Some("openai"));
+    let answer = get(&app, "openai/v1/models?q=gpt-b&fields=created", &[]).await;
+    assert_eq!(
+        answer.json()["data"],
+        json!([{"id": "gpt-b", "created": 1_700_000_000}])
+    );
+    // What is asked for is this source's, whatever else is named.
+    let answer = get(&app, "openai/v1/models?provider=anthropic", &[]).await;
+    assert_eq!(ids(&answer, "data", "id"), ["gpt-a", "gpt-b"]);
     app.stop().await;
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use model_catalog::ClientKey;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -620,4 +621,99 @@ fn ids(page: &Value) -> Vec<String> {
 
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[tokio::test]
+async fn keys_and_filters_choose_in_every_dialect() {
+    const KEY: &str = "key-of-some-0123456789";
+    let mut setup = Setup::happy().await;
+    setup.keys = vec![
+        ClientKey::new("some", KEY)
+            .and_then(|key| key.models(&["openai:*", "anthropic:claude-a"]))
+            .expect("usable"),
+    ];
+    let app = TestApp::start(setup.config()).await;
+    let ask = |path: &str, headers: &[(&str, &str)]| {
+        let mut request = app.http.get(app.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        app.send(request)
+    };
+    for (path, header, field, expected) in [
+        (
+            "/v1/models",
+            ("x-other", "1"),
+            "/error/type",
+            json!("authentication_error"),
+        ),
+        (
+            "/v1/models",
+            ANTHROPIC,
+            "/error/type",
+            json!("authentication_error"),
+        ),
+        (
+            "/v1/models",
+            GEMINI_CLIENT,
+            "/error/status",
+            json!("UNAUTHENTICATED"),
+        ),
+        ("/v1beta/models/x", GEMINI_CLIENT, "/error/code", json!(401)),
+    ] {
+        let answer = ask(path, &[header]).await;
+        assert_eq!(answer.status, 401, "{path} {header:?}");
+        assert_eq!(
+            answer.json().pointer(field),
+            Some(&expected),
+            "{path} {header:?}"
+        );
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+    let bearer = format!("Bearer {KEY}");
+    let key = ("authorization", bearer.as_str());
+    app.until("all three have answered", async |_| {
+        let answer = app
+            .send(app.http.get(app.url("/v1/models")).bearer_auth(KEY))
+            .await;
+        answer.ids().len() == 3
+    })
+    .await;
+    let visible = ["openai:gpt-a", "openai:gpt-b", "anthropic:claude-a"];
+    let list = ask("/v1/models", &[ANTHROPIC, ("x-api-key", KEY)]).await;
+    assert_eq!(list.ids(), visible);
+    let list = ask("/v1/models", &[("x-goog-api-key", KEY)]).await;
+    assert_eq!(names(&list), visible.map(|id| format!("models/{id}")));
+    assert_eq!(
+        ask("/v1/models/google:gemini-a", &[ANTHROPIC, key])
+            .await
+            .status,
+        404
+    );
+    // A page is one of what the key may see, and of what is asked for.
+    let page = ask(
+        "/v1/models?limit=1&after_id=openai:gpt-b",
+        &[ANTHROPIC, key],
+    )
+    .await;
+    assert_eq!(
+        (page.ids(), &page.json()["has_more"]),
+        (vec!["anthropic:claude-a".to_owned()], &json!(false))
+    );
+    let page = ask("/v1/models?provider=openai&limit=1", &[ANTHROPIC, key]).await;
+    assert_eq!(
+        (page.ids(), &page.json()["has_more"]),
+        (vec!["openai:gpt-a".to_owned()], &json!(true))
+    );
+    let page = ask("/v1beta/models?q=claude", &[key]).await;
+    assert_eq!(names(&page), ["models/anthropic:claude-a"]);
+    let page = ask("/v1/models?limit=2&fields=owned_by", &[key])
+        .await
+        .json();
+    assert_eq!(
+        page["data"][1],
+        json!({"id": "openai:gpt-b", "owned_by": "openai"})
+    );
+    assert_eq!(page["has_more"], true);
+    app.stop().await;
 }

@@ -154,9 +154,10 @@ async fn without_a_key_nothing_is_told() {
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             let error = &answer.json()["error"];
-            // In the shape of the client that sends its key there.
-            if header == "x-goog-api-key" {
-                assert_eq!(error["status"], "UNAUTHENTICATED", "{path}");
+            // Google's clients get Google's shape.
+            if header == "x-goog-api-key" && path.starts_with("/v1/") {
+                assert_eq!(error["details"][0]["reason"], "INVALID_API_KEY", "{path}");
+                assert_eq!(error["status"], "UNAUTHENTICATED");
             } else {
                 assert_eq!(error["code"], "invalid_api_key", "{path}");
                 assert_eq!(error["type"], "authentication_error");
