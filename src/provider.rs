@@ -11,15 +11,12 @@ mod google;
 mod ollama;
 mod openai;
 mod page;
+mod request;
 mod value;
 
 use std::{collections::HashSet, time::Duration};
 
-use reqwest::{
-    Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderValue},
-};
-use secrecy::ExposeSecret;
+use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::{
@@ -29,6 +26,7 @@ pub use self::{
 use self::{
     details::Questions,
     page::{MAX_MODELS, Page},
+    request::{page_url, read_body},
 };
 use crate::{
     config::SourceConfig,
@@ -258,46 +256,6 @@ impl Fetch<'_> {
             .map_err(|message| with_status(FetchError::new(ErrorKind::Malformed, message)))
     }
 
-    /// Sends a GET, or with a `body`, which is JSON, a POST.
-    async fn send(
-        &self,
-        dialect: &Dialect,
-        url: Url,
-        body: Option<String>,
-    ) -> Result<Response, FetchError> {
-        let host = format!(
-            "{}:{}",
-            url.host_str().unwrap_or_default(),
-            url.port_or_known_default().unwrap_or_default()
-        );
-        let client = self.clients.of(self.source);
-        let mut request = match body {
-            None => client.get(url),
-            Some(body) => client
-                .post(url)
-                .header(CONTENT_TYPE, "application/json")
-                .body(body),
-        };
-        for (name, value) in dialect.headers {
-            request = request.header(*name, *value);
-        }
-        if let Some(key) = &self.source.key {
-            let value = format!("{}{}", dialect.key_prefix, key.expose_secret());
-            let mut value = HeaderValue::try_from(value).map_err(|_| {
-                FetchError::new(
-                    ErrorKind::Unauthorized,
-                    "the key holds a character that no header can carry",
-                )
-            })?;
-            value.set_sensitive(true);
-            request = request.header(dialect.key_header, value);
-        }
-        request
-            .send()
-            .await
-            .map_err(|error| FetchError::from_transport(error, &host))
-    }
-
     /// The error that an answer without success is, with as much of its body as comes in time: it
     /// helps to say why; that it breaks off or stalls does not matter.
     async fn refusal(&self, dialect: &Dialect, mut response: Response) -> FetchError {
@@ -331,21 +289,6 @@ impl Fetch<'_> {
     }
 }
 
-/// The body of `response`, of at most `bytes_left`, which it takes off: cut off while streaming,
-/// decompressed.
-async fn read_body(mut response: Response, bytes_left: &mut usize) -> Result<Vec<u8>, FetchError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(FetchError::broken_off)? {
-        if body.len() + chunk.len() > *bytes_left {
-            let message = format!("the list is larger than {} MiB", MAX_LISTING_BYTES >> 20);
-            return Err(FetchError::new(ErrorKind::TooLarge, message));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    *bytes_left -= body.len();
-    Ok(body)
-}
-
 /// Who owns the model by its source's word.
 fn owner(entry: &Entry) -> Option<String> {
     #[derive(serde::Deserialize)]
@@ -365,46 +308,4 @@ fn is_local_server(fetched: &Fetched, known: bool) -> bool {
         |entry: &Entry| owner(entry).is_some_and(|owner| OWNERS.contains(&owner.as_str()));
     let entries = &fetched.listing.entries;
     fetched.kind == Kind::Ollama || ((known || !entries.is_empty()) && entries.iter().all(is_known))
-}
-
-/// `path` below the root of the source's server.
-fn root_url(source: &SourceConfig, path: &str) -> Url {
-    let mut url = source.base_url.clone();
-    let base = url.path().trim_end_matches('/');
-    let root = base
-        .strip_suffix("/v1")
-        .or_else(|| base.strip_suffix("/v1beta"))
-        .unwrap_or(base);
-    url.set_path(&format!("{root}/{path}"));
-    url
-}
-
-fn page_url(dialect: &Dialect, source: &SourceConfig, cursor: &[(String, String)]) -> Url {
-    let mut url = if dialect.kind == Kind::Enrichment {
-        // One file.
-        source.base_url.clone()
-    } else if source.role == Role::Provider && dialect.base_has_version {
-        let mut url = source.base_url.clone();
-        url.set_path(&format!("{}/models", url.path().trim_end_matches('/')));
-        url
-    } else {
-        root_url(source, dialect.path)
-    };
-    // A link to the next page may repeat what the first one was asked with.
-    let first_page = dialect
-        .first_page
-        .iter()
-        .filter(|(name, _)| cursor.iter().all(|(other, _)| other != name));
-    let pairs: Vec<(&str, &str)> = first_page
-        .copied()
-        .chain(
-            cursor
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        )
-        .collect();
-    if !pairs.is_empty() {
-        url.query_pairs_mut().extend_pairs(pairs);
-    }
-    url
 }

@@ -11,8 +11,7 @@ use super::{
     file::{
         File, KeyTable, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file,
     },
-    parse_base_url,
-    presets::{PRESETS, Preset},
+    presets::PRESETS,
     secrets::Secrets,
 };
 use crate::{
@@ -161,55 +160,6 @@ impl Settings {
         Ok(())
     }
 
-    /// Adds the well-known provider `preset` where its key is set; otherwise what to set, where that
-    /// is worth telling.
-    fn add_preset(
-        &mut self,
-        preset: &Preset,
-        table: &Table,
-        environment: &Environment,
-        secrets: &mut Secrets,
-    ) -> Result<Option<String>, ConfigError> {
-        let name = preset.name;
-        if table.enabled == Some(false) {
-            let hint = format!("switched off: [providers.{name}] has enabled = false");
-            return Ok(preset.is_suggested.then_some(hint));
-        }
-        let key = match secrets.read_variables(preset.key_variables)? {
-            Some(key) => Some(key),
-            None => secrets.read_places(name, table.key_places())?,
-        };
-        let (given, variable) = (
-            environment.get(preset.base_url_variable),
-            preset.base_url_variable,
-        );
-        // Some lists are public: `enabled = true` has them asked without a key.
-        if key.is_none() && table.base_url.is_none() && table.enabled.is_none() {
-            let hint = format!("set {} to list its models", preset.key_hint());
-            if given.is_some() {
-                secrets.warnings.push(format!(
-                    "{variable} is set and no key is: {name} is not listed; set {}",
-                    preset.key_hint()
-                ));
-            }
-            return Ok((preset.is_suggested || given.is_some()).then_some(hint));
-        }
-        let base_url = match given {
-            Some(url) => Some(parse_base_url(variable, &url)?.into()),
-            None => table.base_url.clone(),
-        };
-        let Some(base_url) = base_url.or_else(|| preset.base_url.map(ToOwned::to_owned)) else {
-            secrets.warnings.push(format!(
-                "the key of {name} is set and {variable} is not: {name} is not listed; set it"
-            ));
-            return Ok(Some(format!("set {variable} to list its models")));
-        };
-        let kind = table.kind.unwrap_or(preset.kind);
-        let source = SourceConfig::provider(name, kind, &preset.with_version(&base_url), None)?;
-        self.add(source, key, table)?;
-        Ok(None)
-    }
-
     fn add_endpoints(
         &mut self,
         mut tables: BTreeMap<String, Table>,
@@ -258,7 +208,7 @@ impl Settings {
     }
 
     /// Adds `source` with its key and what `table` says of it.
-    fn add(
+    pub(super) fn add(
         &mut self,
         mut source: SourceConfig,
         key: Option<SecretString>,

@@ -7,7 +7,11 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Dialect, Fetch, value::completed};
+use super::{
+    Dialect, Fetch,
+    request::{read_body, root_url},
+    value::completed,
+};
 use crate::model::{Details, Entry, Listing};
 
 /// How long is asked after one list. What has not come by then is asked after the next; a first
@@ -69,13 +73,13 @@ impl Fetch<'_> {
     }
 
     async fn ask(&self, dialect: &'static Dialect, question: Question) -> Option<Details> {
-        let url = super::root_url(self.source, question.path);
+        let url = root_url(self.source, question.path);
         let response = self.send(dialect, url, question.body).await.ok()?;
         if !response.status().is_success() {
             return None;
         }
         let mut bytes_left = MAX_ANSWER_BYTES;
-        let body = super::read_body(response, &mut bytes_left).await.ok()?;
+        let body = read_body(response, &mut bytes_left).await.ok()?;
         (question.read)(&body)
     }
 }

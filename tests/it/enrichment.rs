@@ -66,7 +66,8 @@ async fn it_fills_in_what_is_not_said_is_marked_and_overrides_nothing() {
     assert_eq!(google["context_window"], 1_048_576, "its own word stands");
     assert_eq!(
         google["metadata_source"],
-        json!({"display_name": "google", "context_window": "google", "max_output_tokens": "google", "supported_methods": "google", "pricing": "127.0.0.1"})
+        json!({"display_name": "google", "context_window": "google", "max_output_tokens": "google",
+               "supported_methods": "google", "pricing": "127.0.0.1"})
     );
     let untouched = model(&app, "openai:gpt-b").await;
     assert_eq!(
