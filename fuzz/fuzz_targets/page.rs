@@ -6,7 +6,13 @@ use libfuzzer_sys::fuzz_target;
 use model_catalog::{Kind, fuzzing};
 
 fuzz_target!(|body: &[u8]| {
-    for kind in [Kind::OpenAi, Kind::Google, Kind::Anthropic, Kind::Ollama] {
+    for kind in [
+        Kind::OpenAi,
+        Kind::Google,
+        Kind::Anthropic,
+        Kind::Cohere,
+        Kind::Ollama,
+    ] {
         fuzzing::page(kind, body);
     }
 });

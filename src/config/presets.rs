@@ -248,4 +248,31 @@ mod tests {
         assert_eq!(different.len(), variables.len());
         assert!(!different.contains(""));
     }
+
+    #[test]
+    fn the_documentation_has_each_with_its_variables() {
+        let page = include_str!("../../docs/providers.md");
+        let (_, page) = page.split_once("## Presets").expect("the section");
+        let (table, _) = page.split_once("Of two key variables").expect("its end");
+        let rows: Vec<&str> = table
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
+        assert_eq!(rows.len(), PRESETS.len());
+        for (row, preset) in rows.iter().zip(&PRESETS) {
+            let list = match preset.kind {
+                Kind::Google => "/v1beta/models".to_owned(),
+                Kind::Anthropic => "/v1/models".to_owned(),
+                _ => format!("{}/models", preset.version_path),
+            };
+            let words = [preset.name, preset.base_url_variable, list.as_str()];
+            let words = words
+                .iter()
+                .chain(preset.key_variables)
+                .chain(&preset.base_url);
+            for word in words {
+                assert!(row.contains(&format!("`{word}`")), "{word} in {row}");
+            }
+        }
+    }
 }

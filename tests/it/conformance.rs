@@ -737,3 +737,22 @@ async fn what_is_no_list_is_a_failure() {
     }
     all.app.stop().await;
 }
+
+/// A preset that is documented is tested; that what is set is documented, a test beside it says.
+#[test]
+fn every_documented_preset_is_tested() {
+    let page = include_str!("../../docs/providers.md");
+    let (_, page) = page.split_once("## Presets").expect("the section");
+    let (table, _) = page.split_once("Of two key variables").expect("its end");
+    let rows: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let tested = subjects()
+            .iter()
+            .any(|subject| row.starts_with(&format!("| `{}` |", subject.name)));
+        assert!(tested, "{row}");
+    }
+}

@@ -4,7 +4,13 @@ use model_catalog::{Kind, fuzzing};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-const KINDS: [Kind; 4] = [Kind::OpenAi, Kind::Google, Kind::Anthropic, Kind::Ollama];
+const KINDS: [Kind; 5] = [
+    Kind::OpenAi,
+    Kind::Google,
+    Kind::Anthropic,
+    Kind::Cohere,
+    Kind::Ollama,
+];
 
 /// Any JSON value, with the field names that the parsers look for.
 fn any_json() -> impl Strategy<Value = Value> {
