@@ -129,6 +129,10 @@ pub fn diff<'a>(stored: &'a BTreeMap<String, Stored>, listed: &'a [Entry]) -> Ve
 fn compare<'a>(id: &'a str, old: Option<&Stored>, entry: &'a Entry) -> Option<Change<'a>> {
     let attributes = match old {
         None => entry.attributes.clone(),
+        // Another name of another model now, or the source's own: another model's time.
+        Some(old) if old.attributes.alias_of != entry.attributes.alias_of => {
+            entry.attributes.clone()
+        }
         Some(old) => with_first_created(entry.attributes.clone(), old.attributes.created),
     };
     let hidden_by = entry.hidden_by.as_deref();
@@ -247,6 +251,32 @@ mod tests {
                 ),
                 ("new", Some(Event::Added), String::new(), Some("raw new")),
             ]
+        );
+    }
+
+    #[test]
+    fn another_name_of_another_model_has_that_models_time() {
+        let alias = |target: Option<&str>, created| Attributes {
+            alias_of: target.map(Into::into),
+            ..attributes(created, None)
+        };
+        let stored = stored(&[
+            ("moved", alias(Some("old"), 100), None),
+            ("own now", alias(Some("old"), 100), None),
+            ("same", alias(Some("old"), 100), None),
+        ]);
+        let listed = [
+            entry("moved", alias(Some("new"), 200), None),
+            entry("own now", alias(None, 0), None),
+            entry("same", alias(Some("old"), 300), None),
+        ];
+        let created: Vec<_> = diff(&stored, &listed)
+            .iter()
+            .filter_map(|change| Some((change.model_id.to_owned(), change.served()?.created)))
+            .collect();
+        assert_eq!(
+            created,
+            [("moved".to_owned(), 200), ("own now".to_owned(), 0)]
         );
     }
 

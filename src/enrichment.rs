@@ -30,10 +30,11 @@ pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
 /// How long the schedule that we know lets us sleep.
 fn until_due(shared: &Shared) -> Duration {
     let snapshot = shared.snapshot.load();
-    let next = snapshot
-        .enrichment
-        .as_ref()
-        .and_then(|state| state.next_attempt_at);
+    // Another process has another one, or none.
+    let Some(state) = &snapshot.enrichment else {
+        return LONGEST_SLEEP;
+    };
+    let next = state.next_attempt_at;
     let wait = next.map_or(Duration::ZERO, |next| {
         next.since(shared.clock.now()).to_std().unwrap_or_default()
     });
@@ -48,7 +49,7 @@ async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> 
         snapshot
             .enrichment
             .as_ref()
-            .is_none_or(|state| state.is_due(now))
+            .is_some_and(|state| state.is_due(now))
     };
     if !due(shared) || !store.claim_enrichment(source, now).await? {
         return Ok(());

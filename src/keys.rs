@@ -13,7 +13,7 @@ use crate::{config::ConfigError, globs::Pattern, model::SourceName, scope::Scope
 /// # fn example() -> Result<(), model_catalog::ConfigError> {
 /// use model_catalog::ClientKey;
 ///
-/// let key = ClientKey::new("team-a", "a long random text")?
+/// let key = ClientKey::new("team-a", "a-long-random-text")?
 ///     .source("openai")
 ///     .models(&["openai:gpt-*"])?;
 /// # let _ = key;
@@ -107,7 +107,11 @@ impl Keys {
     ) -> Result<Self, ConfigError> {
         let mut keys = Self {
             clients: Vec::new(),
-            admin: admin.map(|key| hash(key.expose_secret())),
+            // A blank one would be everybody's.
+            admin: admin
+                .map(|key| key.expose_secret().trim())
+                .filter(|key| !key.is_empty())
+                .map(hash),
         };
         for client in clients {
             let name = &client.name;

@@ -4,7 +4,8 @@
 //! they said in SQLite, and serves the merged list at `GET /v1/models`. Data flows one way:
 //!
 //! ```text
-//! a source's pages → provider (parse) → store (diff, commit) → snapshot (bytes) → api (send)
+//! a source's pages → provider (parse) → guard → enrichment, rules → store (diff, commit)
+//!     → snapshot (bytes) → api (send)
 //! ```
 //!
 //! [`run`] is the whole service; [`Catalog::start`] and [`Catalog::router`] are for mounting it in

@@ -88,6 +88,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// What clients call the model `id` of the source `name`.
+    pub fn whole_id(self, name: &SourceName, id: &str) -> String {
+        match self {
+            Self::Endpoint => id.to_owned(),
+            Self::Provider => format!("{name}:{id}"),
+        }
+    }
+
     /// `provider` or `endpoint`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -275,6 +275,8 @@ impl Fetch<'_> {
         if error.kind == ErrorKind::Unauthorized && self.source.key.is_none() {
             let code = status.as_u16();
             error.message = format!("asks for a key ({code}), and no key is set: set it");
+        } else if status == StatusCode::NOT_FOUND && self.source.kind == Kind::Enrichment {
+            error.message = format!("{}; check url of [enrichment]", error.message);
         } else if status == StatusCode::NOT_FOUND {
             let added = match self.source.role {
                 Role::Provider if dialect.base_has_version => "models",

@@ -80,6 +80,16 @@ impl Scope {
         }
     }
 
+    /// Leaves of `events` those that it has, and in them nothing of other models.
+    pub fn restrict(&self, events: &mut Vec<ChangeEvent>) {
+        events.retain(|event| self.allows_event(event));
+        if !self.has_all_models() {
+            for event in events {
+                event.hide_aliases(|id| self.allows_id(id));
+            }
+        }
+    }
+
     /// Whether it has a model with this whole id in `snapshot`.
     pub fn finds(&self, snapshot: &Snapshot, id: &str) -> bool {
         snapshot
@@ -94,6 +104,10 @@ impl Restriction for Scope {
     }
 
     fn wants_row(&self, source: &SourceName, id: &str) -> bool {
+        self.allows(source, id)
+    }
+
+    fn tells_alias(&self, source: &SourceName, id: &str) -> bool {
         self.allows(source, id)
     }
 }

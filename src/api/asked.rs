@@ -96,9 +96,12 @@ impl Part {
             Dialect::OpenAi => {
                 // Its own list knows no parameter: what is no limit is ignored.
                 let size = find("limit").and_then(|limit| limit.parse().ok());
+                // Clients of other lists ask for their largest page and mean everything.
+                let after = cursor("after");
+                let size = size.filter(|size| (1..MAX_SIZE).contains(size) || after.is_some());
                 let size = size.filter(|size| *size > 0);
                 Ok(Self {
-                    after: cursor("after").filter(|_| size.is_some()),
+                    after: after.filter(|_| size.is_some()),
                     size,
                     ..Self::default()
                 })

@@ -41,6 +41,7 @@ impl Caller {
             .iter()
             .filter_map(|name| headers.get(*name)?.to_str().ok())
             .chain(bearer.as_ref().map(Authorization::token))
+            .filter(|key| !key.trim().is_empty())
             .collect();
         let holder = presented
             .iter()

@@ -68,7 +68,7 @@ struct SourceAnswer<'a> {
     consecutive_failures: i64,
     error: Option<&'a LastError>,
     hidden_since: Option<Timestamp>,
-    held: Option<&'a Held>,
+    held: Option<Held>,
     /// What to set, for a well-known provider that is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
@@ -89,7 +89,7 @@ impl<'a> SourceAnswer<'a> {
             consecutive_failures: source.consecutive_failures,
             error: source.error.as_ref(),
             hidden_since: source.hidden_since,
-            held: source.held.as_ref(),
+            held: source.held.clone(),
             hint,
         }
     }
@@ -153,6 +153,9 @@ pub async fn sources(
     if !scope.has_all_models() {
         for source in &mut sources {
             source.models = snapshot.count_models(source.name);
+            if let Some(held) = &mut source.held {
+                held.models = None;
+            }
         }
     }
     for other in unconfigured {

@@ -14,7 +14,13 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use super::{CATALOG_REVISION, caller::Caller, catalog::Parameters, error::ApiError, past};
+use super::{
+    CATALOG_REVISION,
+    caller::Caller,
+    catalog::{NoParameters, Parameters},
+    error::ApiError,
+    past,
+};
 use crate::{
     Catalog,
     snapshot::Retiring,
@@ -189,6 +195,7 @@ pub async fn model_history(
     caller: Caller,
     State(catalog): State<Catalog>,
     uri: Uri,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
     let path = uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let Some(raw) = path.strip_suffix(SUFFIX) else {

@@ -66,7 +66,7 @@ struct SourceTrace<'a> {
     fetched_at: Option<Timestamp>,
     hidden_since: Option<Timestamp>,
     error: Option<&'a LastError>,
-    held: Option<&'a Held>,
+    held: Option<Held>,
 }
 
 impl<'a> SourceTrace<'a> {
@@ -94,7 +94,16 @@ impl<'a> SourceTrace<'a> {
             fetched_at: source.fetched_at,
             hidden_since: source.hidden_since,
             error: source.error.as_ref(),
-            held: source.held.as_ref(),
+            held: source.held.clone(),
+        }
+    }
+
+    /// Leaves out what is about models that `scope` does not have.
+    fn tell_only(&mut self, scope: &Scope) {
+        let whole = |id: &str| self.role.whole_id(self.name, id);
+        self.alias_of = self.alias_of.filter(|id| scope.allows_id(&whole(id)));
+        if let Some(held) = &mut self.held {
+            held.models = None;
         }
     }
 
@@ -165,7 +174,11 @@ pub async fn why(
         })
         .filter_map(|trace| {
             let source = snapshot.find_source(&trace.source)?;
-            Some(SourceTrace::of(trace, source, now))
+            let mut known = SourceTrace::of(trace, source, now);
+            if !scope.has_all_models() {
+                known.tell_only(&scope);
+            }
+            Some(known)
         })
         .collect();
     let listed = snapshot.lists(id);

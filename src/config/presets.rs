@@ -167,7 +167,7 @@ impl Preset {
         self.key_variables.join(" or ")
     }
 
-    /// `base_url` with the version where that is missing.
+    /// `base_url`, as the SDK takes it, with the version where that is missing.
     pub(super) fn with_version(&self, base_url: &str) -> String {
         let bare = base_url.trim_end_matches('/');
         if bare.ends_with(self.version_path) {
@@ -212,18 +212,27 @@ impl Settings {
             }
             return Ok((preset.is_suggested || given.is_some()).then_some(hint));
         }
-        let base_url = match given {
-            Some(url) => Some(parse_base_url(variable, &url)?.into()),
-            None => table.base_url.clone(),
+        // A path in the file is whole, as it is of any other provider: a gateway's, say.
+        let is_whole = |url: &&String| {
+            let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+            rest.trim_end_matches('/').contains('/')
         };
-        let Some(base_url) = base_url.or_else(|| preset.base_url.map(ToOwned::to_owned)) else {
+        let base_url = match given {
+            Some(url) => Some(preset.with_version(parse_base_url(variable, &url)?.as_str())),
+            None => match table.base_url.as_ref() {
+                Some(url) if is_whole(&url) => Some(url.clone()),
+                Some(url) => Some(preset.with_version(url)),
+                None => preset.base_url.map(|url| preset.with_version(url)),
+            },
+        };
+        let Some(base_url) = base_url else {
             secrets.warnings.push(format!(
                 "the key of {name} is set and {variable} is not: {name} is not listed; set it"
             ));
             return Ok(Some(format!("set {variable} to list its models")));
         };
         let kind = table.kind.unwrap_or(preset.kind);
-        let source = SourceConfig::provider(name, kind, &preset.with_version(&base_url), None)?;
+        let source = SourceConfig::provider(name, kind, &base_url, None)?;
         self.add(source, key, table)?;
         Ok(None)
     }

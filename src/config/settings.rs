@@ -12,7 +12,7 @@ use super::{
         File, KeyTable, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file,
     },
     presets::PRESETS,
-    secrets::Secrets,
+    secrets::{SecretPlaces, Secrets},
 };
 use crate::{
     keys::{ClientKey, Keys},
@@ -102,9 +102,18 @@ impl Settings {
             warnings: Vec::new(),
         };
         let mut secrets = Secrets::new(environment);
-        settings.config.admin_key = secrets
-            .read_variables(&["MODEL_CATALOG_ADMIN_KEY"])?
-            .or(file.admin_key);
+        settings.config.admin_key =
+            secrets
+                .read_variables(&["MODEL_CATALOG_ADMIN_KEY"])?
+                .or(secrets.read_places(
+                    "admin_key",
+                    SecretPlaces {
+                        field: "admin_key",
+                        value: &file.admin_key,
+                        variable: &None,
+                        file: &None,
+                    },
+                )?);
         let retention = &mut settings.config.retention;
         if let Some(kept) = &file.keep_events
             && kept.trim() != "forever"
@@ -601,6 +610,31 @@ mod tests {
             !message.contains('\n') && !values.contains("secret") && !values.contains("c2VjcmV0"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_base_url_in_the_file_is_whole_if_it_has_a_path() {
+        let toml = "[providers.groq]\nbase_url = 'http://gw:4000/v1'\n[providers.cohere]\nbase_url = 'http://gw:4000/'";
+        let settings = read(&[], Some(toml)).expect("settings");
+        let told = sources(&settings);
+        assert!(
+            told.contains("http://gw:4000/v1 ") && !told.contains("openai/v1"),
+            "{told}"
+        );
+        assert_eq!(told.matches("http://gw:4000/v1 ").count(), 2, "{told}");
+    }
+
+    #[test]
+    fn a_blank_admin_key_is_none_and_blanks_around_it_do_not_count() {
+        for (toml, expected) in [("admin_key = ' '", None), ("admin_key = ' k '", Some("k"))] {
+            let settings = read(&[], Some(toml)).expect("settings");
+            let key = settings
+                .config
+                .admin_key
+                .as_ref()
+                .map(ExposeSecret::expose_secret);
+            assert_eq!(key, expected, "{toml}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Dialect, details,
-    page::{Envelope, Page},
+    page::{Envelope, MAX_DEPTH, Page, is_deeper},
     value::{text, tokens},
 };
 use crate::model::{Attributes, Entry, Kind, is_usable_id};
@@ -37,13 +37,17 @@ const NAMES: [(&str, &str); 9] = [
     ("x-ai", "xai"),
 ];
 
+const NEITHER: &str =
+    "the file has neither models.dev's form nor LiteLLM's: check the url of [enrichment]";
+
 fn parse(body: &[u8]) -> Result<Page, String> {
     let mut page = Page::default();
-    for (name, raw) in Envelope::read(body)?.object()?.iter() {
+    let fields = Envelope::read(body).and_then(Envelope::object);
+    for (name, raw) in fields.map_err(|_| NEITHER)?.iter() {
         let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
         if let Some(models) = value["models"].as_object() {
             for (id, model) in models {
-                push(&mut page, name, id, read_models_dev(model));
+                push(&mut page, name, id, model, read_models_dev(model));
             }
         } else if let Some(provider) = value["litellm_provider"].as_str() {
             // Some ids have the provider in front.
@@ -51,23 +55,21 @@ fn parse(body: &[u8]) -> Result<Page, String> {
                 .strip_prefix(provider)
                 .and_then(|id| id.strip_prefix('/'))
                 .unwrap_or(name);
-            push(&mut page, provider, id, read_litellm(&value));
+            push(&mut page, provider, id, &value, read_litellm(&value));
         } else {
             page.skipped += 1;
         }
     }
     if page.entries.is_empty() {
-        return Err(
-            "the file has neither models.dev's form nor LiteLLM's: check the url of [enrichment]"
-                .to_owned(),
-        );
+        return Err(NEITHER.to_owned());
     }
     Ok(page)
 }
 
 /// Adds what is said of a model, if anything is.
-fn push(page: &mut Page, provider: &str, id: &str, attributes: Attributes) {
-    if attributes == Attributes::default() || !is_usable_id(id) {
+fn push(page: &mut Page, provider: &str, id: &str, model: &Value, attributes: Attributes) {
+    let is_usable = is_usable_id(id) && !is_deeper(model, MAX_DEPTH);
+    if attributes == Attributes::default() || !is_usable {
         page.skipped += 1;
         return;
     }

@@ -379,6 +379,32 @@ mod tests {
         assert_eq!((ids(&page), page.skipped), (vec!["ok"], 1));
     }
 
+    #[test]
+    fn what_is_stored_can_be_read_again() {
+        let nested = |levels: usize| {
+            let (open, close) = ("{\"a\":".repeat(levels), "}".repeat(levels));
+            format!(r#"{{"data": [{{"id": "x", "pricing": {open}1{close}}}, {{"id": "ok"}}]}}"#)
+        };
+        for (levels, models) in [(63, 2), (64, 1), (124, 1), (126, 1), (200, 1)] {
+            let page = parse(nested(levels).as_bytes()).expect("a page");
+            assert_eq!(page.entries.len(), models, "{levels} levels");
+        }
+        for price in [
+            "2.8000000000000003e-08",
+            "8.500000000000001e-08",
+            "4.6799999999999996e-07",
+        ] {
+            let body = format!(r#"{{"data": [{{"id": "x", "pricing": {{"input": {price}}}}}]}}"#);
+            let said = &parse(body.as_bytes()).expect("a page").entries[0].attributes;
+            let stored = serde_json::to_string(said).expect("JSON");
+            assert_eq!(
+                *said,
+                serde_json::from_str(&stored).expect("attributes"),
+                "{stored}"
+            );
+        }
+    }
+
     #[rstest]
     #[case::bom(b"\xEF\xBB\xBF{\"data\": [{\"id\": \"a\"}]}", 1)]
     #[case::bare_array(b" [{\"id\": \"a\"}]", 1)]

@@ -24,6 +24,9 @@ pub type Parameters = Vec<(String, String)>;
 /// Most models, malformed ones included, of one listing. The longest lists known have a few
 /// thousand.
 pub const MAX_MODELS: usize = 20_000;
+/// Most levels of nesting in an entry: what is stored of it is read within others, and serde_json
+/// reads 127 in all.
+pub const MAX_DEPTH: usize = 64;
 
 impl Page {
     /// A page of `raws`, each read by `read`; an entry that it does not understand, or whose id is
@@ -34,7 +37,8 @@ impl Page {
         for raw in raws.iter().take(MAX_MODELS + 1) {
             // serde_json refuses more than 128 levels of nesting here.
             let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
-            match read(&value).filter(|(id, _)| is_usable_id(id)) {
+            let is_usable = |id: &str| is_usable_id(id) && !is_deeper(&value, MAX_DEPTH);
+            match read(&value).filter(|(id, _)| is_usable(id)) {
                 Some((id, attributes)) => page.entries.push(Entry {
                     id: id.to_owned(),
                     attributes,
@@ -50,6 +54,18 @@ impl Page {
     /// Whether the page held nothing, not even malformed entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.skipped == 0
+    }
+}
+
+/// Whether `value` has more than `levels` levels of nesting.
+pub fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(levels) = levels.checked_sub(1) else {
+        return value.is_array() || value.is_object();
+    };
+    match value {
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, levels)),
+        Value::Object(fields) => fields.values().any(|field| is_deeper(field, levels)),
+        _ => false,
     }
 }
 

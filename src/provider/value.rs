@@ -65,8 +65,17 @@ pub fn words(entry: &Value, pointers: &[&str]) -> Vec<String> {
     sorted(words)
 }
 
+/// The longest name of a capability that is read.
+const MAX_WORD_BYTES: usize = 256;
+/// Most of them that are read of one model.
+const MAX_WORDS: usize = 1000;
+
 fn add_supported(path: &str, flags: &Map<String, Value>, words: &mut Vec<String>) {
     for (name, value) in flags.iter().filter(|(name, _)| *name != "supported") {
+        // A path is in each of the words below it: longer ones could fill the memory.
+        if path.len() + name.len() > MAX_WORD_BYTES || words.len() >= MAX_WORDS {
+            continue;
+        }
         let path = if path.is_empty() {
             name.clone()
         } else {
@@ -135,6 +144,16 @@ mod tests {
     #[case::nothing(json!("vision"), &[])]
     fn words_of_any_shape(#[case] value: Value, #[case] expected: &[&str]) {
         assert_eq!(words(&json!({ "x": value }), &["/x", "/y"]), expected);
+    }
+
+    #[test]
+    fn names_are_bounded_however_they_multiply() {
+        let leaves: Map<String, Value> =
+            (0..5_000).map(|n| (format!("a{n}"), true.into())).collect();
+        let long = json!({"x".repeat(300): {"a": true}, "b": leaves});
+        let words = words(&json!({ "x": long }), &["/x"]);
+        assert_eq!(words.len(), MAX_WORDS);
+        assert!(words.iter().all(|word| word.starts_with("b.")));
     }
 
     #[test]

@@ -16,7 +16,10 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{Body, HEAD, List, Retiring, ServedModel, Snapshot, TAIL};
-use crate::model::SourceName;
+use crate::{
+    model::{Role, SourceName},
+    store::StoredModel,
+};
 
 /// How many parts of a snapshot are kept at most.
 const MAX_PARTS: usize = 256;
@@ -32,6 +35,11 @@ pub trait Restriction {
 
     /// Whether what `source` says of the model with this whole id is wanted.
     fn wants_row(&self, source: &SourceName, id: &str) -> bool;
+
+    /// Whether it is told that a model of `source` is another name of the one with this whole id.
+    fn tells_alias(&self, _source: &SourceName, _id: &str) -> bool {
+        true
+    }
 
     /// Whether the model that the wanted rows make is wanted.
     fn wants_model(&self, _model: &ServedModel) -> bool {
@@ -76,13 +84,29 @@ impl Snapshot {
         for model in &self.models {
             let wants = |source: &SourceName| restriction.wants_row(source, &model.id);
             let wanted = model.sources().filter(|source| wants(source)).count();
-            if wanted == model.rows.len() {
+            let tells_alias = |row: &StoredModel| {
+                row.attributes.alias_of.as_ref().is_none_or(|id| {
+                    let role = if model.is_local {
+                        Role::Endpoint
+                    } else {
+                        Role::Provider
+                    };
+                    restriction.tells_alias(&row.source, &role.whole_id(&row.source, id))
+                })
+            };
+            let is_told = model.rows.iter().all(|row| tells_alias(row));
+            if wanted == model.rows.len() && is_told {
                 if restriction.wants_model(model) {
                     list.push_written(model.clone(), &self.list.bytes[model.entry.clone()]);
                 }
             } else if wanted > 0 {
                 let mut part = model.clone();
                 part.rows.retain(|row| wants(&row.source));
+                for row in &mut part.rows {
+                    if !tells_alias(row) {
+                        Arc::make_mut(row).attributes.alias_of = None;
+                    }
+                }
                 if restriction.wants_model(&part) {
                     list.push(part)?;
                 }

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 use sqlx::{Connection, SqliteConnection};
 
 use super::{Result, Store, StoredModel};
@@ -87,6 +87,31 @@ pub struct ChangeEvent {
     /// Of a removed model: its source's last listing that had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<Timestamp>,
+}
+
+impl ChangeEvent {
+    /// Leaves out which model it is another name of, where that is none of those that are `told`.
+    pub fn hide_aliases(&mut self, told: impl Fn(&str) -> bool) {
+        let Some(id) = &self.id else { return };
+        let prefix = format!("{}:", self.source);
+        let prefix = if id.starts_with(&prefix) {
+            prefix.as_str()
+        } else {
+            ""
+        };
+        for attributes in [&mut self.before, &mut self.after].into_iter().flatten() {
+            let mut fields: Map<String, Value> =
+                serde_json::from_str(attributes.get()).unwrap_or_default();
+            let alias_of = fields.get("alias_of").and_then(Value::as_str);
+            if alias_of.is_some_and(|id| !told(&format!("{prefix}{id}"))) {
+                fields.remove("alias_of");
+                // What was read can be written.
+                if let Ok(hidden) = serde_json::value::to_raw_value(&fields) {
+                    *attributes = hidden;
+                }
+            }
+        }
+    }
 }
 
 /// Which events are wanted; all where a field is none.
@@ -267,7 +292,7 @@ impl Store {
         limit: usize,
     ) -> Result<Changes> {
         let mut page = self.read_all_changes(since, filter, limit).await?;
-        page.events.retain(|event| filter.scope.allows_event(event));
+        filter.scope.restrict(&mut page.events);
         Ok(page)
     }
 
@@ -332,7 +357,7 @@ impl Store {
             let mut events = self
                 .list_events(oldest - 1, i64::MAX, filter, usize::MAX)
                 .await?;
-            events.retain(|event| filter.scope.allows_event(event));
+            filter.scope.restrict(&mut events);
             let mut kept: Vec<i64> = events.iter().map(|event| event.revision).collect();
             kept.dedup();
             if kept.len() >= revisions
@@ -383,7 +408,7 @@ impl Store {
             ..EventFilter::default()
         };
         let mut events = self.list_events(0, i64::MAX, &filter, usize::MAX).await?;
-        events.retain(|event| filter.scope.allows_event(event));
+        filter.scope.restrict(&mut events);
         let sources = filter.sources()?;
         let listed_at = sqlx::query_scalar!(
             r#"SELECT MAX(s.fetched_at) AS "at: Timestamp"

@@ -59,6 +59,7 @@ pub(super) async fn mark_returned<'a>(
     struct First {
         at: String,
         created: i64,
+        alias_of: Option<String>,
     }
     let mut added: BTreeMap<&'a str, &mut Change<'a>> = changes
         .iter_mut()
@@ -70,10 +71,11 @@ pub(super) async fn mark_returned<'a>(
     }
     let ids = serde_json::to_string(&added.keys().collect::<Vec<_>>())?;
     let json = sqlx::query_scalar!(
-        r#"SELECT json_group_object(model_id, json_object('at', at, 'created', created)) AS "json!: String"
+        r#"SELECT json_group_object(model_id, json_object('at', at, 'created', created, 'alias_of', alias_of)) AS "json!: String"
            FROM (
                -- With a single MIN, SQLite takes the other columns from the row that has it.
-               SELECT model_id, MIN(revision), at, attributes ->> 'created' AS created
+               SELECT model_id, MIN(revision), at, attributes ->> 'created' AS created,
+                      attributes ->> 'alias_of' AS alias_of
                FROM model_events
                WHERE source = ?1 AND model_id IN (SELECT value FROM json_each(?2))
                GROUP BY model_id
@@ -88,7 +90,9 @@ pub(super) async fn mark_returned<'a>(
     for (id, first) in firsts {
         if let Some(change) = added.get_mut(id.as_str()) {
             change.event = Some(Event::Returned);
-            if let Some(row) = &mut change.row {
+            if let Some(row) = &mut change.row
+                && row.attributes.alias_of == first.alias_of
+            {
                 let new = std::mem::take(&mut row.attributes);
                 row.attributes = with_first_created(new, first.created);
             }

@@ -40,7 +40,7 @@ impl Commit<'_> {
         stored: &BTreeMap<String, Stored>,
         said: Vec<Entry>,
     ) -> Result<Counts> {
-        let listed = derive(connection, self.name, said).await?;
+        let listed = derive(connection, self.role, self.name, said).await?;
         let mut changes: Vec<Change<'_>> = diff(stored, &listed);
         let first_seen = mark_returned(connection, self.name, &mut changes).await?;
         let (role, name) = (self.role, self.name);
@@ -75,6 +75,7 @@ impl Commit<'_> {
 /// What is to be stored of a source that said `said`.
 async fn derive(
     connection: &mut SqliteConnection,
+    role: Role,
     name: &str,
     mut said: Vec<Entry>,
 ) -> Result<Vec<Entry>> {
@@ -85,7 +86,10 @@ async fn derive(
         Some(rules) => serde_json::from_str(&rules)?,
         None => Rules::default(),
     };
-    if let Some(enrichment) = Enrichment::read(connection, name).await? {
+    // It speaks of providers: an endpoint may have the name of one.
+    if role == Role::Provider
+        && let Some(enrichment) = Enrichment::read(connection, name).await?
+    {
         for entry in &mut said {
             enrichment.fill(entry);
         }

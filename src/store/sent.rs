@@ -24,7 +24,7 @@ impl Sent {
 }
 
 impl Store {
-    /// Reads the served entries of the source `name`. One row: they are JSON already.
+    /// Reads the served entries of the source `name`, without aliases, which it did not send. One row: they are JSON already.
     pub async fn load_sent(&self, role: Role, name: &SourceName) -> Result<Sent> {
         let name = name.as_str();
         let (revision, entries) = match role {
@@ -34,7 +34,7 @@ impl Store {
                         (SELECT COALESCE(MAX(revision), 0) FROM model_events) AS "revision!: i64",
                         (SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || raw), '') || '}'
                          FROM cloud_models
-                         WHERE provider = ?1 AND hidden_by IS NULL) AS "entries!: String""#,
+                         WHERE provider = ?1 AND hidden_by IS NULL AND alias_of IS NULL) AS "entries!: String""#,
                     name,
                 )
                 .fetch_one(&self.pool)
@@ -47,7 +47,7 @@ impl Store {
                         (SELECT COALESCE(MAX(revision), 0) FROM model_events) AS "revision!: i64",
                         (SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || raw), '') || '}'
                          FROM local_models
-                         WHERE endpoint = ?1 AND hidden_by IS NULL) AS "entries!: String""#,
+                         WHERE endpoint = ?1 AND hidden_by IS NULL AND alias_of IS NULL) AS "entries!: String""#,
                     name,
                 )
                 .fetch_one(&self.pool)

@@ -77,8 +77,9 @@ pub struct LastError {
 pub struct Held {
     /// When it came.
     pub since: Timestamp,
-    /// How many models it had.
-    pub models: i64,
+    /// How many models it had; none where that is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<i64>,
 }
 
 impl SourceState {

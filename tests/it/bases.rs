@@ -424,14 +424,14 @@ async fn another_name_of_a_model_is_listed_by_that_name_and_what_is_excluded_is_
         json!({"id": id, "object": "model", "created": 1_700_000_000, "owned_by": "system",
                "pricing": {"prompt": "0.1"}})
     };
+    // Which the source did not send: it is what the catalog tells of it.
+    let best = json!({"id": "best", "object": "model", "created": 1_700_000_000, "owned_by": "openai",
+        "pricing": {"prompt": "0.1"}, "metadata_source": {"pricing": "openai"}, "alias_of": "big"});
     assert_eq!(
         get(&app, "openai/models", &[]).await.json()["data"],
-        json!([entry("best"), entry("big")])
+        json!([best, entry("big")])
     );
-    assert_eq!(
-        get(&app, "openai/models/best", &[]).await.json(),
-        entry("best")
-    );
+    assert_eq!(get(&app, "openai/models/best", &[]).await.json(), best);
     assert_eq!(get(&app, "openai/models/hidden", &[]).await.status, 404);
     app.stop().await;
 }

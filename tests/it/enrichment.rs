@@ -5,7 +5,7 @@ use model_catalog::SourceConfig;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
 
-use crate::helpers::{Setup, TestApp};
+use crate::helpers::{Setup, TestApp, mount_ollama};
 
 /// Serves `body` as models.dev does.
 async fn mount(server: &MockServer, body: Value) {
@@ -209,5 +209,33 @@ async fn another_file_does_not_inherit_the_words_of_the_first() {
     let app = setup.start().await;
     assert!(model(&app, "openai:gpt-a").await["context_window"].is_null());
     assert_eq!(app.sources().await["enrichment"]["models"], 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn it_speaks_of_providers_and_its_errors_of_its_own_setting() {
+    let (mut setup, server) = setup().await;
+    mount_ollama(setup.add_endpoint("box").await, &["m:7b"]).await;
+    mount(
+        &server,
+        json!({"box": {"models": {"m:7b": {"limit": {"context": 5}}}}}),
+    )
+    .await;
+    let app = setup.start_ready().await;
+    until_enriched(&app).await;
+    setup.advance(TimeDelta::seconds(31));
+    app.catalog.wake();
+    assert!(model(&app, "m:7b").await["context_window"].is_null());
+
+    server.reset().await;
+    setup.advance(TimeDelta::hours(25));
+    app.catalog.wake();
+    app.until("the failure is told", async |app| {
+        let error = app.sources().await["enrichment"]["error"]["message"].clone();
+        error
+            .as_str()
+            .is_some_and(|message| message.ends_with("check url of [enrichment]"))
+    })
+    .await;
     app.stop().await;
 }

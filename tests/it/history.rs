@@ -388,6 +388,8 @@ async fn one_models_history_says_when_it_was_seen_and_what_changed() {
     );
     let never = app.get("/catalog/models/openai:never/history").await;
     assert_eq!(error_code(&never), (404, "model_not_found".to_owned()));
+    let asked = app.get("/catalog/models/openai:a/history?since=1").await;
+    assert_eq!(asked.status, 400, "it has no parameter");
     let other = app.get("/catalog/models/openai:a").await;
     assert_eq!(other.status, 404);
     app.stop().await;

@@ -121,6 +121,66 @@ fn events(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_blank_key_is_nobodys() {
+    let setup = Setup::happy().await;
+    let mut config = setup.config();
+    config.admin_key = Some(" ".to_owned().into());
+    config.keys = vec![ClientKey::new("all", ALL).expect("usable")];
+    let app = TestApp::start(config).await;
+    for header in ["x-api-key", "x-goog-api-key", "authorization"] {
+        for key in ["", " ", "Bearer ", "Bearer"] {
+            let request = app.http.get(app.url("/catalog.sqlite")).header(header, key);
+            assert_eq!(app.send(request).await.status, 401, "{header}: {key}");
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_alias_does_not_tell_of_a_model_that_the_key_may_not_see() {
+    let setup = Setup::happy().await;
+    let mut config = setup.config();
+    let openai = config.sources.remove(0);
+    config
+        .sources
+        .push(openai.alias("fast", "gpt-b").expect("usable"));
+    let fast = ClientKey::new("fast", TEAM).and_then(|key| key.models(&["openai:fast"]));
+    config.keys = vec![
+        fast.expect("usable"),
+        ClientKey::new("all", ALL).expect("usable"),
+    ];
+    let app = TestApp::start(config).await;
+    app.until("all three have answered", async |app| {
+        let request = app.http.get(app.url("/catalog/sources"));
+        app.send(request.header("x-api-key", ALL)).await.json()["revision"] == 3
+    })
+    .await;
+    let get = async |path: &str, key: &str| {
+        let request = app.http.get(app.url(path)).header("x-api-key", key);
+        let answer = app.send(request).await;
+        assert_eq!(answer.status, 200, "{path}");
+        String::from_utf8_lossy(&answer.body).into_owned()
+    };
+    for path in [
+        "/v1/models",
+        "/v1/models?revision=3",
+        "/v1/models/openai:fast",
+        "/catalog/providers/openai/v1/models",
+        "/catalog/changes?since=0",
+        "/catalog/models/openai:fast/history",
+        "/catalog/why/openai:fast",
+    ] {
+        let seen = get(path, TEAM).await;
+        assert!(
+            seen.contains("fast") && !seen.contains("gpt-b"),
+            "{path}: {seen}"
+        );
+        assert!(get(path, ALL).await.contains("gpt-b"), "{path}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn without_a_key_nothing_is_told() {
     let (_setup, app) = with_history().await;
     for path in [
