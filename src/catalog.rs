@@ -1,11 +1,7 @@
 //! The running catalog: the store, the snapshot on top of it, and the tasks that keep both fresh.
 //! What a request may wait for is decided here and nowhere else.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
@@ -14,30 +10,35 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::{
-    config::{Config, ConfigError, SourceConfig, Unconfigured},
-    discovery, enrichment,
-    keys::Keys,
-    misses::Misses,
-    model::{Role, SourceName},
-    provider::Clients,
-    refresh::{RefreshOutcome, Refresher},
-    retention,
-    schedule::ClaimMode,
-    scope::Scope,
+use self::{
+    members::{Member, lock},
     shared::{DatabaseError, Shared},
-    snapshot::Snapshot,
-    store::{SourceState, Store, StoreError, Watcher},
-    time::Timestamp,
-    watch::{self, Watch},
-    webhook::Teller,
+    tasks::{discover, enrich, follow, prune, refresh::RefreshOutcome},
 };
+use crate::{
+    config::{Config, Unconfigured, error::ConfigError, keys::Keys, source::SourceConfig},
+    ingest::schedule::ClaimMode,
+    lock::watch::Watch,
+    model::{
+        scope::Scope,
+        source::{Role, SourceName},
+        state::SourceState,
+        time::Timestamp,
+    },
+    provider::client::Clients,
+    snapshot::Snapshot,
+    store::{Store, error::StoreError},
+};
+
+pub mod members;
+pub mod miss;
+pub mod raw;
+pub mod shared;
+pub mod tasks;
 
 /// How long a request waits for what it cannot be answered without. Clients exist that give up at
 /// 3 s.
 const FIRST_WAIT: Duration = Duration::from_millis(2500);
-/// How often commits of other processes are looked for.
-const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a stop waits for commits under way, and then for the database to close.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -71,25 +72,6 @@ struct Inner {
     admin_key: Option<SecretString>,
     keys: Keys,
     started: Instant,
-}
-
-/// A source's task, and when a miss may look at it.
-struct Member {
-    refresher: Refresher,
-    misses: Mutex<Misses>,
-}
-
-impl Member {
-    fn new(shared: &Arc<Shared>, source: SourceConfig) -> Arc<Self> {
-        Arc::new(Self {
-            refresher: Refresher::spawn(shared.clone(), source),
-            misses: Mutex::default(),
-        })
-    }
-
-    fn name(&self) -> &SourceName {
-        &self.refresher.source.name
-    }
 }
 
 impl fmt::Debug for Catalog {
@@ -131,7 +113,7 @@ impl Catalog {
         keys: Keys,
     ) -> Result<Self, StoreError> {
         let mut sources = config.sources;
-        let discoverable = discovery::candidates(&config.discovery_ports, &sources);
+        let discoverable = discover::candidates(&config.discovery_ports, &sources);
         // What discovery once found is served from the start.
         let known = store.list_source_names().await?;
         let (found, unknown): (Vec<_>, Vec<_>) = discoverable
@@ -163,20 +145,22 @@ impl Catalog {
         let mut sleepers: Vec<_> = config
             .webhooks
             .into_iter()
-            .map(|webhook| Teller::spawn(&shared, webhook))
+            .map(|webhook| tasks::deliver::Teller::spawn(&shared, webhook))
             .collect();
         if let Some(source) = config.enrichment {
             let wake = Arc::new(Notify::new());
             shared
                 .tasks
-                .spawn(enrichment::run(shared.clone(), source, wake.clone()));
+                .spawn(enrich::run(shared.clone(), source, wake.clone()));
             sleepers.push(wake);
         }
         if !watch.ids().is_empty() {
             let wake = Arc::new(Notify::new());
-            shared
-                .tasks
-                .spawn(watch::run(shared.clone(), watch.clone(), wake.clone()));
+            shared.tasks.spawn(tasks::watch::run(
+                shared.clone(),
+                watch.clone(),
+                wake.clone(),
+            ));
             sleepers.push(wake);
         }
         let catalog = Self(Arc::new(Inner {
@@ -192,10 +176,10 @@ impl Catalog {
         }));
         shared
             .tasks
-            .spawn(retention::run(shared.clone(), config.retention));
-        shared.tasks.spawn(follow(catalog.clone(), watcher));
+            .spawn(prune::run(shared.clone(), config.retention));
+        shared.tasks.spawn(follow::follow(catalog.clone(), watcher));
         if !unknown.is_empty() {
-            shared.tasks.spawn(discovery::run(catalog.clone(), unknown));
+            shared.tasks.spawn(discover::run(catalog.clone(), unknown));
         }
         Ok(catalog)
     }
@@ -280,7 +264,11 @@ impl Catalog {
 
     /// The look at `member` that a miss may wait for: the one under way, or a new one if it is
     /// allowed.
-    fn look_at(&self, member: &Arc<Member>, snapshot: &Snapshot) -> Option<crate::misses::Look> {
+    fn look_at(
+        &self,
+        member: &Arc<Member>,
+        snapshot: &Snapshot,
+    ) -> Option<crate::catalog::miss::Look> {
         let state = snapshot.find_source(member.name())?;
         let now = self.now();
         let mut misses = lock(&member.misses);
@@ -432,36 +420,3 @@ impl Catalog {
 
 /// What to set when nothing is.
 pub(crate) const NO_SOURCE: &str = "no source is configured, the list is empty: set OPENAI_API_KEY, GEMINI_API_KEY or ANTHROPIC_API_KEY, or MODEL_CATALOG_ENDPOINTS=name=http://host:port, or start a local server (Ollama, LM Studio, vLLM, llama.cpp)";
-
-/// A lock that a panic elsewhere does not spoil: what it guards is valid after every statement.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Serves what other processes commit, and follows a schedule that they have changed.
-async fn follow(catalog: Catalog, mut watcher: Watcher) {
-    let shared = catalog.shared();
-    // Stays until the change has been read: a failure to read it loses nothing.
-    let mut changed = false;
-    while shared
-        .stop
-        .run_until_cancelled(tokio::time::sleep(WATCH_INTERVAL))
-        .await
-        .is_some()
-    {
-        let seen = async {
-            changed |= watcher.changed().await?;
-            if changed {
-                shared.reload().await?;
-                changed = false;
-                catalog.wake();
-            }
-            Ok::<(), StoreError>(())
-        };
-        if let Err(error) = seen.await {
-            tracing::debug!(%error, "cannot look for other processes' commits");
-        }
-    }
-}

@@ -2,16 +2,20 @@
 //! with them; an error is that it could not do its work (exit code 2).
 
 mod check;
+pub mod demo;
 mod lock;
-mod read;
+mod origin;
 mod report;
 
 use std::io::{self, Write};
 
 use anyhow::{anyhow, bail};
 
-pub use self::{check::Check, lock::Lock, read::Origin, report::Format};
-use crate::{config::read_text, lockfile::Lockfile};
+pub use self::check::Check;
+pub use self::lock::Lock;
+pub use self::origin::Origin;
+pub use self::report::Format;
+use crate::{config::secrets::read_text, lock::file::Lockfile};
 
 /// The lock file where none is named.
 const DEFAULT_LOCKFILE: &str = "models.lock";

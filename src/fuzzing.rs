@@ -8,10 +8,12 @@ use reqwest::{
 use secrecy::SecretString;
 
 use crate::{
-    config::{Environment, Flags, Settings},
-    model::Kind,
+    config::{
+        environment::Environment,
+        read::{Flags, Settings},
+    },
+    model::{source::Kind, time::Timestamp},
     provider,
-    time::Timestamp,
 };
 
 /// Reads `body` as one page of a list of `kind`: how many models it has. Panics where a result
@@ -59,8 +61,8 @@ pub fn error(status: u16, body: &[u8]) {
     }
     let now = Timestamp::from_millis(1_800_000_000_000);
     let key = SecretString::from(KEY);
-    let error =
-        provider::FetchError::from_answer(status, &headers, body, now).without_key(Some(&key));
+    let error = crate::model::fetch::FetchError::from_answer(status, &headers, body, now)
+        .without_key(Some(&key));
     assert!(error.message.len() <= 310, "a message without end");
     assert!(
         !error.message.chars().any(char::is_control),

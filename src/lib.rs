@@ -28,64 +28,37 @@
 mod api;
 mod catalog;
 pub mod cli;
-mod closest;
 mod config;
-pub mod demo;
-mod dialect;
-mod diff;
-mod discovery;
-mod enrichment;
-mod feed;
 #[doc(hidden)]
 pub mod fuzzing;
-mod globs;
-mod guard;
-mod keys;
-mod listed;
-mod lockfile;
+mod ingest;
+mod lock;
 mod metrics;
-mod misses;
 mod model;
 mod provider;
-mod refresh;
-mod retention;
-mod rules;
-mod schedule;
-mod scope;
-mod select;
-mod sent;
-mod serve;
-mod shared;
+mod server;
 mod snapshot;
 mod store;
-mod time;
-mod verdict;
-mod watch;
-mod webhook;
 
 pub use crate::{
-    catalog::{Catalog, StartError},
+    catalog::{Catalog, StartError, tasks::refresh::RefreshOutcome},
+    cli::demo,
     config::{
-        Config, ConfigError, DEFAULT_LISTEN, DISCOVERY_PORTS, ENDPOINT_MAX_STALE, ENDPOINT_TTL,
-        Environment, Flags, PROVIDER_TTL, Settings, SourceConfig, Unconfigured,
+        Config, DISCOVERY_PORTS, Retention, Unconfigured,
+        environment::Environment,
+        error::ConfigError,
+        keys::ClientKey,
+        read::{DEFAULT_LISTEN, Flags, Settings},
+        source::{ENDPOINT_MAX_STALE, ENDPOINT_TTL, PROVIDER_TTL, SourceConfig},
+        webhook::WebhookConfig,
     },
-    diff::Counts,
-    keys::ClientKey,
-    model::{BadSourceName, Kind, Role, SourceName},
-    provider::{ErrorKind, FetchError},
-    refresh::RefreshOutcome,
-    serve::{RunError, run, serve},
-    store::{Retention, StoreError},
-    time::{Clock, Timestamp},
-    watch::Watch,
-    webhook::WebhookConfig,
+    ingest::diff::Counts,
+    lock::watch::Watch,
+    model::{
+        fetch::{ErrorKind, FetchError},
+        source::{BadSourceName, Kind, Role, SourceName},
+        time::{Clock, Timestamp},
+    },
+    server::{RunError, run, serve},
+    store::error::StoreError,
 };
-
-impl Catalog {
-    /// The catalog's routes: `/v1/models`, `/v1beta/…`, `/catalog/…`, `/healthz`, `/readyz` and others.
-    /// They have no fallback, so they merge with routes of your own. `POST /catalog/refresh` needs the peer's address: serve with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`.
-    pub fn router(&self) -> axum::Router {
-        api::router(self.clone())
-    }
-}

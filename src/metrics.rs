@@ -7,7 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{snapshot::Snapshot, time::Timestamp, verdict::Verdict};
+use crate::{lock::verdict::Verdict, model::time::Timestamp, snapshot::Snapshot};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -57,7 +57,7 @@ impl Metrics {
             set(&hidden, i64::from(source.hidden_since.is_some()));
             set(
                 &stale,
-                i64::from(source.freshness(now) != crate::model::Freshness::Fresh),
+                i64::from(source.freshness(now) != crate::model::source::Freshness::Fresh),
             );
             if let Some(fetched_at) = source.fetched_at {
                 set(&age, now.since(fetched_at).num_seconds());

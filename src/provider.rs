@@ -1,38 +1,39 @@
 //! Asking one source for its whole list: the one place with the time limit, the size limit, paging
 //! and redirects. What a list looks like is each dialect's matter (`provider/*.rs`).
 
+use std::{collections::HashSet, time::Duration};
+
+use reqwest::{Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use self::{
+    client::Clients,
+    details::Questions,
+    page::{MAX_MODELS, Page},
+    request::{page_url, read_body},
+};
+use crate::{
+    config::source::SourceConfig,
+    model::{
+        fetch::{ErrorKind, FetchError, Fetched},
+        listing::{Details, Entry, Listing},
+        source::{Kind, Role},
+        time::Timestamp,
+    },
+};
+
 mod anthropic;
-mod client;
+pub mod client;
 mod cohere;
 mod details;
 mod enrichment;
-mod error;
+pub mod failure;
 mod google;
 mod ollama;
 mod openai;
 mod page;
 mod request;
 mod value;
-
-use std::{collections::HashSet, time::Duration};
-
-use reqwest::{Response, StatusCode};
-use tokio::time::{Instant, timeout_at};
-
-pub use self::{
-    client::Clients,
-    error::{ErrorKind, FetchError, retry_after_header},
-};
-use self::{
-    details::Questions,
-    page::{MAX_MODELS, Page},
-    request::{page_url, read_body},
-};
-use crate::{
-    config::SourceConfig,
-    model::{Details, Entry, Kind, Listing, Role},
-    time::Timestamp,
-};
 
 /// Most bytes that a whole listing may have, decompressed. The largest lists known are 2 MB.
 const MAX_LISTING_BYTES: usize = 8 * 1024 * 1024;
@@ -63,15 +64,6 @@ struct Dialect {
     parse: fn(&[u8]) -> Result<Page, String>,
     /// What to ask after the list, given its entries and what is known of the models.
     questions: fn(&[Entry], &Details) -> Questions,
-}
-
-/// A whole listing and the dialect in which it was given.
-#[derive(Debug)]
-pub struct Fetched {
-    /// Never [`Kind::Auto`].
-    pub kind: Kind,
-    /// All pages.
-    pub listing: Listing,
 }
 
 /// One source being asked.

@@ -1,39 +1,33 @@
 //! The answers, finished: what `GET /v1/models` and `GET /v1/models/{id}` send, as bytes with
 //! their ETags. Built purely from a [`State`]; handlers only choose and send.
 
-mod only;
-
 use std::{
     collections::{BTreeMap, HashMap},
-    ops::Range,
     sync::Arc,
 };
 
-use axum::http::HeaderValue;
-use bytes::Bytes;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-
-use self::only::Parts;
-pub use self::only::{Restriction, write_fields};
-use crate::{
-    dialect::{
-        Seen,
-        openai::{Entry, HEAD},
-    },
-    model::{Attributes, Freshness, Role, SourceName, source_order},
-    store::{EnrichmentState, SourceState, State, StoredModel},
+use self::{
+    body::Body,
+    dialect::openai::HEAD,
+    merge::{List, ServedModel},
+    parts::Parts,
+    retiring::Retiring,
+};
+use crate::model::{
+    source::{Freshness, Role, SourceName, source_order},
+    state::{EnrichmentState, SourceState, State, StoredModel},
     time::Timestamp,
 };
 
-/// Finished bytes and their strong ETag, made from the content.
-#[derive(Clone, Debug)]
-pub struct Body {
-    /// JSON.
-    pub bytes: Bytes,
-    /// `"…"`.
-    pub etag: HeaderValue,
-}
+pub mod body;
+pub mod dialect;
+pub mod fields;
+pub mod merge;
+pub mod page;
+pub mod parts;
+pub mod retiring;
+pub mod selection;
+pub mod view;
 
 /// Everything that is served at one moment.
 #[derive(Debug)]
@@ -56,79 +50,6 @@ pub struct Snapshot {
     places: HashMap<String, usize>,
     /// What has been made of parts of it.
     parts: Parts,
-}
-
-/// One entry of the list.
-#[derive(Clone, Debug)]
-pub struct ServedModel {
-    /// The whole id: of a cloud model `provider:model_id`.
-    pub id: String,
-    /// The provider's name; `lb` of a local model.
-    pub owned_by: String,
-    /// The sources' rows that it stands for; what it says is what the first of them says. Never
-    /// empty.
-    pub rows: Vec<Arc<StoredModel>>,
-    /// Whether it is served by endpoints.
-    pub is_local: bool,
-    /// Its entry's place in the list's bytes.
-    entry: Range<usize>,
-}
-
-impl ServedModel {
-    /// What clients read.
-    pub fn attributes(&self) -> &Attributes {
-        &self.rows[0].attributes
-    }
-
-    /// The names of its sources.
-    pub fn sources(&self) -> impl Iterator<Item = &SourceName> {
-        self.rows.iter().map(|row| &row.source)
-    }
-}
-
-/// A model whose end is announced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Retiring {
-    /// Its whole id.
-    pub id: String,
-    /// Who lists it.
-    pub sources: Vec<SourceName>,
-    /// The stage of its life in the source's own word.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lifecycle: Option<String>,
-    /// Since when it is deprecated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deprecated_at: Option<Timestamp>,
-    /// When it is to be shut down.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retires_at: Option<Timestamp>,
-}
-
-impl Retiring {
-    /// Those of `models` whose end is announced.
-    fn list(models: &[ServedModel]) -> Vec<Self> {
-        let mut retiring: Vec<Self> = models.iter().filter_map(Self::of).collect();
-        // Stable: those of one day, and those without, stay in the list's order.
-        retiring.sort_by_key(|model| (model.retires_at.is_none(), model.retires_at));
-        retiring
-    }
-
-    /// None where nothing is announced.
-    fn of(model: &ServedModel) -> Option<Self> {
-        let attributes = model.attributes();
-        let ending = matches!(
-            attributes.lifecycle.as_deref(),
-            Some("deprecated" | "retired")
-        );
-        let dated = attributes.retires_at.is_some() || attributes.deprecated_at.is_some();
-        (ending || dated).then(|| Self {
-            id: model.id.clone(),
-            sources: model.sources().cloned().collect(),
-            lifecycle: attributes.lifecycle.clone(),
-            deprecated_at: attributes.deprecated_at,
-            retires_at: attributes.retires_at,
-        })
-    }
 }
 
 impl Snapshot {
@@ -263,60 +184,12 @@ impl Snapshot {
     }
 }
 
-/// The list while it is written: entries are written once and then shared.
-#[derive(Default)]
-struct List {
-    bytes: Vec<u8>,
-    models: Vec<ServedModel>,
-}
-
-const TAIL: &[u8] = b"]}";
-
-impl List {
-    fn push(&mut self, model: ServedModel) -> Result<(), serde_json::Error> {
-        let entry = serde_json::to_vec(&Entry::of(&Seen::merged(&model)))?;
-        self.push_written(model, &entry);
-        Ok(())
-    }
-
-    fn push_written(&mut self, mut model: ServedModel, entry: &[u8]) {
-        let before = if self.models.is_empty() { HEAD } else { b"," };
-        self.bytes.extend_from_slice(before);
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(entry);
-        model.entry = start..self.bytes.len();
-        self.models.push(model);
-    }
-
-    fn finish(mut self) -> (Body, Vec<ServedModel>) {
-        if self.models.is_empty() {
-            self.bytes.extend_from_slice(HEAD);
-        }
-        self.bytes.extend_from_slice(TAIL);
-        (Body::of(self.bytes.into()), self.models)
-    }
-}
-
-impl Body {
-    /// `bytes` with their ETag.
-    pub fn of(bytes: Bytes) -> Self {
-        use std::fmt::Write;
-        let mut etag = String::from("\"");
-        for byte in &Sha256::digest(&bytes)[..16] {
-            // Writing to a String cannot fail.
-            let _ = write!(etag, "{byte:02x}");
-        }
-        etag.push('"');
-        let etag = HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { bytes, etag }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::attributes::Attributes;
 
     fn source(name: &str, role: Role) -> SourceState {
         SourceState {

@@ -6,27 +6,6 @@
 //! (what was), `webhooks` (who was told of it) and `prune` (what is forgotten), and
 //! `enrichment` (what others say of the sources' models).
 
-mod details;
-mod enrichment;
-mod events;
-mod fetches;
-mod history;
-mod listings;
-mod models;
-mod prune;
-mod reading;
-#[cfg(test)]
-mod replay;
-mod restate;
-mod sent;
-mod sources;
-mod state;
-#[cfg(test)]
-mod story;
-mod traces;
-mod watch;
-mod webhooks;
-
 use std::{
     fs::{File, TryLockError},
     path::PathBuf,
@@ -39,22 +18,33 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use self::{
-    enrichment::EnrichmentState,
-    history::{ChangeEvent, EventFilter, EventKind, Moment},
-    listings::Committed,
-    prune::Retention,
-    reading::read_state,
-    sent::Sent,
-    sources::Claim,
-    state::{Held, LastError, SourceState, State, StoredModel},
-    traces::Trace,
-    watch::Alert,
-    webhooks::{Delivery, Told, WebhookState},
+use self::{
+    error::{Result, StoreError, open_error},
+    watcher::{Watcher, data_version},
 };
 
-static MIGRATOR: Migrator = sqlx::migrate!();
+pub mod changes;
+pub mod commit;
+mod details;
+mod enrichment;
+pub mod error;
+mod events;
+mod fetches;
+pub mod history;
+mod models;
+mod prune;
+pub mod raw;
+pub mod read_only;
+pub mod sources;
+mod state;
+#[cfg(test)]
+mod tests;
+mod traces;
+mod watch;
+pub mod watcher;
+pub mod webhooks;
 
+static MIGRATOR: Migrator = sqlx::migrate!();
 /// The first SQLite without the WAL-reset bug, which can corrupt a database.
 const MIN_SQLITE_VERSION: [u32; 3] = [3, 51, 3];
 /// How long a statement waits for another process's lock. With the time of a fetch it is less than
@@ -69,88 +59,6 @@ pub struct Store {
     pool: SqlitePool,
     options: SqliteConnectOptions,
 }
-
-/// A database that cannot be used. One line: what happened and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The file cannot be opened, created, locked or written.
-    #[error(
-        "cannot open the database {path}: {cause}; check that the folder exists and can be written, or set DATABASE_URL"
-    )]
-    Open {
-        /// The database file.
-        path: String,
-        /// Why.
-        cause: String,
-    },
-    /// The file is not an SQLite database, or damaged.
-    #[error(
-        "{path} is not a usable SQLite database ({cause}); it was left as it is: move it away or restore a backup, or set DATABASE_URL"
-    )]
-    Damaged {
-        /// The database file.
-        path: String,
-        /// Why.
-        cause: String,
-    },
-    /// The file is the database of another application.
-    #[error(
-        "{path} is the database of another application, it was left as it is: set DATABASE_URL to a file of its own"
-    )]
-    Foreign {
-        /// The database file.
-        path: String,
-    },
-    /// There is no such file, and it is not to be created.
-    #[error(
-        "there is no database {path}: start the service once, or name its database with --database-url or DATABASE_URL"
-    )]
-    Absent {
-        /// The database file.
-        path: String,
-    },
-    /// No service of this version has migrated the database yet, and it is not to be written.
-    #[error(
-        "{path} lacks migration {version} of this model-catalog, it was left as it is: start this version's service on it once, or ask a running one with --url"
-    )]
-    Older {
-        /// The database file.
-        path: String,
-        /// The first migration that it lacks.
-        version: i64,
-    },
-    /// A newer model-catalog has migrated the database.
-    #[error(
-        "{path} was written by a newer model-catalog (migration {version}): run that version, or set DATABASE_URL to another file"
-    )]
-    Newer {
-        /// The database file.
-        path: String,
-        /// The unknown migration.
-        version: i64,
-    },
-    /// The SQLite library is too old to be trusted with a WAL database.
-    #[error("this build has SQLite {0}, which can corrupt the catalog: build with 3.51.3 or newer")]
-    OldSqlite(String),
-    /// A source's role has changed.
-    #[error(
-        "`{name}` is the name of a {stored} in the database and of another role in the settings: give it another name"
-    )]
-    RoleChanged {
-        /// The source.
-        name: String,
-        /// Its role in the database.
-        stored: String,
-    },
-    /// A statement failed.
-    #[error("the database failed: {}", explain(.0))]
-    Statement(#[from] sqlx::Error),
-    /// The database holds something that this version cannot read.
-    #[error("the database holds something unreadable: {0}")]
-    Content(#[from] serde_json::Error),
-}
-
-type Result<T> = std::result::Result<T, StoreError>;
 
 impl Store {
     /// Opens the database, creates it when absent, migrates it. Several processes may do so at
@@ -242,26 +150,6 @@ impl Store {
     }
 }
 
-/// Notices commits of others.
-pub struct Watcher {
-    connection: SqliteConnection,
-    version: i64,
-}
-
-impl Watcher {
-    /// Whether somebody else has committed since the last call.
-    pub async fn changed(&mut self) -> Result<bool> {
-        let version = data_version(&mut self.connection).await?;
-        Ok(std::mem::replace(&mut self.version, version) != version)
-    }
-}
-
-async fn data_version(connection: &mut SqliteConnection) -> Result<i64> {
-    Ok(sqlx::query_scalar("PRAGMA data_version")
-        .fetch_one(connection)
-        .await?)
-}
-
 /// The migrations take no lock of their own on SQLite: two first starts at once would both create
 /// the tables. An advisory lock on a file beside the database serialises them. It is tried again
 /// and again rather than waited for, so that a stop need not wait for it either.
@@ -309,61 +197,4 @@ fn is_new_enough(version: &str) -> bool {
         .filter_map(|part| part.parse().ok())
         .collect();
     parts.as_slice() >= MIN_SQLITE_VERSION.as_slice()
-}
-
-fn open_error(path: &str, error: &sqlx::Error) -> StoreError {
-    let (path, cause) = (path.to_owned(), explain(error));
-    match primary_code(error) {
-        Some(CORRUPT | NOT_A_DATABASE) => StoreError::Damaged { path, cause },
-        _ => StoreError::Open { path, cause },
-    }
-}
-
-// https://sqlite.org/rescode.html
-const BUSY: i32 = 5;
-const READONLY: i32 = 8;
-const IO_ERROR: i32 = 10;
-const CORRUPT: i32 = 11;
-const FULL: i32 = 13;
-const NOT_A_DATABASE: i32 = 26;
-
-/// SQLite's result code without its extension.
-fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
-}
-
-/// What SQLite says, and what to do.
-fn explain(error: &sqlx::Error) -> String {
-    let what = match error {
-        sqlx::Error::Database(error) => error.message().to_owned(),
-        other => other.to_string(),
-    };
-    match primary_code(error) {
-        Some(BUSY) => format!("{what}: another process keeps it locked"),
-        Some(READONLY) => format!("{what}: let the service write to the file and its folder"),
-        Some(IO_ERROR | FULL) => format!("{what}: make room on the disk, or look after it"),
-        Some(CORRUPT | NOT_A_DATABASE) => format!("{what}: stop the service and restore a backup"),
-        _ => what,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_new_enough;
-
-    #[test]
-    fn compares_versions_as_numbers() {
-        for (version, expected) in [
-            ("3.51.3", true),
-            ("3.51.10", true),
-            ("3.52.0", true),
-            ("4.0.0", true),
-            ("3.51.2", false),
-            ("3.9.99", false),
-            ("", false),
-        ] {
-            assert_eq!(is_new_enough(version), expected, "{version}");
-        }
-    }
 }

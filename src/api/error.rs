@@ -2,20 +2,21 @@
 
 use axum::{
     Json,
-    extract::{Request, rejection::QueryRejection},
+    extract::rejection::QueryRejection,
     http::{HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::asked::Asked;
-use crate::{dialect::Dialect, select::BadFilter, store::StoreError};
+use crate::{
+    snapshot::{dialect::Dialect, selection::BadFilter},
+    store::error::StoreError,
+};
 
 /// An error answer.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     /// The caller's, where whoever made the error knows it.
-    dialect: Option<Dialect>,
+    pub(super) dialect: Option<Dialect>,
     status: StatusCode,
     kind: &'static str,
     code: &'static str,
@@ -175,25 +176,4 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(self);
         response
     }
-}
-
-/// Puts errors that were made without knowing the caller into the shape that the caller knows.
-pub async fn in_callers_dialect(request: Request, next: Next) -> Response {
-    let dialect = Asked::of(request.uri(), request.headers()).dialect;
-    let response = next.run(request).await;
-    let error = response.extensions().get::<ApiError>();
-    let (Some(dialect), Some(error)) = (dialect, error.filter(|error| error.dialect.is_none()))
-    else {
-        return response;
-    };
-    let body = error
-        .clone()
-        .in_dialect(dialect)
-        .into_response()
-        .into_body();
-    // The headers stay: `Allow` may be among them.
-    let (mut head, _) = response.into_parts();
-    head.headers.remove(header::CONTENT_LENGTH);
-    head.extensions.remove::<ApiError>();
-    Response::from_parts(head, body)
 }

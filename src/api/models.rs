@@ -2,25 +2,30 @@
 //! (`bases`). The merged list in OpenAI's dialect is a pointer read and an ETag compared: no SQL, no
 //! provider, no serialising; only what was is read from the database (`past`).
 
-use std::borrow::Cow;
-
 use axum::{
     extract::State,
     http::{HeaderMap, Uri},
     response::Response,
 };
-use percent_encoding::percent_decode_str;
 
+use self::view::View;
 use super::{
-    asked::{Asked, Part},
     error::ApiError,
-    view::View,
+    page_request::Part,
+    request::{Asked, ids},
+    response::written,
 };
 use crate::{
-    Catalog,
-    dialect::{Dialect, Place, Seen},
-    snapshot::Body,
+    catalog::Catalog,
+    snapshot::{
+        dialect::Dialect,
+        view::{Place, Seen},
+    },
 };
+
+pub mod past;
+pub mod provider;
+pub mod view;
 
 /// The merged list, as it is or as it was.
 pub async fn list(
@@ -65,18 +70,4 @@ pub async fn retrieve(
 
 fn dialect(uri: &Uri, headers: &HeaderMap) -> Dialect {
     Asked::of(uri, headers).dialect.unwrap_or(Dialect::OpenAi)
-}
-
-/// The ids that `raw` may mean. Clients send ids raw and percent-encoded, so what came is looked up
-/// as it is and then decoded: an id that itself holds `%25` is found either way.
-pub fn ids(raw: Option<&str>) -> [Cow<'_, str>; 2] {
-    let raw = raw.unwrap_or_default();
-    let decoded = percent_decode_str(raw).decode_utf8();
-    [Cow::Borrowed(raw), decoded.unwrap_or(Cow::Borrowed(raw))]
-}
-
-/// What was written, with its ETag.
-pub fn written(written: serde_json::Result<Vec<u8>>) -> Result<Body, ApiError> {
-    let bytes = written.map_err(|error| ApiError::unwritable(&error))?;
-    Ok(Body::of(bytes.into()))
 }

@@ -9,7 +9,7 @@ use super::{
     DEFAULT_LOCKFILE, Origin, print, read_lockfile,
     report::{Format, Report},
 };
-use crate::{Clock, Environment, verdict::verdict};
+use crate::{config::environment::Environment, lock::verdict::verdict, model::time::Clock};
 
 /// `model-catalog check`.
 #[derive(Clone, Debug, clap::Args)]

@@ -11,10 +11,12 @@ use anyhow::{anyhow, bail};
 
 use super::{DEFAULT_LOCKFILE, Origin, print, read_lockfile};
 use crate::{
-    Environment,
-    closest::closest,
-    listed::{Listed, ListedModel},
-    lockfile::{LockedModel, Lockfile},
+    config::environment::Environment,
+    lock::{
+        file::{LockedModel, Lockfile},
+        listed::{Listed, ListedModel},
+    },
+    model::closest::closest,
 };
 
 /// `model-catalog lock`.

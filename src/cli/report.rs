@@ -5,9 +5,8 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
 use crate::{
-    feed::xml_text,
-    time::Timestamp,
-    verdict::{Problem, Verdict},
+    lock::verdict::Verdict,
+    model::{event::Problem, time::Timestamp, xml::xml_text},
 };
 
 /// The name of the JUnit report and of its only suite.

@@ -7,10 +7,11 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{
-    ConfigError, SourceConfig,
+    error::ConfigError,
     secrets::{SecretPlaces, read_text},
+    source::SourceConfig,
 };
-use crate::{model::Kind, watch::Watch};
+use crate::{lock::watch::Watch, model::source::Kind};
 
 /// The largest configuration file.
 const MAX_FILE_BYTES: u64 = 1 << 20;

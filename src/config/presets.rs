@@ -3,9 +3,10 @@
 //! `<NAME>_BASE_URL`.
 
 use super::{
-    ConfigError, Environment, Settings, SourceConfig, file::Table, parse_base_url, secrets::Secrets,
+    environment::Environment, error::ConfigError, file::Table, read::Settings, secrets::Secrets,
+    source::SourceConfig, url::parse_base_url,
 };
-use crate::model::Kind;
+use crate::model::source::Kind;
 
 /// A provider that needs nothing but its key.
 pub(super) struct Preset {

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, path::Path};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ConfigError, settings::Environment};
+use super::{environment::Environment, error::ConfigError};
 
 /// The largest file that holds a key.
 const MAX_KEY_BYTES: u64 = 64 << 10;

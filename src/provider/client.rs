@@ -3,8 +3,8 @@
 use reqwest::{Client, Url, redirect};
 
 use crate::{
-    config::{SourceConfig, is_loopback},
-    model::Role,
+    config::{source::SourceConfig, url::is_loopback},
+    model::source::Role,
 };
 
 /// The HTTP clients that sources are asked with.

@@ -9,7 +9,7 @@ use super::{
     Dialect, details, openai,
     page::{Envelope, Page},
 };
-use crate::model::{Attributes, Kind};
+use crate::model::{attributes::Attributes, source::Kind};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::Cohere,

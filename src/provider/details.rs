@@ -12,7 +12,7 @@ use super::{
     request::{read_body, root_url},
     value::completed,
 };
-use crate::model::{Details, Entry, Listing};
+use crate::model::listing::{Details, Entry, Listing};
 
 /// How long is asked after one list. What has not come by then is asked after the next; a first
 /// list is waited for, 2.5 s in all.

@@ -10,7 +10,11 @@ use super::{
     page::{Envelope, MAX_DEPTH, Page, is_deeper},
     value::{text, tokens},
 };
-use crate::model::{Attributes, Entry, Kind, is_usable_id};
+use crate::model::{
+    attributes::Attributes,
+    listing::{Entry, is_usable_id},
+    source::Kind,
+};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::Enrichment,

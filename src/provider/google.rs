@@ -10,7 +10,7 @@ use super::{
     page::{Envelope, Page},
     value::{text, tokens, words},
 };
-use crate::model::{Attributes, Kind};
+use crate::model::{attributes::Attributes, source::Kind};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::Google,

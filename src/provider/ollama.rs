@@ -11,7 +11,11 @@ use super::{
     page::{Envelope, Page},
     value::{positive, tokens, unix_seconds, words},
 };
-use crate::model::{Attributes, Detail, Details, Entry, Kind};
+use crate::model::{
+    attributes::Attributes,
+    listing::{Detail, Details, Entry},
+    source::Kind,
+};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::Ollama,

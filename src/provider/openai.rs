@@ -13,7 +13,11 @@ use super::{
     page::{Envelope, Fields, Page, Parameters, cut_short},
     value::{completed, integer, sorted, text, time, tokens, values, words},
 };
-use crate::model::{Attributes, Detail, Details, Entry, Kind};
+use crate::model::{
+    attributes::Attributes,
+    listing::{Detail, Details, Entry},
+    source::Kind,
+};
 
 pub(super) const DIALECT: Dialect = Dialect {
     kind: Kind::OpenAi,

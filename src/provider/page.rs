@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, value::RawValue};
 
-use crate::model::{Attributes, Entry, is_usable_id};
+use crate::model::{
+    attributes::Attributes,
+    listing::{Entry, is_usable_id},
+};
 
 /// One parsed page.
 #[derive(Debug, Default, PartialEq)]

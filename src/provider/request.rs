@@ -6,10 +6,13 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 
-use super::{Dialect, ErrorKind, Fetch, FetchError, MAX_LISTING_BYTES};
+use super::{Dialect, Fetch, MAX_LISTING_BYTES};
 use crate::{
-    config::SourceConfig,
-    model::{Kind, Role},
+    config::source::SourceConfig,
+    model::{
+        fetch::{ErrorKind, FetchError},
+        source::{Kind, Role},
+    },
 };
 
 impl Fetch<'_> {

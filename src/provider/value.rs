@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{model::Attributes, time::Timestamp};
+use crate::model::{attributes::Attributes, time::Timestamp};
 
 /// A whole number given as an integer or as a float; none for anything else.
 pub fn integer(value: &Value) -> Option<i64> {

@@ -3,8 +3,8 @@
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::{Result, Store};
-use crate::{config::SourceConfig, model::Details};
+use super::{Store, error::Result};
+use crate::{config::source::SourceConfig, model::listing::Details};
 
 impl Store {
     /// What `source` has told of its models beyond its list.

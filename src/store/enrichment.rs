@@ -4,48 +4,17 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::{LastError, Result, Store, events::next_revision, restate::Commit};
+use super::{Store, commit::Commit, error::Result, events::next_revision};
 use crate::{
-    config::SourceConfig,
-    diff::Counts,
-    model::{Attributes, Entry, Role},
-    provider::FetchError,
-    schedule,
-    time::Timestamp,
+    config::source::SourceConfig,
+    ingest::{diff::Counts, schedule},
+    model::{
+        attributes::Attributes, fetch::FetchError, listing::Entry, source::Role, time::Timestamp,
+    },
 };
-
-/// The state of the enrichment's polling.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnrichmentState {
-    /// What fields that came from it are marked with.
-    pub name: String,
-    /// How many models it describes.
-    pub models: i64,
-    /// Last success.
-    pub fetched_at: Option<Timestamp>,
-    /// Last attempt.
-    pub attempted_at: Option<Timestamp>,
-    /// Not before then is it asked again.
-    pub next_attempt_at: Option<Timestamp>,
-    /// For how long it is not asked again after a success.
-    pub ttl_secs: i64,
-    /// Failures since the last success.
-    pub consecutive_failures: i64,
-    /// The last attempt's error.
-    pub error: Option<LastError>,
-}
-
-impl EnrichmentState {
-    /// Whether it is to be asked at `now`.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        let ttl = TimeDelta::try_seconds(self.ttl_secs).unwrap_or(TimeDelta::MAX);
-        schedule::is_due(self.next_attempt_at, ttl, now)
-    }
-}
 
 /// What an enrichment says, and its name.
 pub(super) struct Enrichment {

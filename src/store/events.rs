@@ -3,10 +3,10 @@
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::Result;
+use super::error::Result;
 use crate::{
-    diff::{Change, Event},
-    time::Timestamp,
+    ingest::diff::{Change, Event},
+    model::time::Timestamp,
 };
 
 pub(super) async fn next_revision(connection: &mut SqliteConnection) -> Result<i64> {

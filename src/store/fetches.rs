@@ -5,12 +5,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use sqlx::SqliteConnection;
 
-use super::{Claim, Result};
+use super::{error::Result, sources::Claim};
 use crate::{
-    diff::Counts,
-    model::{Listing, Role},
-    provider::FetchError,
-    time::Timestamp,
+    ingest::diff::Counts,
+    model::{fetch::FetchError, listing::Listing, source::Role, time::Timestamp},
 };
 
 /// How many rows of `fetches` are kept for a source.

@@ -3,172 +3,20 @@
 
 use std::{path::Path, sync::Arc};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, value::RawValue};
 use sqlx::{Connection, SqliteConnection};
 
-use super::{Result, Store, StoredModel};
-use crate::{
-    model::{Role, SourceName},
+use super::{
+    Store,
+    changes::{Changes, MAX_EMPTY_PAGES, MAX_LATEST_FACTOR, ModelHistory, kinds},
+    error::Result,
+};
+use crate::model::{
+    event::{ChangeEvent, EventFilter, Moment},
     scope::Scope,
+    source::{Role, SourceName},
+    state::StoredModel,
     time::Timestamp,
 };
-
-/// How many pages without an event of a filter's scope are passed over at a time.
-const MAX_EMPTY_PAGES: usize = 100;
-/// How many times more revisions than wanted are looked at for the latest that a filter wants.
-const MAX_LATEST_FACTOR: usize = 64;
-
-/// What happened, to a model or to a whole source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EventKind {
-    /// A model was listed for the first time ever.
-    Added,
-    /// A model was listed with other attributes.
-    Changed,
-    /// A model was no longer listed.
-    Removed,
-    /// A model was listed again.
-    Returned,
-    /// A source's models are not served any more.
-    Hidden,
-    /// A source's models are served again.
-    Shown,
-}
-
-impl EventKind {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Added,
-        Self::Changed,
-        Self::Removed,
-        Self::Returned,
-        Self::Hidden,
-        Self::Shown,
-    ];
-
-    /// The name used in the database and in answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Changed => "changed",
-            Self::Removed => "removed",
-            Self::Returned => "returned",
-            Self::Hidden => "hidden",
-            Self::Shown => "shown",
-        }
-    }
-}
-
-/// One event, as every feed tells it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ChangeEvent {
-    /// The commit that it belongs to.
-    pub revision: i64,
-    /// When that was.
-    pub at: Timestamp,
-    /// Whose model, or which source.
-    pub source: SourceName,
-    /// What happened.
-    pub event: EventKind,
-    /// The model's id as it is listed; none where the whole source was hidden or shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The names of the attributes that changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changed: Option<Vec<String>>,
-    /// The attributes before the event, a JSON object; none where it was not listed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Box<RawValue>>,
-    /// The attributes after the event, a JSON object; none where it is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Box<RawValue>>,
-    /// Of a removed model: its source's last listing that had it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_seen_at: Option<Timestamp>,
-}
-
-impl ChangeEvent {
-    /// Leaves out which model it is another name of, where that is none of those that are `told`.
-    pub fn hide_aliases(&mut self, told: impl Fn(&str) -> bool) {
-        let Some(id) = &self.id else { return };
-        let prefix = format!("{}:", self.source);
-        let prefix = if id.starts_with(&prefix) {
-            prefix.as_str()
-        } else {
-            ""
-        };
-        for attributes in [&mut self.before, &mut self.after].into_iter().flatten() {
-            let mut fields: Map<String, Value> =
-                serde_json::from_str(attributes.get()).unwrap_or_default();
-            let alias_of = fields.get("alias_of").and_then(Value::as_str);
-            if alias_of.is_some_and(|id| !told(&format!("{prefix}{id}"))) {
-                fields.remove("alias_of");
-                // What was read can be written.
-                if let Ok(hidden) = serde_json::value::to_raw_value(&fields) {
-                    *attributes = hidden;
-                }
-            }
-        }
-    }
-}
-
-/// Which events are wanted; all where a field is none.
-#[derive(Clone, Debug, Default)]
-pub struct EventFilter {
-    /// Of this source.
-    pub source: Option<String>,
-    /// Of these kinds.
-    pub events: Option<Vec<EventKind>>,
-    /// Of the model with this whole id.
-    pub model: Option<String>,
-    /// Of what whoever asks may see.
-    pub scope: Arc<Scope>,
-}
-
-impl EventFilter {
-    /// The names of the wanted sources, a JSON array; none where all are.
-    fn sources(&self) -> Result<Option<String>> {
-        let scope = self.scope.sources();
-        let sources: Vec<&String> = match (&self.source, scope) {
-            (None, None) => return Ok(None),
-            (None, Some(scope)) => scope.iter().collect(),
-            (Some(source), _) if self.scope.allows_source(source) => vec![source],
-            (Some(_), _) => Vec::new(),
-        };
-        Ok(Some(serde_json::to_string(&sources)?))
-    }
-}
-
-/// Some whole revisions' events, in order.
-#[derive(Clone, Debug)]
-pub struct Changes {
-    /// The events, by revision, source and model.
-    pub events: Vec<ChangeEvent>,
-    /// Where to go on: nothing at or before it is missing.
-    pub next: i64,
-    /// Whether there is more after `next` already.
-    pub has_more: bool,
-}
-
-/// What is known of one model.
-#[derive(Clone, Debug)]
-pub struct ModelHistory {
-    /// Its events of all sources, oldest first.
-    pub events: Vec<ChangeEvent>,
-    /// The last success of the sources that list it now; none when it is gone.
-    pub listed_at: Option<Timestamp>,
-}
-
-/// A moment of the past.
-#[derive(Clone, Copy, Debug)]
-pub enum Moment {
-    /// A revision.
-    Revision(i64),
-    /// The highest revision made at or before a time.
-    Time(Timestamp),
-}
 
 /// What was served at some moment.
 #[derive(Clone, Debug)]
@@ -518,13 +366,4 @@ impl Store {
         };
         Ok(serde_json::from_str(&json)?)
     }
-}
-
-/// The wanted kinds as a JSON array.
-fn kinds(filter: &EventFilter) -> Result<Option<String>> {
-    Ok(filter
-        .events
-        .as_ref()
-        .map(serde_json::to_string)
-        .transpose()?)
 }

@@ -6,11 +6,10 @@ use serde::Deserialize;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::Result;
+use super::error::Result;
 use crate::{
-    diff::{Change, Event, Stored, with_first_created},
-    model::Role,
-    time::Timestamp,
+    ingest::diff::{Change, Event, Stored, with_first_created},
+    model::{source::Role, time::Timestamp},
 };
 
 /// What is stored of a source's models. One row: decoding a row each would take most of the time.

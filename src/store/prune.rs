@@ -1,18 +1,7 @@
 //! Forgetting what is older than it is to be kept.
 
-use chrono::TimeDelta;
-
-use super::{Result, Store};
-use crate::time::Timestamp;
-
-/// How long things are kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Retention {
-    /// Events; none for ever.
-    pub events: Option<TimeDelta>,
-    /// Attempts at sources and webhooks.
-    pub attempts: TimeDelta,
-}
+use super::{Store, error::Result};
+use crate::{config::Retention, model::time::Timestamp};
 
 impl Store {
     /// Forgets what is older than `retention` says at `now`; how many events that were.

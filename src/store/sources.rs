@@ -2,13 +2,19 @@
 
 use sqlx::SqliteConnection;
 
-use super::{Result, Store, StoreError, events::next_revision, restate::Commit};
+use super::{
+    Store,
+    commit::Commit,
+    error::{Result, StoreError},
+    events::next_revision,
+};
 use crate::{
-    config::SourceConfig,
-    model::SourceName,
-    rules::Rules,
-    schedule::{self, ClaimMode, Schedule},
-    time::Timestamp,
+    config::source::SourceConfig,
+    ingest::{
+        rules::Rules,
+        schedule::{self, ClaimMode, Schedule},
+    },
+    model::{source::SourceName, time::Timestamp},
 };
 
 /// The right to fetch one source and commit the result. Others respect it until

@@ -1,53 +1,7 @@
 //! What the database knows of one id, listed or not: for whoever asks why.
 
-use serde::Deserialize;
-
-use super::{EventKind, Result, Store};
-use crate::{
-    model::{Role, SourceName},
-    time::Timestamp,
-};
-
-/// What is known of a model at one source.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Trace {
-    /// The source.
-    pub source: SourceName,
-    /// Provider or endpoint.
-    pub role: Role,
-    /// The model's id there.
-    pub model_id: String,
-    /// What is stored of it now; none when the source's last listing does not have it.
-    pub row: Option<TraceRow>,
-    /// The last that clients saw happen to it; none where they never saw it.
-    pub last_event: Option<LastEvent>,
-    /// When clients saw it first.
-    pub first_event_at: Option<Timestamp>,
-}
-
-/// A stored model.
-#[derive(Clone, Debug, Deserialize)]
-pub struct TraceRow {
-    /// When it was listed for the first time ever.
-    pub first_seen_at: Timestamp,
-    /// The rule of the settings that keeps it from being served.
-    pub hidden_by: Option<String>,
-    /// The source's id of the model that it is another name of.
-    pub alias_of: Option<String>,
-}
-
-/// The last event of a model.
-#[derive(Clone, Debug, Deserialize)]
-pub struct LastEvent {
-    /// What happened.
-    pub event: EventKind,
-    /// When.
-    pub at: Timestamp,
-    /// In which revision.
-    pub revision: i64,
-    /// Of a removed model: its source's last listing that had it.
-    pub last_seen_at: Option<Timestamp>,
-}
+use super::{Store, error::Result};
+use crate::model::event::Trace;
 
 impl Store {
     /// What every source that a model with the whole id `id` may belong to knows of it; those that

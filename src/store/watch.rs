@@ -1,26 +1,13 @@
 //! What is wrong with each watched model, and each time that this changed.
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::SqliteConnection;
 
-use super::{Result, Store};
-use crate::{time::Timestamp, verdict::Problem};
-
-/// A watched model has become a problem, another one, or fine again.
-#[derive(Clone, Debug, Serialize)]
-pub struct Alert {
-    /// Its number: alerts are told in this order.
-    pub alert: i64,
-    /// When it was noticed.
-    pub at: Timestamp,
-    /// The model's whole id.
-    pub id: String,
-    /// Whether nothing is wrong any more.
-    pub ok: bool,
-    /// What is wrong, a JSON array.
-    pub problems: Box<RawValue>,
-}
+use super::{Store, error::Result};
+use crate::model::{
+    event::{Alert, Problem},
+    time::Timestamp,
+};
 
 impl Store {
     /// Forgets what was known of models that are not `watched` any more.

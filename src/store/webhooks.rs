@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use sqlx::SqliteConnection;
 
-use super::{Result, Store};
-use crate::time::Timestamp;
+use super::{Store, error::Result};
+use crate::model::time::Timestamp;
 
 /// How long a claimed delivery keeps others away: well over its time limit.
 const CLAIM: TimeDelta = TimeDelta::seconds(60);

@@ -1,0 +1,240 @@
+//! Who asks: the holder of a key, where keys are in use, and what that key may see.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{self, CACHE_CONTROL, VARY},
+        request::Parts,
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use axum_extra::headers::{Authorization, HeaderMapExt, authorization::Bearer};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::error::ApiError;
+use crate::{
+    catalog::Catalog,
+    config::keys::{ClientKey, Holder},
+    model::scope::Scope,
+    snapshot::Snapshot,
+};
+
+/// Where the SDKs of Anthropic and Google put a key; OpenAI's puts it into `Authorization`.
+const KEY_HEADERS: [&str; 2] = ["x-api-key", "x-goog-api-key"];
+/// What answers depend on where keys are in use.
+const VARY_ON: HeaderValue = HeaderValue::from_static("authorization, x-api-key, x-goog-api-key");
+
+/// Whoever asks, with a key if one is needed.
+pub struct Caller(Option<Arc<ClientKey>>);
+
+impl Caller {
+    /// Whoever sends `headers`.
+    pub fn of(catalog: &Catalog, headers: &HeaderMap) -> Result<Self, ApiError> {
+        if !catalog.keys().are_needed() {
+            return Ok(Self(None));
+        }
+        let bearer = headers.typed_get::<Authorization<Bearer>>();
+        let presented: Vec<&str> = KEY_HEADERS
+            .iter()
+            .filter_map(|name| headers.get(*name)?.to_str().ok())
+            .chain(bearer.as_ref().map(Authorization::token))
+            .filter(|key| !key.trim().is_empty())
+            .collect();
+        let holder = presented
+            .iter()
+            .find_map(|key| catalog.keys().find(key.trim()));
+        match holder {
+            Some(Holder::Admin) => Ok(Self(None)),
+            Some(Holder::Client(key)) => Ok(Self(Some(key))),
+            None => Err(ApiError::no_key(!presented.is_empty())),
+        }
+    }
+
+    /// What it may see.
+    pub fn scope(&self) -> Arc<Scope> {
+        self.0
+            .as_ref()
+            .map_or_else(Arc::default, |key| key.scope.clone())
+    }
+
+    /// What it may see of `snapshot`.
+    pub fn sees(&self, snapshot: Arc<Snapshot>) -> Result<Arc<Snapshot>, ApiError> {
+        match &self.0 {
+            Some(key) if !key.scope.is_all() => snapshot
+                .part(&self.part_name(), || snapshot.only(&*key.scope))
+                .map_err(|error| ApiError::unwritable(&error)),
+            _ => Ok(snapshot),
+        }
+    }
+
+    /// The name of the part of a snapshot that it sees. No key's name has a question mark, which goes
+    /// before what is chosen of it.
+    pub fn part_name(&self) -> String {
+        let key = self.0.as_ref().filter(|key| !key.scope.is_all());
+        key.map_or_else(String::new, |key| key.name.to_string())
+    }
+}
+
+impl FromRequestParts<Catalog> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
+        Self::of(catalog, &parts.headers)
+    }
+}
+
+/// Whoever may see everything: for answers that cannot be given in part.
+pub struct Unrestricted;
+
+impl FromRequestParts<Catalog> for Unrestricted {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
+        if Caller::of(catalog, &parts.headers)?.scope().is_all() {
+            return Ok(Self);
+        }
+        Err(ApiError::invalid(
+            StatusCode::FORBIDDEN,
+            "restricted_key",
+            "This is about all sources, and the key may see some only: use a key without sources and models, or the admin key.",
+        ))
+    }
+}
+
+/// Lets nobody through without a key where keys are in use, and keeps what is behind it out of shared
+/// caches: what one key sees is not for another.
+pub async fn guard(State(catalog): State<Catalog>, request: Request, next: Next) -> Response {
+    if !catalog.keys().are_needed() {
+        return next.run(request).await;
+    }
+    let mut response = match Caller::of(&catalog, request.headers()) {
+        Ok(_) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.append(VARY, VARY_ON);
+    let private = headers
+        .get(CACHE_CONTROL)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| !value.contains("no-store"))
+        .map(|value| format!("private, {}", value.trim_start_matches("public, ")))
+        .and_then(|value| HeaderValue::try_from(value).ok());
+    if let Some(private) = private {
+        headers.insert(CACHE_CONTROL, private);
+    }
+    response
+}
+
+impl ApiError {
+    /// No key, or an unknown one.
+    fn no_key(presented: bool) -> Self {
+        Self::unauthorized(
+            "invalid_api_key",
+            if presented {
+                "The key is not one of this catalog's: send another as Authorization: Bearer, x-api-key or x-goog-api-key, or ask its operator for one."
+            } else {
+                "This catalog needs a key: send it as Authorization: Bearer, x-api-key or x-goog-api-key; its operator has set them ([[keys]])."
+            },
+        )
+    }
+}
+
+/// The caller is an operator.
+///
+/// With an admin key: the request carries it as a bearer token. Without: a caller on this machine
+/// that is no web page of elsewhere (the peer, `Host` and `Origin` are loopback, and no proxy speaks
+/// for somebody else).
+pub struct Operator;
+
+impl FromRequestParts<Catalog> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
+        match catalog.admin_key() {
+            Some(key) if presents(&parts.headers, key) => Ok(Self),
+            Some(_) => Err(ApiError::no_admin_key()),
+            None if is_local(parts) => Ok(Self),
+            None => Err(ApiError::invalid(
+                StatusCode::FORBIDDEN,
+                "local_only",
+                "This is for callers on the catalog's own machine: use http://127.0.0.1 there, without a proxy, or set MODEL_CATALOG_ADMIN_KEY.",
+            )),
+        }
+    }
+}
+
+fn presents(headers: &HeaderMap, key: &SecretString) -> bool {
+    // Hashes are compared: how long that takes tells nothing of the key.
+    headers
+        .typed_get::<Authorization<Bearer>>()
+        .is_some_and(|presented| {
+            Sha256::digest(presented.token()) == Sha256::digest(key.expose_secret())
+        })
+}
+
+fn is_local(parts: &Parts) -> bool {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+        && is_local_host(parts)
+        && is_local_origin(&parts.headers)
+        && !["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+            .iter()
+            .any(|name| parts.headers.contains_key(*name))
+}
+
+fn is_local_host(parts: &Parts) -> bool {
+    // HTTP/2 has it in the URI.
+    let named = parts
+        .uri
+        .authority()
+        .map(|authority| authority.as_str().to_owned())
+        .or_else(|| Some(parts.headers.get(header::HOST)?.to_str().ok()?.to_owned()));
+    named.is_some_and(|host| is_loopback_url(&format!("http://{host}")))
+}
+
+fn is_local_origin(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ORIGIN)
+        .is_none_or(|origin| origin.to_str().is_ok_and(is_loopback_url))
+}
+
+fn is_loopback_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| crate::config::url::is_loopback(&url))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::config::Config;
+
+    /// What a route says that asks nobody who is there.
+    #[tokio::test]
+    async fn the_guard_closes_whatever_is_behind_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("c.db").display());
+        let mut config = Config::new(&url).expect("usable");
+        config.keys = vec![ClientKey::new("a", "k").expect("usable")];
+        let catalog = Catalog::start(config).await.expect("it starts");
+        let app: Router = Router::new()
+            .route("/", get(async || ([(CACHE_CONTROL, "no-cache")], "secret")))
+            .route_layer(middleware::from_fn_with_state(catalog.clone(), guard));
+        for (key, status, cached) in [("k", 200, "private, no-cache"), ("x", 401, "no-store")] {
+            let request = Request::get("/").header("x-api-key", key);
+            let request = request.body(Body::empty()).expect("a request");
+            let answer = app.clone().oneshot(request).await.expect("an answer");
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()[CACHE_CONTROL], cached);
+            assert_eq!(answer.headers()[VARY], VARY_ON);
+        }
+        catalog.stop().await;
+    }
+}

@@ -1,0 +1,188 @@
+//! The feeds of changes: Atom and server-sent events.
+
+use std::{collections::VecDeque, convert::Infallible};
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use serde::Deserialize;
+
+use super::{atom, changes::since};
+use crate::{
+    api::{
+        auth::Caller,
+        error::ApiError,
+        middleware::CATALOG_REVISION,
+        query::{Parameters, filter},
+        response,
+    },
+    catalog::Catalog,
+    model::event::{EventFilter, Revision},
+    snapshot::body::Body,
+    store::error::StoreError,
+};
+
+/// How many revisions the Atom feed has.
+const ATOM_REVISIONS: usize = 50;
+/// How many events are read at a time for a stream.
+const STREAM_LIMIT: usize = 1000;
+
+/// Of `GET /catalog/changes.atom`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtomParameters {
+    source: Option<String>,
+    event: Option<String>,
+    model: Option<String>,
+}
+
+/// The last revisions as an Atom feed (RFC 4287).
+pub async fn atom(
+    caller: Caller,
+    State(catalog): State<Catalog>,
+    Parameters(parameters): Parameters<AtomParameters>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let filter = filter(
+        &caller,
+        parameters.source,
+        parameters.event,
+        parameters.model,
+    )?;
+    let store = catalog.store();
+    let revision = catalog.current().revision;
+    let events = store.list_latest_changes(ATOM_REVISIONS, &filter).await?;
+    let revisions = Revision::group(events);
+    let revision = revisions
+        .last()
+        .map_or(revision, |last| last.revision.max(revision));
+    let written = atom::atom(&store.catalog_id().await?, &revisions).map_err(|error| {
+        tracing::error!(%error, "the Atom feed cannot be written");
+        ApiError::internal()
+    })?;
+    let mut response = response::answer(
+        &Body::of(written.into()),
+        HeaderValue::from_static("application/atom+xml; charset=utf-8"),
+        HeaderValue::from_static("no-cache"),
+        &headers,
+    );
+    response
+        .headers_mut()
+        .insert(CATALOG_REVISION, revision.into());
+    Ok(response)
+}
+
+/// Of `GET /catalog/events`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsParameters {
+    since: Option<String>,
+    source: Option<String>,
+    event: Option<String>,
+    model: Option<String>,
+}
+
+/// Each revision as it is made, as a server-sent event whose id is the revision. `Last-Event-ID`, or
+/// `since=`, says after which one to begin; without either only what is to come is told.
+pub async fn events(
+    caller: Caller,
+    State(catalog): State<Catalog>,
+    Parameters(parameters): Parameters<EventsParameters>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let filter = filter(
+        &caller,
+        parameters.source,
+        parameters.event,
+        parameters.model,
+    )?;
+    let last_event_id = headers
+        .get("last-event-id")
+        .map(|id| id.to_str().unwrap_or("not a text").to_owned());
+    let since = match last_event_id.or(parameters.since) {
+        Some(text) => since(&catalog, Some(&text)).await?,
+        None => catalog.current().revision,
+    };
+    let follower = Follower {
+        catalog,
+        filter,
+        since,
+        told: None,
+        waiting: VecDeque::new(),
+    };
+    let events = stream::unfold(follower, |mut follower| async move {
+        match follower.next().await {
+            Ok(event) => Some((Ok::<_, Infallible>(event?), follower)),
+            Err(error) => {
+                // The client comes again with the last id that it has.
+                tracing::error!(%error, "the changes cannot be read: an event stream ends");
+                None
+            }
+        }
+    });
+    Ok(Sse::new(events)
+        .keep_alive(KeepAlive::default())
+        .into_response())
+}
+
+/// Follows the revisions that a filter wants.
+struct Follower {
+    catalog: Catalog,
+    filter: EventFilter,
+    since: i64,
+    /// The id that the client has.
+    told: Option<i64>,
+    waiting: VecDeque<Revision>,
+}
+
+impl Follower {
+    /// The next event, waited for; none when the catalog stops. An event without data tells where
+    /// the client stands, so that it can go on from there.
+    async fn next(&mut self) -> Result<Option<Event>, StoreError> {
+        let mut revisions = self.catalog.shared().revisions();
+        loop {
+            if let Some(revision) = self.waiting.pop_front() {
+                self.told = Some(revision.revision);
+                return Ok(event(&revision));
+            }
+            if self.told != Some(self.since) {
+                self.told = Some(self.since);
+                return Ok(Some(Event::default().id(self.since.to_string())));
+            }
+            let page = self
+                .catalog
+                .store()
+                .list_changes(self.since, &self.filter, STREAM_LIMIT)
+                .await?;
+            self.since = page.next;
+            self.waiting = Revision::group(page.events).into();
+            if !self.waiting.is_empty() || page.has_more || self.told != Some(self.since) {
+                continue;
+            }
+            let since = self.since;
+            tokio::select! {
+                more = revisions.wait_for(|revision| *revision > since) => {
+                    if more.is_err() {
+                        return Ok(None);
+                    }
+                }
+                () = self.catalog.shared().end_waits.cancelled() => return Ok(None),
+            }
+        }
+    }
+}
+
+fn event(revision: &Revision) -> Option<Event> {
+    Event::default()
+        .id(revision.revision.to_string())
+        .event("revision")
+        .json_data(revision)
+        .inspect_err(|error| tracing::error!(%error, "a revision cannot be written"))
+        .ok()
+}

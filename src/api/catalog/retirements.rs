@@ -1,0 +1,52 @@
+//! `GET /catalog/retirements`: the listed models whose end is announced.
+
+use axum::{extract::State, response::Response};
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::{auth::Caller, error::ApiError, query::Parameters, response::no_store},
+    catalog::Catalog,
+    snapshot::retiring::Retiring,
+};
+
+/// Of `GET /catalog/retirements`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetirementsParameters {
+    within: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RetirementsAnswer<'a> {
+    revision: i64,
+    models: Vec<&'a Retiring>,
+}
+
+/// The listed models whose end is announced, the next one first; with `within=` those that have no
+/// date or one before the end of that time.
+pub async fn retirements(
+    caller: Caller,
+    State(catalog): State<Catalog>,
+    Parameters(RetirementsParameters { within }): Parameters<RetirementsParameters>,
+) -> Result<Response, ApiError> {
+    let within = within
+        .map(|text| {
+            let time = humantime::parse_duration(&text).ok();
+            time.and_then(|time| TimeDelta::from_std(time).ok())
+                .ok_or_else(|| {
+                    ApiError::bad("invalid_parameter", "within= must be a time such as 90d.")
+                })
+        })
+        .transpose()?;
+    let snapshot = caller.sees(catalog.current())?;
+    let until = within.map(|within| catalog.now().plus(within));
+    let soon = |model: &&Retiring| match (model.retires_at, until) {
+        (Some(at), Some(until)) => at <= until,
+        _ => true,
+    };
+    Ok(no_store(RetirementsAnswer {
+        revision: snapshot.revision,
+        models: snapshot.retiring.iter().filter(soon).collect(),
+    }))
+}

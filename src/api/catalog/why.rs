@@ -1,0 +1,227 @@
+//! `GET /catalog/why/{id}`: why a model is listed or not, for any id.
+
+use std::borrow::Cow;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{Uri, header::CACHE_CONTROL},
+    response::{IntoResponse, Response},
+};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+use super::sources::state_of;
+use crate::{
+    api::{
+        auth::Caller,
+        error::ApiError,
+        query::{NoParameters, Parameters},
+    },
+    catalog::Catalog,
+    model::{
+        closest::closest,
+        event::{EventKind, Trace},
+        scope::Scope,
+        source::{Role, SourceName},
+        state::{Held, LastError, SourceState},
+        time::Timestamp,
+    },
+    snapshot::Snapshot,
+};
+
+const PREFIX: &str = "/catalog/why/";
+
+#[derive(Serialize)]
+struct WhyAnswer<'a> {
+    id: &'a str,
+    listed: bool,
+    /// The reason, for people.
+    because: String,
+    revision: i64,
+    /// The sources that know it, or whose prefix it carries.
+    sources: Vec<SourceTrace<'a>>,
+    /// Listed ids that may have been meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    closest: Vec<&'a str>,
+}
+
+/// What one source knows of it.
+#[derive(Serialize)]
+struct SourceTrace<'a> {
+    name: &'a SourceName,
+    role: Role,
+    /// As in `/catalog/sources`.
+    state: &'static str,
+    /// Its id there.
+    model_id: &'a str,
+    /// Whether the source's last listing has it.
+    known: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias_of: Option<&'a str>,
+    /// The rule of the settings that keeps it from being served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden_by: Option<&'a str>,
+    first_seen_at: Option<Timestamp>,
+    /// The last listing that had it.
+    last_seen_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed_in_revision: Option<i64>,
+    fetched_at: Option<Timestamp>,
+    hidden_since: Option<Timestamp>,
+    error: Option<&'a LastError>,
+    held: Option<Held>,
+}
+
+impl<'a> SourceTrace<'a> {
+    fn of(trace: &'a Trace, source: &'a SourceState, now: Timestamp) -> Self {
+        let row = trace.row.as_ref();
+        let removed = trace
+            .last_event
+            .as_ref()
+            .filter(|last| row.is_none() && last.event == EventKind::Removed);
+        Self {
+            name: &trace.source,
+            role: trace.role,
+            state: state_of(source, now),
+            model_id: &trace.model_id,
+            known: row.is_some(),
+            alias_of: row.and_then(|row| row.alias_of.as_deref()),
+            hidden_by: row.and_then(|row| row.hidden_by.as_deref()),
+            first_seen_at: row.map(|row| row.first_seen_at).or(trace.first_event_at),
+            last_seen_at: match (row, removed) {
+                (Some(_), _) => source.fetched_at,
+                (None, Some(last)) => last.last_seen_at.or(Some(last.at)),
+                (None, None) => None,
+            },
+            removed_in_revision: removed.map(|last| last.revision),
+            fetched_at: source.fetched_at,
+            hidden_since: source.hidden_since,
+            error: source.error.as_ref(),
+            held: source.held.clone(),
+        }
+    }
+
+    /// Leaves out what is about models that `scope` does not have.
+    fn tell_only(&mut self, scope: &Scope) {
+        let whole = |id: &str| self.role.whole_id(self.name, id);
+        self.alias_of = self.alias_of.filter(|id| scope.allows_id(&whole(id)));
+        if let Some(held) = &mut self.held {
+            held.models = None;
+        }
+    }
+
+    /// Why it is not served from here, as a clause; the likelier the reader's cause, the smaller the
+    /// number.
+    fn reason(&self) -> (u8, String) {
+        let name = self.name;
+        let error = self.error.map_or_else(String::new, |error| {
+            format!(" (last error: {})", error.message)
+        });
+        if let Some(rule) = self.hidden_by {
+            return (
+                0,
+                format!(
+                    "{name} lists it, and {rule} in the settings of {name} keeps it from being served"
+                ),
+            );
+        }
+        if self.known && self.state == "unconfigured" {
+            return (
+                1,
+                format!("{name} listed it, and no setting names {name} any more"),
+            );
+        }
+        if self.known {
+            return (
+                1,
+                format!(
+                    "{name} listed it when it was last heard from, and is hidden since then{error}"
+                ),
+            );
+        }
+        if let (Some(revision), Some(at)) = (self.removed_in_revision, self.last_seen_at) {
+            return (
+                2,
+                format!("{name} listed it until {at} and not since (revision {revision})"),
+            );
+        }
+        if self.fetched_at.is_none() {
+            return (3, format!("{name} was never heard from{error}"));
+        }
+        (4, format!("{name} has never listed it{error}"))
+    }
+}
+
+/// Why the model with this id is listed or not, by what the caller may see.
+pub async fn why(
+    caller: Caller,
+    State(catalog): State<Catalog>,
+    uri: Uri,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Result<Response, ApiError> {
+    let raw = uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let decoded = percent_decode_str(raw)
+        .decode_utf8()
+        .unwrap_or(Cow::Borrowed(raw));
+    let (scope, now) = (caller.scope(), catalog.now());
+    let snapshot = caller.sees(catalog.current())?;
+    // As for the model itself: as it came if that is listed, else decoded.
+    let id = if snapshot.lists(raw) { raw } else { &decoded };
+    let traces = catalog.store().find_traces(id).await?;
+    let sources: Vec<SourceTrace> = traces
+        .iter()
+        .filter(|trace| scope.allows(&trace.source, id))
+        // An endpoint that never had it has nothing to do with it.
+        .filter(|trace| {
+            trace.role == Role::Provider || trace.row.is_some() || trace.last_event.is_some()
+        })
+        .filter_map(|trace| {
+            let source = snapshot.find_source(&trace.source)?;
+            let mut known = SourceTrace::of(trace, source, now);
+            if !scope.has_all_models() {
+                known.tell_only(&scope);
+            }
+            Some(known)
+        })
+        .collect();
+    let listed = snapshot.lists(id);
+    let answer = WhyAnswer {
+        id,
+        listed,
+        because: because(&catalog, &scope, &snapshot, id, &sources),
+        revision: snapshot.revision,
+        closest: match listed {
+            true => Vec::new(),
+            false => closest(id, snapshot.models.iter().map(|model| model.id.as_str())),
+        },
+        sources,
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// The reason in one sentence.
+fn because(
+    catalog: &Catalog,
+    scope: &Scope,
+    snapshot: &Snapshot,
+    id: &str,
+    sources: &[SourceTrace],
+) -> String {
+    if let Some(model) = snapshot.find(id) {
+        let names: Vec<&str> = model.sources().map(AsRef::as_ref).collect();
+        return format!("{} lists it", names.join(", "));
+    }
+    if let Some((_, reason)) = sources.iter().map(SourceTrace::reason).min() {
+        return reason;
+    }
+    let prefix = id.split_once(':').map_or("", |(prefix, _)| prefix);
+    let unconfigured = catalog
+        .unconfigured()
+        .iter()
+        .find(|other| other.name.as_str() == prefix && scope.allows(&other.name, id));
+    match unconfigured {
+        Some(other) => format!("{prefix} is not configured: {}", other.hint),
+        None => "no source has ever listed it".to_owned(),
+    }
+}

@@ -1,0 +1,77 @@
+//! What is around every handler: the time limit, panics, errors in the caller's dialect, the revision.
+
+use std::{any::Any, time::Duration};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{error::ApiError, request::Asked};
+use crate::catalog::Catalog;
+
+/// How long a request may take: well over the longest wait for a source, which is a refresh.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The header that every answer has.
+pub const CATALOG_REVISION: HeaderName = HeaderName::from_static("catalog-revision");
+
+/// Names the route, not the path: ids are data, and query strings are never logged.
+pub fn span(request: &Request) -> tracing::Span {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("-", MatchedPath::as_str);
+    tracing::debug_span!("request", http.method = %request.method(), http.route = route)
+}
+
+/// The revision that an answer is of; where the answer does not say, the last one.
+pub async fn with_revision(State(catalog): State<Catalog>, mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .entry(CATALOG_REVISION)
+        .or_insert_with(|| catalog.current().revision.into());
+    response
+}
+
+pub async fn in_time(request: Request, next: Next) -> Response {
+    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request))
+        .await
+        .unwrap_or_else(|_| ApiError::timeout().into_response())
+}
+
+pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let what = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown");
+    tracing::error!(
+        panic = what,
+        "a request handler panicked: please report this"
+    );
+    ApiError::internal().into_response()
+}
+
+/// Puts errors that were made without knowing the caller into the shape that the caller knows.
+pub async fn in_callers_dialect(request: Request, next: Next) -> Response {
+    let dialect = Asked::of(request.uri(), request.headers()).dialect;
+    let response = next.run(request).await;
+    let error = response.extensions().get::<ApiError>();
+    let (Some(dialect), Some(error)) = (dialect, error.filter(|error| error.dialect.is_none()))
+    else {
+        return response;
+    };
+    let body = error
+        .clone()
+        .in_dialect(dialect)
+        .into_response()
+        .into_body();
+    // The headers stay: `Allow` may be among them.
+    let (mut head, _) = response.into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.extensions.remove::<ApiError>();
+    Response::from_parts(head, body)
+}

@@ -1,0 +1,142 @@
+//! What a request for models asks for, by its path, headers and parameters: whose models, which, in
+//! whose dialect, which page. Pure.
+
+use url::form_urlencoded;
+
+use super::error::ApiError;
+use crate::snapshot::{
+    dialect::{Dialect, anthropic::LIFECYCLES},
+    page::Page,
+    view::{Place, Seen},
+};
+
+/// The part of a list that a query asks for, in the words of its dialect. What a dialect has no word
+/// for is ignored.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The id that the models stand behind.
+    after: Option<String>,
+    /// The id that they stand in front of.
+    before: Option<String>,
+    /// Everything where it is none.
+    size: Option<usize>,
+    /// Words of [`LIFECYCLES`].
+    lifecycles: Vec<String>,
+    leaves_out_retired: bool,
+}
+
+/// How many models Anthropic and Google have on a page at most, and unless more is asked.
+const MAX_SIZE: usize = 1000;
+const ANTHROPIC_SIZE: usize = 20;
+const GEMINI_SIZE: usize = 50;
+
+impl Part {
+    /// What `query` asks for.
+    pub fn of(query: Option<&str>, dialect: Dialect) -> Result<Self, ApiError> {
+        let query = query.unwrap_or_default().as_bytes();
+        let all = |name: &str| -> Vec<String> {
+            form_urlencoded::parse(query)
+                .filter(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())
+                .collect()
+        };
+        // As in most servers the last one counts.
+        let find = |name: &str| all(name).pop();
+        let cursor = |name: &str| find(name).filter(|id| !id.is_empty());
+        match dialect {
+            Dialect::OpenAi => {
+                // Its own list knows no parameter: what is no limit is ignored.
+                let size = find("limit").and_then(|limit| limit.parse().ok());
+                // Clients of other lists ask for their largest page and mean everything.
+                let after = cursor("after");
+                let size = size.filter(|size| (1..MAX_SIZE).contains(size) || after.is_some());
+                let size = size.filter(|size| *size > 0);
+                Ok(Self {
+                    after: after.filter(|_| size.is_some()),
+                    size,
+                    ..Self::default()
+                })
+            }
+            Dialect::Anthropic => {
+                let size = match find("limit").map(|limit| limit.parse()) {
+                    None => ANTHROPIC_SIZE,
+                    Some(Ok(size @ 1..=MAX_SIZE)) => size,
+                    Some(_) => {
+                        let message = format!("limit= must be a number from 1 to {MAX_SIZE}.");
+                        return Err(ApiError::bad("invalid_limit", message));
+                    }
+                };
+                let (after, before) = (cursor("after_id"), cursor("before_id"));
+                if after.is_some() && before.is_some() {
+                    return Err(ApiError::bad(
+                        "invalid_parameter",
+                        "after_id= and before_id= exclude each other: give one of them.",
+                    ));
+                }
+                let lifecycles = all("lifecycle[]");
+                if !lifecycles
+                    .iter()
+                    .all(|word| LIFECYCLES.contains(&word.as_str()))
+                {
+                    return Err(ApiError::bad(
+                        "invalid_lifecycle",
+                        "lifecycle[]= must be active, deprecated or retired; it may be given several times.",
+                    ));
+                }
+                Ok(Self {
+                    after,
+                    before,
+                    size: Some(size),
+                    leaves_out_retired: lifecycles.is_empty(),
+                    lifecycles,
+                })
+            }
+            Dialect::Gemini => {
+                let size = match find("pageSize").map(|size| size.parse()) {
+                    None | Some(Ok(0)) => GEMINI_SIZE,
+                    Some(Ok(size)) => MAX_SIZE.min(size),
+                    Some(Err(_)) => {
+                        return Err(ApiError::bad(
+                            "invalid_page_size",
+                            "pageSize= must be a whole number from 0.",
+                        ));
+                    }
+                };
+                Ok(Self {
+                    after: cursor("pageToken"),
+                    size: Some(size),
+                    ..Self::default()
+                })
+            }
+            Dialect::Ollama => Ok(Self::default()),
+        }
+    }
+
+    /// Whether it is everything.
+    pub fn is_whole(&self) -> bool {
+        self.size.is_none()
+    }
+
+    /// Whether `model` is wanted. Nobody said of one without a lifecycle that it is about to go.
+    pub fn has(&self, model: &Seen) -> bool {
+        let lifecycle = model.lifecycle();
+        if self.leaves_out_retired {
+            return lifecycle != Some("retired");
+        }
+        let wanted = |lifecycle: &str| self.lifecycles.iter().any(|word| word == lifecycle);
+        self.lifecycles.is_empty() || wanted(lifecycle.unwrap_or("active"))
+    }
+
+    /// The page of `list`; `place` tells where a cursor's id stands.
+    pub fn page<'a>(
+        &'a self,
+        list: &'a [Seen<'a>],
+        place: impl Fn(&'a str) -> Place<'a>,
+    ) -> Page<'a> {
+        let size = self.size.unwrap_or(usize::MAX);
+        match &self.before {
+            Some(before) => Page::before(list, place(before), size),
+            None => Page::after(list, self.after.as_deref().map(place), size),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Everything that runs beside the requests, a file each.
+
+pub mod deliver;
+pub mod discover;
+pub mod enrich;
+pub mod follow;
+pub mod prune;
+pub mod refresh;
+pub mod watch;

@@ -1,0 +1,350 @@
+//! Telling a target each revision and alert that it wants, in order, at least once. One task per
+//! target; a dead one is no matter to anything else.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use reqwest::{StatusCode, Url, header::CONTENT_TYPE};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use standardwebhooks::{
+    HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook,
+};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    catalog::shared::Shared,
+    config::webhook::WebhookConfig,
+    ingest::schedule::jittered,
+    model::{
+        event::{Alert, EventFilter, Revision},
+        time::Timestamp,
+    },
+    provider::failure::retry_after_header,
+    store::{
+        error::StoreError,
+        webhooks::{Delivery, Told, WebhookState},
+    },
+};
+
+/// How long a target has to answer.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// The first wait after a failure; it doubles.
+const BACKOFF_MIN: TimeDelta = TimeDelta::seconds(10);
+/// The longest wait, unless the target asks for more.
+const BACKOFF_MAX: TimeDelta = TimeDelta::hours(6);
+/// The longest wait that a target may ask for.
+const RETRY_AFTER_MAX: TimeDelta = TimeDelta::hours(24);
+/// The longest sleep: a clock may jump.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// How many events are looked through at a time for the next revision that a target wants.
+const LOOK_AHEAD: usize = 200;
+/// The sleep after the database has failed.
+const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
+
+/// What a target is sent.
+#[derive(Serialize)]
+struct Message<'a, T> {
+    r#type: &'static str,
+    timestamp: Timestamp,
+    data: &'a T,
+}
+
+/// The next thing to tell.
+enum Next {
+    Revision(Revision),
+    Alert(Alert),
+}
+
+impl Next {
+    fn told(&self) -> Told {
+        match self {
+            Self::Revision(revision) => Told::Revision(revision.revision),
+            Self::Alert(alert) => Told::Alert(alert.alert),
+        }
+    }
+
+    /// The message's id: of a revision its number, which every cursor is.
+    fn id(&self) -> String {
+        match self {
+            Self::Revision(revision) => revision.revision.to_string(),
+            Self::Alert(alert) => format!("watch-{}", alert.alert),
+        }
+    }
+
+    fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
+        match self {
+            Self::Revision(revision) => serde_json::to_vec(&Message {
+                r#type: "catalog.revision",
+                timestamp: revision.at,
+                data: revision,
+            }),
+            Self::Alert(alert) => serde_json::to_vec(&Message {
+                r#type: "catalog.watch",
+                timestamp: alert.at,
+                data: alert,
+            }),
+        }
+    }
+
+    /// For the log.
+    fn name(&self) -> String {
+        match self {
+            Self::Revision(revision) => format!("revision {}", revision.revision),
+            Self::Alert(alert) => format!("alert {}", alert.alert),
+        }
+    }
+}
+
+/// What one step came to.
+enum Step {
+    /// There may be more at once.
+    Again,
+    /// Everything that it wants has been told.
+    Idle,
+    /// Not before then.
+    Waits(Timestamp),
+    /// Somebody else tells it, or nobody does.
+    Left,
+}
+
+/// Tells one target until the catalog stops.
+pub(crate) struct Teller {
+    shared: Arc<Shared>,
+    webhook: WebhookConfig,
+    wake: Arc<Notify>,
+}
+
+impl Teller {
+    /// Starts to tell `webhook`; the answer wakes it early.
+    pub(crate) fn spawn(shared: &Arc<Shared>, webhook: WebhookConfig) -> Arc<Notify> {
+        let wake = Arc::new(Notify::new());
+        let teller = Self {
+            shared: shared.clone(),
+            webhook,
+            wake: wake.clone(),
+        };
+        shared.tasks.spawn(teller.run());
+        wake
+    }
+
+    async fn run(self) {
+        let mut revisions = self.shared.revisions();
+        let mut alerted = self.shared.alerted.subscribe();
+        loop {
+            let now = self.shared.clock.now();
+            let sleep = match self.step(now).await {
+                // Through the select all the same: a stop is seen between two messages.
+                Ok(Step::Again) => Duration::ZERO,
+                Ok(Step::Idle | Step::Left) => LONGEST_SLEEP,
+                Ok(Step::Waits(until)) => until
+                    .since(self.shared.clock.now())
+                    .to_std()
+                    .unwrap_or_default()
+                    .min(LONGEST_SLEEP),
+                Err(error) => {
+                    let webhook = &self.webhook.name;
+                    tracing::warn!(%webhook, "webhook {webhook} cannot be told: {error}");
+                    SLEEP_AFTER_ERROR
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => return,
+                () = self.wake.notified() => {}
+                // An error is a catalog that is gone.
+                changed = revisions.changed() => if changed.is_err() { return },
+                changed = alerted.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    /// Tells the next revision, if it is time.
+    async fn step(&self, now: Timestamp) -> Result<Step, StoreError> {
+        let Shared { store, .. } = &*self.shared;
+        let name = self.webhook.name.as_str();
+        let Some(state) = store.find_webhook(name).await? else {
+            return Ok(Step::Left);
+        };
+        if state.gone_at.is_some() {
+            return Ok(Step::Left);
+        }
+        if let Some(at) = state.next_attempt_at.filter(|_| !state.is_due(now)) {
+            return Ok(Step::Waits(at));
+        }
+        let Some(next) = self.find_next(&state).await? else {
+            return Ok(Step::Idle);
+        };
+        if store.claim_delivery(name, &state, now).await? {
+            self.tell(&state, &next, now).await?;
+        }
+        Ok(Step::Again)
+    }
+
+    /// What it is to be told next: revisions, then alerts. What it does not want is passed over.
+    async fn find_next(&self, state: &WebhookState) -> Result<Option<Next>, StoreError> {
+        let store = &self.shared.store;
+        let name = self.webhook.name.as_str();
+        let filter = EventFilter {
+            events: self.webhook.events.clone(),
+            ..EventFilter::default()
+        };
+        let mut since = state.cursor;
+        loop {
+            let page = store.list_changes(since, &filter, LOOK_AHEAD).await?;
+            let mut events = page.events;
+            events.retain(|event| self.webhook.wants(event));
+            if let Some(revision) = Revision::group(events).into_iter().next() {
+                return Ok(Some(Next::Revision(revision)));
+            }
+            if page.next > since {
+                store.pass_over(name, Told::Revision(page.next)).await?;
+            }
+            since = page.next;
+            if !page.has_more {
+                break;
+            }
+        }
+        let mut cursor = state.alert_cursor;
+        while let Some(alert) = store.find_next_alert(cursor).await? {
+            if self.webhook.wants_alert(&alert) {
+                return Ok(Some(Next::Alert(alert)));
+            }
+            cursor = alert.alert;
+            store.pass_over(name, Told::Alert(cursor)).await?;
+        }
+        Ok(None)
+    }
+
+    /// Sends `next` and writes down what came of it.
+    async fn tell(
+        &self,
+        state: &WebhookState,
+        next: &Next,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let store = &self.shared.store;
+        let webhook = &self.webhook.name;
+        let began = Instant::now();
+        let sent = tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => {
+                // Whether it arrived is not known: it is sent again, under the same id.
+                return store.release_delivery(webhook.as_str(), state).await;
+            }
+            sent = self.send(next, now) => sent,
+        };
+        let delivery = Delivery {
+            webhook: webhook.as_str(),
+            told: next.told(),
+            at: now,
+            duration: began.elapsed(),
+        };
+        let failure = match sent {
+            Ok(status) => {
+                tracing::debug!(%webhook, "webhook {webhook} was told {}", next.name());
+                return store.record_delivery(delivery, status.as_u16()).await;
+            }
+            Err(failure) => failure,
+        };
+        let wait = backoff(
+            state.consecutive_failures.saturating_add(1),
+            failure.retry_after,
+            fastrand::f64(),
+        );
+        let gone = failure.http_status == Some(StatusCode::GONE);
+        let http_status = failure.http_status.map(|status| status.as_u16());
+        let given_up = store
+            .record_undelivered(delivery, http_status, &failure.message, wait, gone)
+            .await?;
+        if gone {
+            tracing::warn!(%webhook, "webhook {webhook} answered 410: it is told nothing more until a restart");
+        } else if state.consecutive_failures == 0 {
+            tracing::warn!(%webhook, "webhook {webhook} was not told {}: {}; it is tried again for three days", next.name(), failure.message);
+        }
+        if let Some(last) = given_up {
+            tracing::error!(%webhook, "webhook {webhook} has failed for three days: what is older is given up, up to {last:?}");
+        }
+        Ok(())
+    }
+
+    async fn send(&self, next: &Next, now: Timestamp) -> Result<StatusCode, Failure> {
+        let body = next.body().map_err(Failure::ours)?;
+        let id = next.id();
+        let timestamp = now.millis() / 1000;
+        let signature = Webhook::new(self.webhook.secret.expose_secret())
+            .and_then(|signer| signer.sign(&id, timestamp, &body))
+            .map_err(Failure::ours)?;
+        let url = Url::parse(self.webhook.url.expose_secret()).map_err(Failure::ours)?;
+        let response = self
+            .shared
+            .clients
+            .of_webhook(&url)
+            .post(url)
+            .timeout(TIMEOUT)
+            .header(CONTENT_TYPE, "application/json")
+            .header(HEADER_WEBHOOK_ID, id)
+            .header(HEADER_WEBHOOK_TIMESTAMP, timestamp)
+            .header(HEADER_WEBHOOK_SIGNATURE, signature)
+            .body(body)
+            .send()
+            .await
+            .map_err(Failure::no_answer)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(status);
+        }
+        Err(Failure {
+            http_status: Some(status),
+            message: format!("it answered {}", status.as_u16()),
+            retry_after: retry_after_header(response.headers(), now),
+        })
+    }
+}
+
+/// Why a target was not told.
+struct Failure {
+    http_status: Option<StatusCode>,
+    /// One line, without the target's URL.
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    fn no_answer(error: reqwest::Error) -> Self {
+        let message = if error.is_timeout() {
+            format!("no answer within {} s", TIMEOUT.as_secs())
+        } else if error.is_connect() {
+            "no connection: check its url and the network".to_owned()
+        } else {
+            format!("no answer: {}", error.without_url())
+        };
+        Self {
+            http_status: None,
+            message,
+            retry_after: None,
+        }
+    }
+
+    fn ours(error: impl fmt::Display) -> Self {
+        Self {
+            http_status: None,
+            message: format!("the message cannot be made: {error}"),
+            retry_after: None,
+        }
+    }
+}
+
+/// How long to wait after the `failures`th failure in a row: doubling from 10 s to 6 h, of which
+/// `jitter` (0 to 1) takes away up to half; or as long as the target asks, 24 h at most.
+fn backoff(failures: i64, retry_after: Option<Duration>, jitter: f64) -> TimeDelta {
+    if let Some(wait) = retry_after {
+        return TimeDelta::from_std(wait)
+            .unwrap_or(RETRY_AFTER_MAX)
+            .clamp(BACKOFF_MIN, RETRY_AFTER_MAX);
+    }
+    let doublings = failures.clamp(1, 20) - 1;
+    let longest = (BACKOFF_MIN * (1 << doublings)).min(BACKOFF_MAX);
+    jittered(longest, jitter)
+}

@@ -1,0 +1,223 @@
+//! The keys of the catalog's own clients. Only their hashes are kept.
+
+use std::{fmt, sync::Arc};
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::error::ConfigError;
+use crate::model::{glob::Pattern, scope::Scope, source::SourceName};
+
+/// A key that a client presents, and what whoever has it may see: everything unless it is restricted.
+///
+/// ```
+/// # fn example() -> Result<(), model_catalog::ConfigError> {
+/// use model_catalog::ClientKey;
+///
+/// let key = ClientKey::new("team-a", "a-long-random-text")?
+///     .source("openai")
+///     .models(&["openai:gpt-*"])?;
+/// # let _ = key;
+/// # Ok(())
+/// # }
+/// # example().expect("usable");
+/// ```
+#[derive(Clone)]
+pub struct ClientKey {
+    /// Its name, for people.
+    pub name: SourceName,
+    hash: Hash,
+    pub(crate) scope: Arc<Scope>,
+}
+
+/// How long comparing hashes takes tells nothing of the keys.
+type Hash = [u8; 32];
+
+fn hash(key: &str) -> Hash {
+    Sha256::digest(key).into()
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientKey")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientKey {
+    /// The key `key` that may see everything. The name is 1 to 64 of `a-z`, `0-9`, `_`, `.` and `-`.
+    pub fn new(name: &str, key: &str) -> Result<Self, ConfigError> {
+        let name = Self::check_name(name)?;
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ConfigError(format!(
+                "key `{name}` must be of visible ASCII characters without blanks: make one with `openssl rand -hex 32`"
+            )));
+        }
+        Ok(Self {
+            name,
+            hash: hash(key),
+            scope: Arc::default(),
+        })
+    }
+
+    /// `name` as the name of a key. By mistake the key itself may stand there: it is not repeated.
+    pub(crate) fn check_name(name: &str) -> Result<SourceName, ConfigError> {
+        name.parse().map_err(|_| {
+            ConfigError(
+                "a key's name must be 1 to 64 of a-z, 0-9, `_`, `.` and `-`, starting with a letter or digit"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// May see this source, besides those that were named before, and no other.
+    pub fn source(mut self, source: &str) -> Self {
+        Arc::make_mut(&mut self.scope).add_source(source);
+        self
+    }
+
+    /// May only see models whose whole id matches one of `globs` (`*` also matches `/`).
+    pub fn models(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
+        let patterns = Pattern::list(&format!("models of key `{}`", self.name), globs)?;
+        Arc::make_mut(&mut self.scope).set_models(patterns);
+        Ok(self)
+    }
+}
+
+/// All keys of a catalog.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    clients: Vec<Arc<ClientKey>>,
+    admin: Option<Hash>,
+}
+
+/// Whose key was presented.
+#[derive(Clone, Debug)]
+pub(crate) enum Holder {
+    /// The operator's: everything.
+    Admin,
+    Client(Arc<ClientKey>),
+}
+
+impl Keys {
+    /// `clients` and the admin key, each with a name and a value of its own.
+    pub(crate) fn new(
+        clients: Vec<ClientKey>,
+        admin: Option<&SecretString>,
+    ) -> Result<Self, ConfigError> {
+        let mut keys = Self {
+            clients: Vec::new(),
+            // A blank one would be everybody's.
+            admin: admin
+                .map(|key| key.expose_secret().trim())
+                .filter(|key| !key.is_empty())
+                .map(hash),
+        };
+        for client in clients {
+            let name = &client.name;
+            if keys.clients.iter().any(|other| other.name == *name) {
+                return Err(ConfigError(format!(
+                    "two keys are called `{name}`: rename one"
+                )));
+            }
+            if let Some(other) = keys.clients.iter().find(|other| other.hash == client.hash) {
+                return Err(ConfigError(format!(
+                    "the keys `{}` and `{name}` have the same value: make another with `openssl rand -hex 32`",
+                    other.name
+                )));
+            }
+            if keys.admin == Some(client.hash) {
+                return Err(ConfigError(format!(
+                    "key `{name}` has the value of the admin key: make another with `openssl rand -hex 32`"
+                )));
+            }
+            keys.clients.push(Arc::new(client));
+        }
+        Ok(keys)
+    }
+
+    /// Whether clients have to present one.
+    pub(crate) fn are_needed(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
+    /// Whose key `presented` is.
+    pub(crate) fn find(&self, presented: &str) -> Option<Holder> {
+        let hash = hash(presented);
+        if self.admin == Some(hash) {
+            return Some(Holder::Admin);
+        }
+        let client = self.clients.iter().find(|client| client.hash == hash);
+        client.cloned().map(Holder::Client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn key(name: &str, value: &str) -> ClientKey {
+        ClientKey::new(name, value).expect("usable")
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_value() {
+        let admin = SecretString::from("adm1n");
+        let keys = Keys::new(vec![key("a", "k1"), key("b", "k2")], Some(&admin)).expect("usable");
+        let name = |presented| match keys.find(presented) {
+            Some(Holder::Client(key)) => key.name.to_string(),
+            Some(Holder::Admin) => "admin".to_owned(),
+            None => "none".to_owned(),
+        };
+        let presented = ["k1", "k2", "adm1n", "k", "k11", "K1", "", "a"];
+        let expected = ["a", "b", "admin", "none", "none", "none", "none", "none"];
+        assert_eq!(presented.map(name), expected);
+        assert!(keys.are_needed());
+        let only_admin = Keys::new(Vec::new(), Some(&admin)).expect("usable");
+        assert!(!only_admin.are_needed(), "it restricts no reader");
+    }
+
+    #[rstest]
+    #[case::name(vec![key("a", "secret1"), key("a", "secret2")], "two keys are called `a`")]
+    #[case::value(vec![key("a", "secret"), key("b", "secret")], "`a` and `b`")]
+    #[case::admin(vec![key("a", "admin-secret")], "admin key")]
+    fn each_has_its_own(#[case] keys: Vec<ClientKey>, #[case] expected: &str) {
+        let admin = SecretString::from("admin-secret");
+        let error = Keys::new(keys, Some(&admin))
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains(expected) && !error.contains("secret"),
+            "{error}"
+        );
+    }
+
+    #[rstest]
+    #[case::empty("a", "")]
+    #[case::blank("a", "sec ret")]
+    #[case::two_lines("a", "sec\nret")]
+    #[case::not_ascii("a", "sécret")]
+    #[case::a_key_as_name("sk-Secret", "x")]
+    fn refuses(#[case] name: &str, #[case] value: &str) {
+        let error = ClientKey::new(name, value)
+            .expect_err("refused")
+            .to_string();
+        for part in [name, value] {
+            assert!(part.len() < 2 || !error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_shows_a_key() {
+        let keys = Keys::new(vec![key("a", "s3cret")], None).expect("usable");
+        let text = format!("{keys:?} {:?}", keys.find("s3cret"));
+        let numbers = format!("{:?}", hash("s3cret"));
+        assert!(
+            text.contains("\"a\"") && !text.contains("s3cret") && !text.contains(&numbers),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,351 @@
+//! Reading the settings: a flag beats the environment, the environment beats the TOML file. The
+//! one reader of the environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    Config, DISCOVERY_PORTS, Unconfigured,
+    environment::Environment,
+    error::ConfigError,
+    file::{
+        File, KeyTable, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file,
+    },
+    keys::{ClientKey, Keys},
+    presets::PRESETS,
+    secrets::{SecretPlaces, Secrets},
+    source::SourceConfig,
+    webhook::WebhookConfig,
+};
+use crate::model::source::{Kind, SourceName};
+
+#[cfg(test)]
+mod tests;
+
+/// What `serve` was told on the command line.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// Address to listen on (MODEL_CATALOG_LISTEN, default 127.0.0.1:8484)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// The SQLite database (DATABASE_URL, default sqlite://catalog.db)
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// TOML file with further settings (MODEL_CATALOG_CONFIG)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+}
+
+/// The settings of the service.
+#[derive(Debug)]
+pub struct Settings {
+    /// `host:port` to listen on.
+    pub listen: String,
+    /// What the catalog needs.
+    pub config: Config,
+    /// What the operator should know: one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Default of `MODEL_CATALOG_LISTEN`.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8484";
+const DEFAULT_DATABASE_URL: &str = "sqlite://catalog.db";
+
+impl Settings {
+    /// Reads the settings from `flags`, `environment` and the TOML file that they name.
+    pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let file = match flags
+            .config
+            .clone()
+            .or_else(|| environment.get("MODEL_CATALOG_CONFIG"))
+        {
+            Some(path) => read_file(&path)?,
+            None => File::default(),
+        };
+        let listen = flags
+            .listen
+            .clone()
+            .or_else(|| environment.get("MODEL_CATALOG_LISTEN"));
+        let database_url = database_url(flags.database_url.clone(), environment, file.database_url);
+        let mut settings = Self {
+            listen: listen
+                .or(file.listen)
+                .unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
+            config: Config::new(&database_url)?,
+            warnings: Vec::new(),
+        };
+        let mut secrets = Secrets::new(environment);
+        settings.config.admin_key =
+            secrets
+                .read_variables(&["MODEL_CATALOG_ADMIN_KEY"])?
+                .or(secrets.read_places(
+                    "admin_key",
+                    SecretPlaces {
+                        field: "admin_key",
+                        value: &file.admin_key,
+                        variable: &None,
+                        file: &None,
+                    },
+                )?);
+        let retention = &mut settings.config.retention;
+        if let Some(kept) = &file.keep_events
+            && kept.trim() != "forever"
+        {
+            retention.events = Some(parse_time("keep_events", kept, LONGEST_RETENTION)?);
+        }
+        if let Some(kept) = &file.keep_fetches {
+            retention.attempts = parse_time("keep_fetches", kept, LONGEST_RETENTION)?;
+        }
+        settings.add_providers(file.providers, environment, &mut secrets)?;
+        settings.add_endpoints(file.endpoints, environment, &mut secrets)?;
+        settings.add_webhooks(&file.webhooks, &mut secrets)?;
+        settings.add_keys(&file.keys, &mut secrets)?;
+        settings.config.enrichment = file.enrichment.map(|table| table.read()).transpose()?;
+        settings.config.watch = file.watch.map(|table| table.read()).transpose()?;
+        if discovers(file.discover, environment)? {
+            settings.config.discovery_ports = DISCOVERY_PORTS.to_vec();
+        }
+        settings.warnings = secrets.warnings;
+        Ok(settings)
+    }
+
+    fn add_providers(
+        &mut self,
+        mut tables: BTreeMap<String, Table>,
+        environment: &Environment,
+        secrets: &mut Secrets,
+    ) -> Result<(), ConfigError> {
+        for preset in &PRESETS {
+            let table = tables.remove(preset.name).unwrap_or_default();
+            if let Some(hint) = self.add_preset(preset, &table, environment, secrets)? {
+                self.config.unconfigured.push(Unconfigured {
+                    name: parse_name(preset.name)?,
+                    kind: preset.kind,
+                    hint,
+                });
+            }
+        }
+        for (name, table) in tables {
+            if table.enabled == Some(false) {
+                continue;
+            }
+            let Some(base_url) = &table.base_url else {
+                return Err(ConfigError(format!(
+                    "[providers.{name}] has no base_url: set it to what stands before /models, such as https://api.example.com/v1"
+                )));
+            };
+            let source =
+                SourceConfig::provider(&name, table.kind.unwrap_or(Kind::OpenAi), base_url, None)?;
+            let key = secrets.read_places(&name, table.key_places())?;
+            self.add(source, key, &table)?;
+        }
+        Ok(())
+    }
+
+    fn add_endpoints(
+        &mut self,
+        mut tables: BTreeMap<String, Table>,
+        environment: &Environment,
+        secrets: &mut Secrets,
+    ) -> Result<(), ConfigError> {
+        let listed = environment
+            .get("MODEL_CATALOG_ENDPOINTS")
+            .unwrap_or_default();
+        let mut named = BTreeSet::new();
+        for pair in listed
+            .split(',')
+            .map(str::trim)
+            .filter(|pair| !pair.is_empty())
+        {
+            let Some((name, url)) = pair.split_once('=') else {
+                return Err(ConfigError(
+                    "MODEL_CATALOG_ENDPOINTS must look like name=http://host:port,name=http://host:port"
+                        .to_owned(),
+                ));
+            };
+            if !named.insert(name.trim()) {
+                return Err(ConfigError(format!(
+                    "MODEL_CATALOG_ENDPOINTS names `{}` twice: give each endpoint a name of its own",
+                    name.trim()
+                )));
+            }
+            tables.entry(name.trim().to_owned()).or_default().base_url =
+                Some(url.trim().to_owned());
+        }
+        for (name, table) in tables {
+            if table.enabled == Some(false) {
+                continue;
+            }
+            let Some(base_url) = &table.base_url else {
+                return Err(ConfigError(format!(
+                    "[endpoints.{name}] has no base_url: set it to the server's root, such as http://127.0.0.1:8000"
+                )));
+            };
+            let mut source = SourceConfig::endpoint(&name, base_url)?;
+            source.kind = table.kind.unwrap_or(source.kind);
+            let key = secrets.read_places(&name, table.key_places())?;
+            self.add(source, key, &table)?;
+        }
+        Ok(())
+    }
+
+    /// Adds `source` with its key and what `table` says of it.
+    pub(super) fn add(
+        &mut self,
+        mut source: SourceConfig,
+        key: Option<SecretString>,
+        table: &Table,
+    ) -> Result<(), ConfigError> {
+        let name = &source.name;
+        if self.config.sources.iter().any(|other| other.name == *name) {
+            return Err(ConfigError(format!(
+                "a provider and an endpoint are both called `{name}`: rename one"
+            )));
+        }
+        if let Some(key) = &key
+            && HeaderValue::try_from(key.expose_secret()).is_err()
+        {
+            return Err(ConfigError(format!(
+                "the key of `{name}` holds a character that no header can carry (a line break?): copy it again"
+            )));
+        }
+        if let Some(ttl) = &table.ttl {
+            source.ttl = parse_time(&format!("ttl of `{name}`"), ttl, LONGEST_TTL)?;
+        }
+        if let Some(max_stale) = &table.max_stale {
+            source.max_stale = Some(parse_time(
+                &format!("max_stale of `{name}`"),
+                max_stale,
+                LONGEST_TTL,
+            )?);
+        }
+        source.key = key;
+        source = source.include(&table.include)?.exclude(&table.exclude)?;
+        for (alias, target) in &table.aliases {
+            source = source.alias(alias, target)?;
+        }
+        self.config.sources.push(source);
+        Ok(())
+    }
+
+    fn add_webhooks(
+        &mut self,
+        tables: &BTreeMap<String, WebhookTable>,
+        secrets: &mut Secrets,
+    ) -> Result<(), ConfigError> {
+        for (name, table) in tables {
+            let (Some(url), Some(secret)) = (
+                secrets.read_places(name, table.url_places())?,
+                secrets.read_places(name, table.secret_places())?,
+            ) else {
+                return Err(ConfigError(format!(
+                    "[webhooks.{name}] needs a url and a secret (or url_env, secret_env, url_file, secret_file)"
+                )));
+            };
+            let mut webhook =
+                WebhookConfig::new(name, url.expose_secret(), secret.expose_secret())?;
+            for source in &table.sources {
+                if !self.names(source) {
+                    secrets.warnings.push(format!(
+                        "webhook `{name}` wants changes of `{source}`, which no setting names: is it spelled right?"
+                    ));
+                }
+                webhook = webhook.source(source);
+            }
+            for event in &table.events {
+                webhook = webhook.events(event)?;
+            }
+            if !table.models.is_empty() {
+                let globs: Vec<&str> = table.models.iter().map(String::as_str).collect();
+                webhook = webhook.models(&globs)?;
+            }
+            self.config.webhooks.push(webhook);
+        }
+        Ok(())
+    }
+
+    fn add_keys(&mut self, tables: &[KeyTable], secrets: &mut Secrets) -> Result<(), ConfigError> {
+        for table in tables {
+            let name = table.name.as_str();
+            // Checked first: by mistake the key itself may stand there.
+            ClientKey::check_name(name)?;
+            let Some(value) = secrets.read_places(name, table.places())? else {
+                return Err(ConfigError(format!(
+                    "key `{name}` of [[keys]] has no value: set one of key, key_env and key_file"
+                )));
+            };
+            let mut key = ClientKey::new(name, value.expose_secret())?;
+            let lists = [("sources", &table.sources), ("models", &table.models)];
+            if let Some((field, _)) = lists
+                .iter()
+                .find(|(_, list)| list.as_ref().is_some_and(Vec::is_empty))
+            {
+                return Err(ConfigError(format!(
+                    "{field} of key `{name}` is empty, so that it would see nothing: name some, or remove the line for all"
+                )));
+            }
+            for source in table.sources.iter().flatten() {
+                if !self.names(source) {
+                    secrets.warnings.push(format!(
+                        "key `{name}` may see `{source}`, which no setting names: is it spelled right?"
+                    ));
+                }
+                key = key.source(source);
+            }
+            if let Some(models) = &table.models {
+                key = key.models(models)?;
+            }
+            self.config.keys.push(key);
+        }
+        Keys::new(self.config.keys.clone(), self.config.admin_key.as_ref()).map(drop)
+    }
+
+    /// Whether a source is called `name`.
+    fn names(&self, name: &str) -> bool {
+        self.config
+            .sources
+            .iter()
+            .any(|source| source.name.as_str() == name)
+    }
+}
+
+/// The URL of the database, from its flag, the environment or the file.
+pub(crate) fn database_url(
+    flag: Option<String>,
+    environment: &Environment,
+    file: Option<String>,
+) -> String {
+    flag.or_else(|| environment.get("DATABASE_URL"))
+        .or(file)
+        .unwrap_or_else(|| DEFAULT_DATABASE_URL.to_owned())
+}
+
+/// The key that commands present to a running catalog.
+pub(crate) fn catalog_key(environment: &Environment) -> Result<Option<SecretString>, ConfigError> {
+    let key = Secrets::new(environment).read_variables(&["MODEL_CATALOG_KEY"])?;
+    match key {
+        Some(key) if HeaderValue::try_from(key.expose_secret()).is_err() => Err(ConfigError(
+            "MODEL_CATALOG_KEY holds a character that no header can carry (a line break?): copy it again"
+                .to_owned(),
+        )),
+        key => Ok(key),
+    }
+}
+
+fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, ConfigError> {
+    match environment.get("MODEL_CATALOG_DISCOVER").as_deref() {
+        None => Ok(file.unwrap_or(true)),
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(_) => Err(ConfigError(
+            "MODEL_CATALOG_DISCOVER must be true or false".to_owned(),
+        )),
+    }
+}
+
+fn parse_name(name: &str) -> Result<SourceName, ConfigError> {
+    name.parse()
+        .map_err(|error| ConfigError(format!("{error}")))
+}

@@ -1,0 +1,115 @@
+//! Webhooks as the Standard Webhooks specification has them (<https://www.standardwebhooks.com>): a
+//! target and what it wants of changes and alerts. Telling it is `teller`'s.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use standardwebhooks::Webhook;
+
+use super::{error::ConfigError, url::parse_target};
+use crate::model::{
+    event::{Alert, ChangeEvent, EventKind},
+    glob::Pattern,
+    scope::Scope,
+    source::SourceName,
+};
+
+/// One target and what it wants.
+#[derive(Clone)]
+pub struct WebhookConfig {
+    /// Its name: in the log and the database, where its URL never is.
+    pub name: SourceName,
+    pub(crate) url: SecretString,
+    pub(crate) secret: SecretString,
+    pub(crate) scope: Scope,
+    pub(crate) events: Option<Vec<EventKind>>,
+    /// Whether it wants alerts of watched models.
+    pub(crate) alerts: bool,
+}
+
+impl fmt::Debug for WebhookConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookConfig")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WebhookConfig {
+    /// A target that wants everything. `secret` is `whsec_` and base64, as the specification has it.
+    pub fn new(name: &str, url: &str, secret: &str) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| Err(ConfigError(format!("webhook `{name}`: {why}")));
+        let Ok(name_) = name.parse() else {
+            return refuse("its name must be 1 to 64 of a-z, 0-9, `_`, `.` and `-`");
+        };
+        let url = parse_target(&format!("the url of webhook `{name}`"), url)?;
+        let enough = Webhook::new(secret).is_ok() && secret.len() >= 24;
+        if !enough {
+            return refuse(
+                "its secret must be `whsec_` and at least 24 characters of base64: make one with `openssl rand -base64 32`",
+            );
+        }
+        Ok(Self {
+            name: name_,
+            url: String::from(url).into(),
+            secret: secret.into(),
+            scope: Scope::default(),
+            events: None,
+            alerts: true,
+        })
+    }
+
+    /// Wants the events of this source, besides those that were named before.
+    pub fn source(mut self, source: &str) -> Self {
+        self.scope.add_source(source);
+        self
+    }
+
+    /// Wants events of this kind, besides those that were named before; `watch` names the alerts of
+    /// watched models.
+    pub fn events(mut self, kind: &str) -> Result<Self, ConfigError> {
+        let first = self.events.is_none();
+        let wanted = self.events.get_or_insert_default();
+        if kind == WATCH {
+            self.alerts = true;
+            return Ok(self);
+        }
+        let known = EventKind::ALL
+            .into_iter()
+            .find(|known| known.as_str() == kind);
+        let Some(kind) = known else {
+            return Err(ConfigError(format!(
+                "webhook `{}`: events are added, changed, removed, returned, hidden, shown and watch",
+                self.name
+            )));
+        };
+        wanted.push(kind);
+        self.alerts &= !first;
+        Ok(self)
+    }
+
+    /// Wants the events of models whose whole id matches one of `globs`.
+    pub fn models(mut self, globs: &[&str]) -> Result<Self, ConfigError> {
+        let setting = format!("webhook `{}`: models", self.name);
+        self.scope.set_models(Pattern::list(&setting, globs)?);
+        Ok(self)
+    }
+
+    pub(crate) fn wants(&self, event: &ChangeEvent) -> bool {
+        self.scope.allows_event(event)
+    }
+
+    pub(crate) fn wants_alert(&self, alert: &Alert) -> bool {
+        let of = |source: &String| {
+            let rest = alert.id.strip_prefix(source.as_str());
+            rest.is_some_and(|rest| rest.starts_with(':'))
+        };
+        let sources = self.scope.sources();
+        self.alerts
+            && sources.is_none_or(|sources| sources.iter().any(of))
+            && self.scope.allows_id(&alert.id)
+    }
+}
+
+/// What `events` calls the alerts of watched models.
+const WATCH: &str = "watch";

@@ -1,0 +1,61 @@
+//! Which successes are not believed at once, and which failures hide a source: pure. A provider's
+//! glitch must not empty the list, and what cannot be called must not stay in it.
+
+use chrono::TimeDelta;
+
+use crate::model::{source::Role, time::Timestamp};
+
+/// How long after a strange answer the provider is asked again.
+pub const HELD_RETRY: TimeDelta = TimeDelta::minutes(10);
+
+/// A provider is hidden when its key was refused this often …
+const REFUSALS_TO_HIDE: i64 = 3;
+/// … over this time.
+const REFUSED_TO_HIDE: TimeDelta = TimeDelta::hours(24);
+
+/// Whether a listing of `listed` models is strange for a source of which `stored` models are
+/// known: a provider that suddenly lists nothing, or less than half. Endpoints unload models all
+/// day: none of theirs is.
+pub fn is_strange(role: Role, stored: usize, listed: usize) -> bool {
+    role == Role::Provider && listed.saturating_mul(2) < stored
+}
+
+/// Whether a strange answer at `now` is the second one: the first came at least ten minutes before,
+/// so that nobody can make two of one glitch by asking again.
+pub fn is_confirmed(held_since: Option<Timestamp>, now: Timestamp) -> bool {
+    held_since.is_some_and(|since| now.since(since) >= HELD_RETRY)
+}
+
+/// When a source last heard from at `fetched_at` has been stale for as long as its models may be
+/// served: an attempt that fails then hides it. Without a `max_stale` never.
+pub fn gone_at(
+    fetched_at: Timestamp,
+    ttl: TimeDelta,
+    max_stale: Option<TimeDelta>,
+) -> Option<Timestamp> {
+    Some(fetched_at.plus(ttl).plus(max_stale?))
+}
+
+/// Whether a provider's key has been refused so often, `since` when, that its models cannot be
+/// called: three times over 24 h.
+pub fn is_refused_for_good(refusals: i64, since: Timestamp, now: Timestamp) -> bool {
+    refusals >= REFUSALS_TO_HIDE && now.since(since) >= REFUSED_TO_HIDE
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::first_listing(0, 0, false)]
+    #[case::nothing(1, 0, true)]
+    #[case::half(4, 2, false)]
+    #[case::less_than_half(5, 2, true)]
+    #[case::growth(1, 1_000, false)]
+    fn strange(#[case] stored: usize, #[case] listed: usize, #[case] expected: bool) {
+        assert_eq!(is_strange(Role::Provider, stored, listed), expected);
+        assert!(!is_strange(Role::Endpoint, stored, listed));
+    }
+}

@@ -1,0 +1,94 @@
+//! The served list as a reader sees it, whether it came from a snapshot or from a running catalog.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::{attributes::Attributes, time::Timestamp};
+
+/// One entry of the list.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ListedModel {
+    /// The whole id: of a cloud model `provider:model_id`.
+    pub id: String,
+    /// Of a cloud model its provider.
+    pub owned_by: String,
+    /// What its source says of it.
+    #[serde(flatten)]
+    pub attributes: Attributes,
+    /// Of a local model the endpoints that have it.
+    #[serde(default)]
+    pub endpoints: Vec<String>,
+}
+
+/// The whole list, and how old each source's part of it is.
+#[derive(Debug)]
+pub struct Listed {
+    /// Every model that is served.
+    pub models: Vec<ListedModel>,
+    /// The last success of each source that ever had one, by its name.
+    pub fetched_at: BTreeMap<String, Timestamp>,
+}
+
+/// What stands around the entries.
+#[derive(Deserialize)]
+struct List {
+    data: Vec<ListedModel>,
+}
+
+impl ListedModel {
+    /// The models of `list`, an answer of `GET /v1/models`.
+    pub fn parse_list(list: &[u8]) -> Result<Vec<Self>, serde_json::Error> {
+        Ok(serde_json::from_slice::<List>(list)?.data)
+    }
+}
+
+impl Listed {
+    /// The model with this whole id.
+    pub fn find(&self, id: &str) -> Option<&ListedModel> {
+        self.models.iter().find(|model| model.id == id)
+    }
+
+    /// When a source last listed `model`: its provider, or the newest of its endpoints.
+    pub fn last_seen_at(&self, model: &ListedModel) -> Option<Timestamp> {
+        let fetched_at = |source: &String| self.fetched_at.get(source).copied();
+        if model.endpoints.is_empty() {
+            fetched_at(&model.owned_by)
+        } else {
+            model.endpoints.iter().filter_map(fetched_at).max()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_was_last_seen_by_its_provider_or_its_newest_endpoint() {
+        let models = ListedModel::parse_list(
+            br#"{"object":"list","data":[
+                {"id":"m","object":"model","created":1,"owned_by":"lb","endpoints":["box","zed","new"]},
+                {"id":"lb:m","object":"model","created":1,"owned_by":"lb"},
+                {"id":"x:m","object":"model","created":1,"owned_by":"x","context_window":7}]}"#,
+        )
+        .expect("a list");
+        let at = Timestamp::from_millis;
+        let fetched_at = [("box", 5), ("zed", 7), ("lb", 9)]
+            .map(|(name, millis)| (name.to_owned(), at(millis)))
+            .into();
+        let listed = Listed { models, fetched_at };
+        for (id, expected) in [("m", Some(at(7))), ("lb:m", Some(at(9))), ("x:m", None)] {
+            let model = listed.find(id).expect("listed");
+            assert_eq!(listed.last_seen_at(model), expected, "{id}");
+        }
+        assert_eq!(listed.models[2].attributes.context_window, Some(7));
+    }
+
+    #[test]
+    fn what_is_no_list_is_an_error() {
+        for text in ["", "[]", "{}", r#"{"data":{}}"#, r#"{"data":[{"id":"m"}]}"#] {
+            assert!(ListedModel::parse_list(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

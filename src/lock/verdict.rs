@@ -1,0 +1,208 @@
+//! What has become of a locked model. Pure.
+
+use chrono::TimeDelta;
+
+use super::{file::LockedModel, listed::ListedModel};
+use crate::model::{
+    attributes::Attributes,
+    event::{Problem, ProblemKind},
+    time::Timestamp,
+};
+
+/// What has become of one locked model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The model.
+    pub id: String,
+    /// All that is wrong with it.
+    pub problems: Vec<Problem>,
+    /// What may become a problem, a line each.
+    pub warnings: Vec<String>,
+}
+
+impl Verdict {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// What has become of `locked`, by `listed` at `now`. A model that retires `within` that time is a
+/// problem. Messages hold ids and words of ours only: what else sources say is not to be printed.
+pub fn verdict(
+    locked: &LockedModel,
+    listed: &[ListedModel],
+    now: Timestamp,
+    within: TimeDelta,
+) -> Verdict {
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    let mut add = |kind, message| problems.push(Problem { kind, message });
+
+    let same = listed.iter().find(|model| model.id == locked.id);
+    let model = same.or_else(|| {
+        let id = locked.id.to_lowercase();
+        listed.iter().find(|model| model.id.to_lowercase() == id)
+    });
+    match model {
+        None => add(ProblemKind::Missing, missing(locked)),
+        Some(model) if same.is_none() => {
+            add(ProblemKind::Recased, format!("now listed as {}", model.id));
+        }
+        Some(_) => {}
+    }
+    if let Some(ListedModel { attributes, .. }) = model {
+        if is_in_stage(attributes, "retired") {
+            let message = "its source says that it is retired".to_owned();
+            add(ProblemKind::Retired, message);
+        }
+        match attributes.retires_at {
+            Some(at) if at <= now.plus(within) => add(ProblemKind::Retiring, retiring(at, now)),
+            None if is_in_stage(attributes, "deprecated") => {
+                warnings.push("deprecated, without a date of its retirement".to_owned());
+            }
+            _ => {}
+        }
+        let smaller = |locked: Option<i64>, now: Option<i64>| {
+            let (locked, now) = locked.zip(now)?;
+            (now < locked).then(|| format!("{locked} → {now}"))
+        };
+        if let Some(change) = smaller(locked.context_window, attributes.context_window) {
+            let message = format!("context window {change}");
+            add(ProblemKind::SmallerContext, message);
+        }
+        if let Some(change) = smaller(locked.max_output_tokens, attributes.max_output_tokens) {
+            let message = format!("output limit {change}");
+            add(ProblemKind::SmallerOutput, message);
+        }
+    }
+    Verdict {
+        id: locked.id.clone(),
+        problems,
+        warnings,
+    }
+}
+
+fn is_in_stage(attributes: &Attributes, stage: &str) -> bool {
+    let lifecycle = attributes.lifecycle.as_deref();
+    lifecycle.is_some_and(|lifecycle| lifecycle.eq_ignore_ascii_case(stage))
+}
+
+fn missing(locked: &LockedModel) -> String {
+    match locked.last_seen_at {
+        Some(at) => format!("not listed; it was on {}", at.date()),
+        None => "not listed".to_owned(),
+    }
+}
+
+fn retiring(at: Timestamp, now: Timestamp) -> String {
+    let date = at.date();
+    match (date - now.date()).num_days() {
+        _ if at <= now => format!("was to retire on {date}"),
+        0 => format!("retires on {date}, today"),
+        1 => format!("retires on {date}, tomorrow"),
+        days => format!("retires on {date}, in {days} days"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-11-23T12:00:00Z";
+
+    fn locked() -> LockedModel {
+        LockedModel {
+            id: "acme:Big".to_owned(),
+            context_window: Some(128_000),
+            max_output_tokens: Some(8_000),
+            last_seen_at: Some("2026-11-01T00:00:00Z".parse().expect("a time")),
+        }
+    }
+
+    /// Its problems and warnings as lines, when `entry` is all that is listed.
+    fn lines(locked: &LockedModel, entry: Value) -> Vec<String> {
+        let mut model = json!({"created": 0, "owned_by": "acme"});
+        let fields = model.as_object_mut().expect("an object");
+        fields.extend(entry.as_object().expect("an object").clone());
+        let listed = [serde_json::from_value(model).expect("an entry")];
+        let now = NOW.parse().expect("a time");
+        let verdict = verdict(locked, &listed, now, TimeDelta::days(30));
+        assert_eq!(verdict.is_ok(), verdict.problems.is_empty());
+        let problems = verdict.problems.iter();
+        problems
+            .map(|problem| format!("{}: {}", problem.kind.as_str(), problem.message))
+            .chain(verdict.warnings)
+            .collect()
+    }
+
+    #[rstest]
+    #[case::as_it_was(json!({"context_window": 128_000, "max_output_tokens": 8_000}), &[])]
+    #[case::larger(json!({"context_window": 128_001, "max_output_tokens": 8_001}), &[])]
+    #[case::unknown_now(json!({}), &[])]
+    #[case::smaller_context(json!({"context_window": 127_999}),
+        &["smaller_context: context window 128000 → 127999"])]
+    #[case::smaller_output(json!({"max_output_tokens": 1}),
+        &["smaller_output: output limit 8000 → 1"])]
+    #[case::missing(json!({"id": "acme:Bigger"}), &["missing: not listed; it was on 2026-11-01"])]
+    #[case::recased(json!({"id": "acme:big"}), &["recased: now listed as acme:big"])]
+    #[case::active(json!({"lifecycle": "active"}), &[])]
+    #[case::retired(json!({"lifecycle": "Retired"}),
+        &["retired: its source says that it is retired"])]
+    #[case::passed(json!({"retires_at": "2026-11-23T12:00:00Z"}),
+        &["retiring: was to retire on 2026-11-23"])]
+    #[case::today(json!({"retires_at": "2026-11-23T12:00:01Z"}),
+        &["retiring: retires on 2026-11-23, today"])]
+    #[case::tomorrow(json!({"retires_at": "2026-11-24T00:00:00Z"}),
+        &["retiring: retires on 2026-11-24, tomorrow"])]
+    #[case::last_moment(json!({"retires_at": "2026-12-23T12:00:00Z"}),
+        &["retiring: retires on 2026-12-23, in 30 days"])]
+    #[case::later(json!({"retires_at": "2026-12-23T12:00:00.001Z"}), &[])]
+    #[case::deprecated(json!({"lifecycle": "deprecated"}),
+        &["deprecated, without a date of its retirement"])]
+    #[case::deprecated_until(
+        json!({"lifecycle": "deprecated", "retires_at": "2027-12-23T12:00:00Z"}), &[])]
+    #[case::everything(
+        json!({"id": "ACME:big", "lifecycle": "retired", "retires_at": "2026-11-20T00:00:00Z",
+            "context_window": 1, "max_output_tokens": 1}),
+        &[
+            "recased: now listed as ACME:big",
+            "retired: its source says that it is retired",
+            "retiring: was to retire on 2026-11-20",
+            "smaller_context: context window 128000 → 1",
+            "smaller_output: output limit 8000 → 1",
+        ])]
+    fn verdicts(#[case] entry: Value, #[case] expected: &[&str]) {
+        let mut entry = entry;
+        let fields = entry.as_object_mut().expect("an object");
+        fields.entry("id").or_insert(json!("acme:Big"));
+        assert_eq!(lines(&locked(), entry), expected);
+    }
+
+    #[test]
+    fn what_was_not_known_cannot_have_become_smaller() {
+        let locked = LockedModel {
+            context_window: None,
+            max_output_tokens: None,
+            last_seen_at: None,
+            ..locked()
+        };
+        let entry = json!({"id": "acme:Big", "context_window": 1, "max_output_tokens": 1});
+        assert!(lines(&locked, entry).is_empty());
+        assert_eq!(lines(&locked, json!({"id": "x"})), ["missing: not listed"]);
+    }
+
+    #[test]
+    fn its_own_id_comes_before_another_case() {
+        let entry = |id| {
+            let entry = json!({"id": id, "created": 0, "owned_by": "acme"});
+            serde_json::from_value::<ListedModel>(entry).expect("an entry")
+        };
+        let listed = [entry("acme:big"), entry("acme:Big")];
+        let now = NOW.parse().expect("a time");
+        assert!(verdict(&locked(), &listed, now, TimeDelta::zero()).is_ok());
+    }
+}

@@ -1,0 +1,161 @@
+//! Which sources, and which of their models, somebody may see or wants to be told of. Pure.
+
+use std::collections::BTreeSet;
+
+use super::{event::ChangeEvent, glob::Pattern, source::SourceName};
+use crate::snapshot::{Snapshot, parts::Restriction};
+
+/// Some sources and some of their models; everything by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Their names; all where it is none.
+    sources: Option<BTreeSet<String>>,
+    /// Globs over whole ids; all where it is none.
+    models: Option<Vec<Pattern>>,
+}
+
+impl Scope {
+    /// Everything.
+    pub const ALL: Self = Self {
+        sources: None,
+        models: None,
+    };
+
+    /// Only this source, and those that were named before.
+    pub fn add_source(&mut self, source: &str) {
+        self.sources
+            .get_or_insert_default()
+            .insert(source.to_owned());
+    }
+
+    /// Only models that match one of `patterns`.
+    pub fn set_models(&mut self, patterns: Vec<Pattern>) {
+        self.models = Some(patterns);
+    }
+
+    /// Whether it is everything.
+    pub fn is_all(&self) -> bool {
+        *self == Self::ALL
+    }
+
+    /// The names of its sources; none where it has all.
+    pub fn sources(&self) -> Option<&BTreeSet<String>> {
+        self.sources.as_ref()
+    }
+
+    /// Whether it has all the models of its sources.
+    pub fn has_all_models(&self) -> bool {
+        self.models.is_none()
+    }
+
+    /// Whether it has `source`.
+    pub fn allows_source(&self, source: &str) -> bool {
+        self.sources
+            .as_ref()
+            .is_none_or(|sources| sources.contains(source))
+    }
+
+    /// Whether it has models of this whole id.
+    pub fn allows_id(&self, id: &str) -> bool {
+        self.models
+            .as_ref()
+            .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(id)))
+    }
+
+    /// Whether it has the model of `source` with this whole id.
+    pub fn allows(&self, source: &SourceName, id: &str) -> bool {
+        self.allows_source(source.as_str()) && self.allows_id(id)
+    }
+
+    /// Whether it has what `event` is about. What hides or shows a whole source is about each of its
+    /// models.
+    pub fn allows_event(&self, event: &ChangeEvent) -> bool {
+        match &event.id {
+            Some(id) => self.allows(&event.source, id),
+            None => self.allows_source(event.source.as_str()),
+        }
+    }
+
+    /// Leaves of `events` those that it has, and in them nothing of other models.
+    pub fn restrict(&self, events: &mut Vec<ChangeEvent>) {
+        events.retain(|event| self.allows_event(event));
+        if !self.has_all_models() {
+            for event in events {
+                event.hide_aliases(|id| self.allows_id(id));
+            }
+        }
+    }
+
+    /// Whether it has a model with this whole id in `snapshot`.
+    pub fn finds(&self, snapshot: &Snapshot, id: &str) -> bool {
+        snapshot
+            .find(id)
+            .is_some_and(|model| model.sources().any(|source| self.allows(source, id)))
+    }
+}
+
+impl Restriction for Scope {
+    fn tells_source(&self, source: &SourceName) -> bool {
+        self.allows_source(source.as_str())
+    }
+
+    fn wants_row(&self, source: &SourceName, id: &str) -> bool {
+        self.allows(source, id)
+    }
+
+    fn tells_alias(&self, source: &SourceName, id: &str) -> bool {
+        self.allows(source, id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn scope(sources: &[&str], globs: &[&str]) -> Scope {
+        let mut scope = Scope::default();
+        for source in sources {
+            scope.add_source(source);
+        }
+        if !globs.is_empty() {
+            scope.set_models(Pattern::list("models", globs).expect("usable"));
+        }
+        scope
+    }
+
+    #[rstest]
+    #[case::all(&[], &[], "openai", Some("openai:a"), true)]
+    #[case::source(&["box", "openai"], &[], "openai", Some("openai:a"), true)]
+    #[case::other_source(&["box"], &[], "openai", Some("openai:a"), false)]
+    #[case::a_prefix_is_another_name(&["open"], &[], "openai", Some("openai:a"), false)]
+    #[case::model(&[], &["x", "openai:*"], "openai", Some("openai:a"), true)]
+    #[case::other_model(&[], &["openai:b"], "openai", Some("openai:a"), false)]
+    #[case::both(&["openai"], &["openai:a"], "openai", Some("openai:a"), true)]
+    #[case::one_of_two(&["openai"], &["box:*"], "openai", Some("openai:a"), false)]
+    #[case::whole_source(&["openai"], &["openai:b"], "openai", None, true)]
+    #[case::other_whole_source(&["box"], &["openai:*"], "openai", None, false)]
+    fn allows(
+        #[case] sources: &[&str],
+        #[case] globs: &[&str],
+        #[case] source: &str,
+        #[case] id: Option<&str>,
+        #[case] expected: bool,
+    ) {
+        let event = serde_json::from_value(json!({
+            "revision": 1, "at": "2026-11-23T00:00:00.000Z", "source": source,
+            "event": if id.is_some() { "added" } else { "hidden" }, "id": id,
+        }))
+        .expect("an event");
+        assert_eq!(scope(sources, globs).allows_event(&event), expected);
+    }
+
+    #[test]
+    fn only_the_default_is_everything() {
+        assert!(Scope::default().is_all());
+        assert!(!scope(&["x"], &[]).is_all());
+        assert!(!scope(&[], &["*"]).is_all(), "a glob is a restriction");
+    }
+}

@@ -1,0 +1,172 @@
+//! Serving a catalog on a listener until it is told to stop, whatever clients do: slow ones are cut
+//! off, and there is an end to how many there may be.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_io_timeout::TimeoutStream;
+use tower::Service;
+
+use crate::{
+    api,
+    catalog::{Catalog, StartError},
+    config::{Config, source::SourceConfig},
+    model::source::SourceName,
+};
+
+/// How long requests under way may take to end at a stop.
+const DRAIN: Duration = Duration::from_millis(2500);
+/// The largest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Most connections at a time; more wait to be accepted.
+const MAX_CONNECTIONS: u64 = 16_384;
+/// Open files that are kept for everything but clients.
+const OTHER_FILES: u64 = 256;
+/// How long to wait after a connection could not be accepted (too many open files).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The catalog cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A source is this service itself, which would list its own list.
+    #[error("`{name}` is this catalog itself, at {own}: correct its base URL, or listen elsewhere")]
+    Itself {
+        /// The source.
+        name: SourceName,
+        /// Where the service listens.
+        own: SocketAddr,
+    },
+    /// The listener has no address.
+    #[error("cannot serve: {0}")]
+    Listener(#[from] io::Error),
+}
+
+/// The whole service: starts the catalog, serves it on `listener` until `shutdown` ends, then
+/// stops it. Stopping takes less than 5 s.
+pub async fn run(
+    mut config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    // Discovery never asks our own listener.
+    let own = listener.local_addr()?;
+    config.discovery_ports.retain(|port| *port != own.port());
+    let itself = |source: &&SourceConfig| source.is_on_loopback_port(own.port());
+    if let Some(source) = config.sources.iter().find(itself) {
+        return Err(RunError::Itself {
+            name: source.name.clone(),
+            own,
+        });
+    }
+    let mut shutdown = Box::pin(shutdown);
+    // The start may wait for another process's lock.
+    let catalog = tokio::select! {
+        catalog = Catalog::start(config) => catalog?,
+        () = &mut shutdown => return Ok(()),
+    };
+    tracing::info!("serving: GET http://{own}/v1/models");
+    serve(catalog, listener, shutdown).await;
+    Ok(())
+}
+
+/// Serves `catalog` over HTTP/1.1 on `listener` until `shutdown` ends, lets requests under way end
+/// (for 2.5 s at most), and stops the catalog.
+pub async fn serve(
+    catalog: Catalog,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
+    let connections = Connections {
+        client_timeout: catalog.client_timeout(),
+        service: api::application(catalog.clone()).into_make_service_with_connect_info(),
+        under_way: GracefulShutdown::new(),
+        slots: Arc::new(Semaphore::new(connection_limit())),
+    };
+    tokio::select! {
+        () = shutdown => {}
+        never = connections.accept(&listener) => match never {},
+    }
+    // New clients are refused from here on, so that they try elsewhere.
+    drop(listener);
+    catalog.end_waits();
+    if timeout(DRAIN, connections.under_way.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests were still under way: they are cut off");
+    }
+    catalog.stop().await;
+}
+
+/// Most clients at a time: what the open-file limit, raised as far as it goes, leaves for them.
+fn connection_limit() -> usize {
+    let files =
+        rlimit::increase_nofile_limit(MAX_CONNECTIONS + OTHER_FILES).unwrap_or(OTHER_FILES * 2);
+    let limit = files
+        .saturating_sub(OTHER_FILES)
+        .clamp(OTHER_FILES, MAX_CONNECTIONS);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+struct Connections {
+    client_timeout: Duration,
+    service: IntoMakeServiceWithConnectInfo<Router, SocketAddr>,
+    under_way: GracefulShutdown,
+    slots: Arc<Semaphore>,
+}
+
+impl Connections {
+    async fn accept(&self, listener: &TcpListener) -> Infallible {
+        loop {
+            // The semaphore is never closed; were it, the next turn would say so again.
+            let Ok(slot) = self.slots.clone().acquire_owned().await else {
+                continue;
+            };
+            match listener.accept().await {
+                Ok((stream, peer)) => self.start(stream, peer, slot),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn start(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.client_timeout));
+        let client_timeout = self.client_timeout;
+        let mut make_service = self.service.clone();
+        let watcher = self.under_way.watcher();
+        tokio::spawn(async move {
+            let service = match make_service.call(peer).await {
+                Ok(service) => TowerToHyperService::new(service),
+                Err(never) => match never {},
+            };
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(client_timeout)
+                .max_buf_size(MAX_HEAD_BYTES)
+                .serve_connection(TokioIo::new(Box::pin(stream)), service);
+            // A client that goes away or is cut off is its own matter.
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::trace!(%error, "a connection ended early");
+            }
+            drop(slot);
+        });
+    }
+}

@@ -1,0 +1,200 @@
+//! The dialects that clients list models in: the same models in the shape of OpenAI's, Anthropic's,
+//! Google's Gemini and Ollama's lists. Pure: from models to bytes.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use axum::http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
+
+use super::{fields::write_fields, page::Page, view::Seen};
+use crate::model::source::Kind;
+
+pub mod anthropic;
+mod gemini;
+mod ollama;
+pub mod openai;
+
+/// What a client lists models in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's, and that of most clients.
+    OpenAi,
+    /// Anthropic's.
+    Anthropic,
+    /// That of Google's Gemini API.
+    Gemini,
+    /// Ollama's `/api/tags`.
+    Ollama,
+}
+
+/// Headers that the clients of one dialect send and no others.
+const TELLING: [(&str, Dialect); 3] = [
+    ("anthropic-version", Dialect::Anthropic),
+    ("x-goog-api-client", Dialect::Gemini),
+    ("x-goog-api-key", Dialect::Gemini),
+];
+
+impl Dialect {
+    /// The dialect that a request's headers tell of.
+    pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
+        TELLING
+            .iter()
+            .find(|(name, _)| headers.contains_key(*name))
+            .map(|(_, dialect)| *dialect)
+    }
+
+    /// The dialect that a source of this kind lists its own models in under `/v1`.
+    pub fn of_kind(kind: Kind) -> Self {
+        match kind {
+            Kind::Anthropic => Self::Anthropic,
+            Kind::Google => Self::Gemini,
+            // Ollama has both lists; under `/v1` it is OpenAI's. The rest are variations of that.
+            Kind::OpenAi
+            | Kind::OpenRouter
+            | Kind::Cohere
+            | Kind::Azure
+            | Kind::Ollama
+            | Kind::Auto
+            | Kind::Enrichment => Self::OpenAi,
+        }
+    }
+
+    /// Whether a source of this kind sends its entries in this dialect.
+    pub fn is_sent_by(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Ollama => self == Self::Ollama,
+            // Not known yet, and no list of models.
+            Kind::Auto | Kind::Enrichment => false,
+            other => self == Self::of_kind(other),
+        }
+    }
+
+    /// The answer for one model.
+    pub fn model(self, model: &Seen) -> serde_json::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        self.write(model, &mut body)?;
+        Ok(body)
+    }
+
+    /// The answer for the models of `page`; of OpenAI's entries only `fields`, where there are any.
+    pub fn list(self, page: &Page, fields: &BTreeSet<String>) -> serde_json::Result<Vec<u8>> {
+        let mut body = match self {
+            Self::OpenAi => openai::HEAD.to_vec(),
+            Self::Anthropic => br#"{"data":["#.to_vec(),
+            Self::Gemini | Self::Ollama => br#"{"models":["#.to_vec(),
+        };
+        for (place, model) in page.models.iter().enumerate() {
+            if place > 0 {
+                body.push(b',');
+            }
+            if self == Self::OpenAi && !fields.is_empty() {
+                write_fields(&self.model(model)?, fields, &mut body)?;
+            } else {
+                self.write(model, &mut body)?;
+            }
+        }
+        body.push(b']');
+        let (first, last) = (page.models.first(), page.models.last());
+        match self {
+            // A list that nobody asked to be paged is OpenAI's own.
+            Self::OpenAi if page.is_whole => {}
+            Self::OpenAi | Self::Anthropic => {
+                field(&mut body, "has_more", &page.has_more)?;
+                field(&mut body, "first_id", &first.map(|model| model.id))?;
+                field(&mut body, "last_id", &last.map(|model| model.id))?;
+            }
+            Self::Gemini if page.has_more => {
+                field(&mut body, "nextPageToken", &last.map(|model| model.id))?;
+            }
+            Self::Gemini | Self::Ollama => {}
+        }
+        body.push(b'}');
+        Ok(body)
+    }
+
+    /// One entry: as its source sent it where that is known.
+    fn write(self, model: &Seen, body: &mut Vec<u8>) -> serde_json::Result<()> {
+        let standard = match self {
+            Self::OpenAi => openai::standard_fields(model),
+            Self::Anthropic => anthropic::standard_fields(model),
+            Self::Gemini => gemini::standard_fields(model),
+            Self::Ollama => ollama::standard_fields(model),
+        };
+        if let Some(sent) = model.sent {
+            body.extend_from_slice(completed(sent, &standard)?.as_bytes());
+            return Ok(());
+        }
+        match self {
+            Self::OpenAi => serde_json::to_writer(body, &openai::Entry::of(model)),
+            Self::Anthropic => {
+                serde_json::to_writer(body, &anthropic::entry(model, object(standard)))
+            }
+            Self::Gemini => serde_json::to_writer(body, &gemini::entry(model, object(standard))),
+            Self::Ollama => serde_json::to_writer(body, &object(standard)),
+        }
+    }
+
+    /// An error: `code` is ours and stable.
+    pub fn error(
+        self,
+        status: StatusCode,
+        kind: &str,
+        code: &str,
+        param: Option<&str>,
+        message: &str,
+    ) -> Value {
+        match self {
+            Self::OpenAi => {
+                json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
+            }
+            Self::Anthropic => anthropic::error(status, code, message),
+            Self::Gemini => gemini::error(status, code, message),
+            Self::Ollama => json!({ "error": message }),
+        }
+    }
+}
+
+fn object(fields: Vec<(&'static str, Value)>) -> Map<String, Value> {
+    let named = |(name, value): (&str, Value)| (name.to_owned(), value);
+    fields.into_iter().map(named).collect()
+}
+
+/// Appends a field to an object that has one already.
+fn field(body: &mut Vec<u8>, name: &str, value: &impl Serialize) -> serde_json::Result<()> {
+    body.extend_from_slice(format!(",\"{name}\":").as_bytes());
+    serde_json::to_writer(body, value)
+}
+
+/// The entry that a source `sent`, with each of the `standard` fields that it lacks or has in
+/// another type. The first of them is what identifies the model, which is ours to say.
+fn completed<'a>(
+    sent: &'a RawValue,
+    standard: &[(&'static str, Value)],
+) -> serde_json::Result<Cow<'a, str>> {
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(sent.get())?;
+    let mut added = Vec::new();
+    for (place, (name, value)) in standard.iter().enumerate() {
+        let said = fields.get(*name).map(|said| said.get());
+        let usable = said.is_some_and(|said| match value {
+            Value::String(text) => {
+                serde_json::from_str::<String>(said).is_ok_and(|said| place > 0 || said == *text)
+            }
+            Value::Number(_) => said.parse::<i64>().is_ok(),
+            _ => true,
+        });
+        if !usable {
+            added.push((*name, serde_json::value::to_raw_value(value)?));
+        }
+    }
+    if added.is_empty() {
+        return Ok(Cow::Borrowed(sent.get()));
+    }
+    for (name, value) in &added {
+        fields.insert((*name).to_owned(), value);
+    }
+    serde_json::to_string(&fields).map(Cow::Owned)
+}

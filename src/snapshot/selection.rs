@@ -1,0 +1,475 @@
+//! Choosing among the models: the filters of `GET /v1/models`. Pure.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use url::form_urlencoded;
+
+use super::{merge::ServedModel, parts::Restriction};
+use crate::model::{
+    source::{Freshness, SourceName},
+    state::SourceState,
+    time::Timestamp,
+};
+
+/// The most values that one filter may have.
+const MAX_VALUES: usize = 100;
+
+/// A filter with a value that it cannot have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadFilter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it has to be, for people.
+    pub message: String,
+}
+
+/// What a request asks for. A filter without values lets every model through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    providers: BTreeSet<SourceName>,
+    owners: BTreeSet<String>,
+    /// In lower case.
+    texts: BTreeSet<String>,
+    /// Sources write them in any case: these are in lower case, as those that follow are.
+    capabilities: BTreeSet<String>,
+    modalities: BTreeSet<String>,
+    lifecycles: BTreeSet<String>,
+    max_age: Option<TimeDelta>,
+    /// Whether stale sources are asked for or not, where the request says so.
+    stale: Option<Stale>,
+    /// The fields of each entry that are wanted; all where there is none.
+    pub fields: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stale {
+    Include,
+    Exclude,
+}
+
+impl Selection {
+    /// What the query string asks for. Other parameters and blank values are ignored.
+    pub fn parse(query: Option<&str>) -> Result<Self, BadFilter> {
+        let mut selection = Self::default();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            // The value of one filter is not taken apart twice: commas separate values in all.
+            let values = value
+                .split(',')
+                .map(str::trim)
+                .filter(|value| !value.is_empty());
+            for value in values {
+                selection.add(&name, value)?;
+            }
+        }
+        Ok(selection)
+    }
+
+    /// The same of `source` alone.
+    pub fn of_source(mut self, source: &SourceName) -> Self {
+        self.providers = BTreeSet::from([source.clone()]);
+        self
+    }
+
+    fn add(&mut self, name: &str, value: &str) -> Result<(), BadFilter> {
+        let lower = || value.to_lowercase();
+        match name {
+            "provider" => {
+                let source = value.parse().map_err(|_| BadFilter {
+                    name: "provider",
+                    message: "provider= must be names of sources, separated by commas: GET /catalog/sources lists them.".to_owned(),
+                })?;
+                insert(&mut self.providers, "provider", source)
+            }
+            "owned_by" => insert(&mut self.owners, "owned_by", value.to_owned()),
+            "q" => insert(&mut self.texts, "q", lower()),
+            "capability" => insert(&mut self.capabilities, "capability", lower()),
+            "modality" => insert(&mut self.modalities, "modality", lower()),
+            "lifecycle" => insert(&mut self.lifecycles, "lifecycle", lower()),
+            "max_age" => {
+                self.max_age = Some(parse_age(value)?);
+                Ok(())
+            }
+            "stale" => {
+                self.stale = Some(match value {
+                    "include" => Stale::Include,
+                    "exclude" => Stale::Exclude,
+                    _ => {
+                        return Err(BadFilter {
+                            name: "stale",
+                            message: "stale= must be include or exclude.".to_owned(),
+                        });
+                    }
+                });
+                Ok(())
+            }
+            "fields" => insert(&mut self.fields, "fields", value.to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The filter that it has and that speaks of now only.
+    pub fn of_now(&self) -> Option<&'static str> {
+        let max_age = self.max_age.map(|_| "max_age");
+        max_age.or(self.stale.map(|_| "stale"))
+    }
+
+    /// Whether it may choose models of `source`.
+    pub fn may_choose(&self, source: &SourceName) -> bool {
+        self.providers.is_empty() || self.providers.contains(source)
+    }
+
+    /// What it chooses when `sources` are as they are at `now`; none where that is everything.
+    pub fn resolve(&self, sources: &[SourceState], now: Timestamp) -> Option<Chosen<'_>> {
+        let everything = Self {
+            fields: self.fields.clone(),
+            ..Self::default()
+        };
+        if *self == everything {
+            return None;
+        }
+        let is_wanted = |source: &&SourceState| {
+            let young = |age| Freshness::of(source.fetched_at, age, now) == Freshness::Fresh;
+            let fresh = || source.freshness(now) == Freshness::Fresh;
+            self.may_choose(&source.name)
+                && self.max_age.is_none_or(young)
+                && (self.stale != Some(Stale::Exclude) || fresh())
+        };
+        Some(Chosen {
+            selection: self,
+            sources: sources
+                .iter()
+                .filter(is_wanted)
+                .map(|source| source.name.clone())
+                .collect(),
+        })
+    }
+
+    /// Whether `model` passes the filters that are not about its sources.
+    fn wants(&self, model: &ServedModel) -> bool {
+        let attributes = model.attributes();
+        let input = &attributes.input_modalities;
+        let output = &attributes.output_modalities;
+        passes(&self.owners, || self.owners.contains(&model.owned_by))
+            && passes(&self.capabilities, || {
+                any_of(&self.capabilities, &attributes.capabilities)
+            })
+            && passes(&self.modalities, || {
+                self.modalities
+                    .iter()
+                    .any(|wanted| match wanted.split_once(':') {
+                        Some(("input", wanted)) => has(input, wanted),
+                        Some(("output", wanted)) => has(output, wanted),
+                        _ => has(input, wanted) || has(output, wanted),
+                    })
+            })
+            && passes(&self.lifecycles, || {
+                any_of(&self.lifecycles, attributes.lifecycle.as_slice())
+            })
+            && passes(&self.texts, || {
+                [
+                    Some(&model.id),
+                    attributes.display_name.as_ref(),
+                    attributes.description.as_ref(),
+                ]
+                .into_iter()
+                .flatten()
+                .any(|text| {
+                    let text = text.to_lowercase();
+                    self.texts.iter().any(|wanted| text.contains(wanted))
+                })
+            })
+    }
+}
+
+/// What a selection chooses, at one moment.
+#[derive(Debug)]
+pub struct Chosen<'a> {
+    selection: &'a Selection,
+    sources: BTreeSet<SourceName>,
+}
+
+impl Chosen<'_> {
+    /// The same for whatever chooses the same. What depends on the time is in the sources.
+    pub fn name(&self) -> String {
+        let Selection {
+            providers,
+            owners,
+            texts,
+            capabilities,
+            modalities,
+            lifecycles,
+            max_age: _,
+            stale: _,
+            fields: _,
+        } = self.selection;
+        let mut name = form_urlencoded::Serializer::new(String::new());
+        name.extend_pairs(providers.iter().map(|value| ("provider", value.as_str())));
+        name.extend_pairs(self.sources.iter().map(|value| ("source", value.as_str())));
+        for (filter, values) in [
+            ("owned_by", owners),
+            ("q", texts),
+            ("capability", capabilities),
+            ("modality", modalities),
+            ("lifecycle", lifecycles),
+        ] {
+            name.extend_pairs(values.iter().map(|value| (filter, value)));
+        }
+        name.finish()
+    }
+}
+
+impl Restriction for Chosen<'_> {
+    // Those that are too old are told all the same: that is why their models are not there.
+    fn tells_source(&self, source: &SourceName) -> bool {
+        self.selection.may_choose(source)
+    }
+
+    fn wants_row(&self, source: &SourceName, _id: &str) -> bool {
+        self.sources.contains(source)
+    }
+
+    fn wants_model(&self, model: &ServedModel) -> bool {
+        self.selection.wants(model)
+    }
+}
+
+fn insert<T: Ord>(values: &mut BTreeSet<T>, name: &'static str, value: T) -> Result<(), BadFilter> {
+    values.insert(value);
+    if values.len() > MAX_VALUES {
+        return Err(BadFilter {
+            name,
+            message: format!("{name}= has more than {MAX_VALUES} values."),
+        });
+    }
+    Ok(())
+}
+
+/// A time, in seconds or with units.
+fn parse_age(text: &str) -> Result<TimeDelta, BadFilter> {
+    text.parse()
+        .ok()
+        .and_then(TimeDelta::try_seconds)
+        .or_else(|| TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok())
+        .filter(|age| *age > TimeDelta::zero())
+        .ok_or_else(|| BadFilter {
+            name: "max_age",
+            message: "max_age= must be a time such as 1h or 90s.".to_owned(),
+        })
+}
+
+fn passes<T>(filter: &BTreeSet<T>, test: impl FnOnce() -> bool) -> bool {
+    filter.is_empty() || test()
+}
+
+fn any_of(wanted: &BTreeSet<String>, said: &[String]) -> bool {
+    wanted.iter().any(|wanted| has(said, wanted))
+}
+
+/// Whether `said`, in any case, has `wanted`, which is in lower case.
+fn has(said: &[String], wanted: &str) -> bool {
+    said.iter().any(|said| said.to_lowercase() == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::{
+        model::{
+            attributes::Attributes,
+            source::Role,
+            state::{State, StoredModel},
+        },
+        snapshot::Snapshot,
+    };
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(NOW)
+    }
+
+    /// `openai` was heard from an hour ago and is fresh, `box` and `zed` ten minutes and a moment ago;
+    /// `box` is stale.
+    fn snapshot() -> Snapshot {
+        let source = |name: &str, role, age: TimeDelta, ttl_secs| SourceState {
+            fetched_at: Some(now().plus(-age)),
+            ttl_secs,
+            ..SourceState::of_past(name.parse().expect("a name"), role)
+        };
+        let model = |source: &str, id: &str, attributes| {
+            std::sync::Arc::new(StoredModel {
+                source: source.parse().expect("a name"),
+                model_id: id.to_owned(),
+                attributes,
+            })
+        };
+        let texts = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|&text| text.to_owned())
+                .collect::<Vec<_>>()
+        };
+        Snapshot::build(State {
+            revision: 1,
+            sources: vec![
+                source("openai", Role::Provider, TimeDelta::hours(1), 86_400),
+                source("box", Role::Endpoint, TimeDelta::minutes(10), 30),
+                source("zed", Role::Endpoint, TimeDelta::seconds(1), 30),
+            ],
+            models: vec![
+                model(
+                    "openai",
+                    "eye",
+                    Attributes {
+                        display_name: Some("Große Äugen".to_owned()),
+                        input_modalities: texts(&["Image", "text"]),
+                        output_modalities: texts(&["text"]),
+                        capabilities: texts(&["vision"]),
+                        lifecycle: Some("Deprecated".to_owned()),
+                        ..Attributes::default()
+                    },
+                ),
+                model(
+                    "openai",
+                    "brush",
+                    Attributes {
+                        description: Some("Paints, 50% faster".to_owned()),
+                        input_modalities: texts(&["text"]),
+                        output_modalities: texts(&["image"]),
+                        capabilities: texts(&["tools", "vision"]),
+                        lifecycle: Some("active".to_owned()),
+                        ..Attributes::default()
+                    },
+                ),
+                model("box", "m:7b", Attributes::default()),
+                model("zed", "m:7b", Attributes::default()),
+                model("box", "only", Attributes::default()),
+            ],
+            enrichment: None,
+        })
+        .expect("a snapshot")
+    }
+
+    /// The ids that `query` chooses, separated by blanks.
+    fn chosen(query: &str) -> String {
+        let snapshot = snapshot();
+        let selection = Selection::parse(Some(query)).expect("usable");
+        let part = match selection.resolve(&snapshot.sources, now()) {
+            Some(chosen) => snapshot.only(&chosen).expect("made"),
+            None => snapshot,
+        };
+        let ids: Vec<&str> = part.models.iter().map(|model| model.id.as_str()).collect();
+        ids.join(" ")
+    }
+
+    const ALL: &str = "m:7b only openai:brush openai:eye";
+
+    #[rstest]
+    #[case::nothing("", ALL)]
+    #[case::unknown("limit=1&x=provider", ALL)]
+    #[case::blank("q=&provider=,&stale=&max_age=%20", ALL)]
+    #[case::provider("provider=openai", "openai:brush openai:eye")]
+    #[case::endpoint("provider=box", "m:7b only")]
+    #[case::several("provider=zed,openai", "m:7b openai:brush openai:eye")]
+    #[case::repeated("provider=zed&provider=openai", "m:7b openai:brush openai:eye")]
+    #[case::nobody("provider=nobody", "")]
+    #[case::owner("owned_by=lb", "m:7b only")]
+    #[case::owner_in_another_case("owned_by=LB", "")]
+    #[case::id("q=M:7B", "m:7b")]
+    #[case::part_of_an_id("q=nai%3Ae", "openai:eye")]
+    #[case::name("q=ÄUG", "openai:eye")]
+    #[case::description("q=50%25+F", "openai:brush")]
+    #[case::either("q=m:7,eye", "m:7b openai:eye")]
+    #[case::capability("capability=Tools", "openai:brush")]
+    #[case::any_capability("capability=tools,vision", "openai:brush openai:eye")]
+    #[case::part_of_a_capability("capability=tool", "")]
+    #[case::modality("modality=image", "openai:brush openai:eye")]
+    #[case::input("modality=input:image", "openai:eye")]
+    #[case::output("modality=output:image", "openai:brush")]
+    #[case::lifecycle("lifecycle=deprecated", "openai:eye")]
+    #[case::all_of_them("capability=vision&modality=output:image&q=BRUSH", "openai:brush")]
+    #[case::and_not_or("capability=tools&lifecycle=deprecated", "")]
+    #[case::age("max_age=5m", "m:7b")]
+    #[case::age_in_seconds("max_age=1800", "m:7b only")]
+    #[case::great_age("max_age=1d", ALL)]
+    #[case::fresh("stale=exclude", "m:7b openai:brush openai:eye")]
+    #[case::stale("stale=include", ALL)]
+    #[case::fresh_of_one("stale=exclude&provider=box", "")]
+    fn chooses(#[case] query: &str, #[case] expected: &str) {
+        assert_eq!(chosen(query), expected);
+    }
+
+    #[rstest]
+    #[case("provider=Open+AI", "provider")]
+    #[case("stale=no", "stale")]
+    #[case("max_age=soon", "max_age")]
+    #[case("max_age=0s", "max_age")]
+    #[case("max_age=-5", "max_age")]
+    fn refuses(#[case] query: &str, #[case] name: &str) {
+        let error = Selection::parse(Some(query)).expect_err("refused");
+        assert_eq!(error.name, name);
+        assert!(error.message.contains(name), "{}", error.message);
+    }
+
+    #[test]
+    fn has_a_bound() {
+        let query = |values: usize| {
+            let values: Vec<String> = (0..values).map(|value| value.to_string()).collect();
+            format!("q={}", values.join(","))
+        };
+        assert!(Selection::parse(Some(&query(MAX_VALUES))).is_ok());
+        assert!(Selection::parse(Some(&query(MAX_VALUES + 1))).is_err());
+    }
+
+    #[test]
+    fn what_chooses_the_same_has_the_same_name() {
+        let snapshot = snapshot();
+        let name = |query: &str| {
+            let selection = Selection::parse(Some(query)).expect("usable");
+            let chosen = selection.resolve(&snapshot.sources, now());
+            chosen.map(|chosen| chosen.name()).unwrap_or_default()
+        };
+        let same = [
+            "q=A,b&capability=tools&stale=exclude",
+            "stale=exclude&capability=TOOLS&q=b&q=a&limit=7",
+            "max_age=2h&stale=exclude&q=a,b&capability=tools&fields=id",
+        ];
+        for query in same {
+            assert_eq!(name(query), name(same[0]), "{query}");
+        }
+        let different = [
+            "q=a,b",
+            "q=a%26b",
+            "q=a%26q%3Db",
+            "capability=a",
+            "stale=exclude",
+            "max_age=5m",
+            "provider=box",
+            "provider=zed",
+            "provider=box&stale=exclude",
+            "fields=id",
+        ];
+        let names: BTreeSet<String> = different.into_iter().map(name).collect();
+        assert_eq!(names.len(), different.len(), "{names:?}");
+        assert_eq!(name("fields=id"), "", "the models are all there");
+    }
+
+    #[test]
+    fn the_states_of_the_chosen_sources_are_told() {
+        let snapshot = snapshot();
+        let told = |query: &str| {
+            let selection = Selection::parse(Some(query)).expect("usable");
+            let chosen = selection.resolve(&snapshot.sources, now()).expect("some");
+            let part = snapshot.only(&chosen).expect("made");
+            part.sources
+                .iter()
+                .map(|source| source.name.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told("provider=box"), ["box"]);
+        assert_eq!(told("stale=exclude"), ["box", "zed", "openai"]);
+    }
+}

@@ -1,0 +1,562 @@
+//! The example story: half a year of a made-up catalog, told through the store's own operations, and
+//! what the views and the questions in `docs/sql.md` say of it. No model in it is a fact.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Column, Row};
+
+use crate::{
+    config::{
+        ATTEMPTS_KEPT, Config, Retention,
+        source::{PROVIDER_TTL, SourceConfig},
+    },
+    ingest::schedule::{self, ClaimMode},
+    model::{
+        attributes::Attributes,
+        fetch::{ErrorKind, FetchError, Fetched},
+        listing::{Entry, Listing},
+        source::{Kind, Role},
+        time::Timestamp,
+    },
+    store::Store,
+};
+
+const DOCS: &str = include_str!("../../../docs/sql.md");
+
+/// What happened when. Each source is asked whenever it is due, and answers with the models that it
+/// lists by then.
+const DIARY: &str = r#"
+2026-06-15T06:00
+    openai lists gpt-w {"created": 1740787200, "context_window": 64000, "max_output_tokens": 8192}
+    openai lists gpt-x {"created": 1769904000, "context_window": 128000, "max_output_tokens": 16384}
+    openai lists gpt-x-mini {"created": 1769904000, "context_window": 128000, "max_output_tokens": 32768}
+    google lists gemini-w-pro {"context_window": 500000, "max_output_tokens": 8192}
+    google lists gemini-w-flash {"context_window": 500000, "max_output_tokens": 8192}
+    google lists gemini-x-pro {"context_window": 1000000, "max_output_tokens": 65536}
+    google lists gemini-x-flash {"context_window": 1000000, "max_output_tokens": 65536}
+    anthropic lists claude-w {"created": 1747699200, "context_window": 200000, "max_output_tokens": 8192}
+    anthropic lists claude-x {"created": 1773100800, "context_window": 200000, "max_output_tokens": 32000}
+    anthropic lists claude-x-small {"created": 1773100800, "context_window": 200000, "max_output_tokens": 16000}
+    acme lists acme-x-large {"created": 1768435200, "context_window": 128000, "max_output_tokens": 8192}
+    acme lists acme-x-small {"created": 1768435200, "context_window": 32000, "max_output_tokens": 8192}
+    gpu-box lists pebble-x-70b {"context_window": 131072}
+    gpu-box lists pebble-x-8b {"context_window": 131072}
+    workstation lists pebble-x-8b {"context_window": 32768}
+2026-07-08
+    openai lists gpt-w {"lifecycle": "deprecated", "deprecated_at": "2026-07-08T00:00:00Z", "retires_at": "2026-10-15T00:00:00Z"}
+2026-07-20
+    google lists gemini-x-lite {"context_window": 1000000, "max_output_tokens": 8192}
+2026-08-12
+    openai lists gpt-x {"context_window": 256000}
+2026-08-19
+    gpu-box lists pebble-y-8b {"context_window": 262144}
+2026-09-01
+    google lists gemini-w-flash {"retires_at": "2026-09-30T00:00:00Z"}
+    google lists gemini-w-pro {"retires_at": "2026-10-31T00:00:00Z"}
+2026-09-08
+    openai drops gpt-x
+2026-09-11
+    openai lists gpt-x {"created": 1769904000, "context_window": 256000, "max_output_tokens": 16384}
+2026-09-14
+    google fails timeout no whole list within 10 s
+2026-09-15T12:00
+    google fails unavailable 503: the list is overloaded
+2026-09-17T09:00
+    google recovers
+2026-09-22
+    workstation lists pebble-y-8b {"context_window": 32768}
+2026-10-01
+    anthropic lists claude-y {"created": 1790640000, "context_window": 400000, "max_output_tokens": 64000}
+    anthropic lists claude-w {"lifecycle": "deprecated", "retires_at": "2026-11-30T00:00:00Z"}
+2026-10-05
+    google hiccups
+2026-10-06
+    google drops gemini-w-flash
+2026-10-09
+    openai fails rate_limited 429: too many requests
+2026-10-09T07:30
+    openai recovers
+2026-10-16
+    openai drops gpt-w
+2026-10-20
+    openai lists gpt-x-mini {"context_window": 256000, "max_output_tokens": 16384}
+    anthropic lists claude-w {"retires_at": "2026-12-31T00:00:00Z"}
+    anthropic lists claude-x {"display_name": "Claude X"}
+2026-10-27
+    google drops gemini-x-lite
+2026-11-02
+    google drops gemini-w-pro
+2026-11-03
+    google lists gemini-x-pro {"retires_at": "2027-01-31T00:00:00Z"}
+2026-11-05
+    openai lists gpt-y {"created": 1793750400, "context_window": 400000, "max_output_tokens": 128000}
+2026-11-12
+    google lists gemini-y-pro {"context_window": 2000000, "max_output_tokens": 65536}
+2026-11-16
+    gpu-box drops pebble-x-70b
+2026-11-17
+    acme fails unauthorized the key was refused (401): check or replace it
+    google lists gemini-x-pro {"retires_at": "2027-02-15T00:00:00Z"}
+2026-11-18
+    openai lists gpt-x {"retires_at": "2027-05-31T00:00:00Z"}
+2026-11-19
+    gpu-box lists pebble-x-70b {"context_window": 131072}
+2026-11-24
+    anthropic hiccups
+2026-11-24T06:05
+"#;
+
+/// How a source answers.
+#[derive(Clone, Default)]
+enum Mood {
+    /// With its whole list.
+    #[default]
+    Well,
+    /// Once with its first model alone, then well.
+    Hiccup,
+    /// Not at all.
+    Fails(FetchError),
+}
+
+/// A database and the world that it hears from.
+struct Story {
+    _directory: tempfile::TempDir,
+    store: Store,
+    sources: Vec<SourceConfig>,
+    /// By source and model id, the attributes that each source says.
+    lists: BTreeMap<&'static str, BTreeMap<&'static str, Value>>,
+    moods: BTreeMap<&'static str, Mood>,
+    attempts: u64,
+    now: Timestamp,
+}
+
+/// The story, told to its end.
+async fn tell() -> Story {
+    let mut lines = DIARY.trim().lines();
+    let mut story = Story::begin(at(lines.next().expect("a beginning"))).await;
+    for line in lines {
+        match line.strip_prefix("    ") {
+            Some(line) => story.hear(line),
+            None => story.until(at(line)).await,
+        }
+    }
+    let retention = Retention {
+        events: None,
+        attempts: ATTEMPTS_KEPT,
+    };
+    story
+        .store
+        .prune(retention, story.now)
+        .await
+        .expect("pruned");
+    story
+}
+
+/// A day, or a day and minute, in UTC.
+fn at(text: &str) -> Timestamp {
+    let missing = &"0000-00-00T00:00:00Z"[text.len()..];
+    format!("{text}{missing}").parse().expect("a time")
+}
+
+impl Story {
+    async fn begin(now: Timestamp) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
+        let store = Store::open(&Config::new(&url).expect("usable").database)
+            .await
+            .expect("it opens");
+        let provider = |name, kind| SourceConfig::provider(name, kind, "http://x", None);
+        let endpoint = |name| {
+            // Asked once a day too: enough for a story.
+            SourceConfig::endpoint(name, "http://x").map(|source| SourceConfig {
+                ttl: PROVIDER_TTL,
+                ..source
+            })
+        };
+        let sources: Vec<SourceConfig> = [
+            provider("openai", Kind::OpenAi),
+            provider("google", Kind::Google),
+            provider("anthropic", Kind::Anthropic),
+            provider("acme", Kind::OpenAi),
+            endpoint("gpu-box"),
+            endpoint("workstation"),
+        ]
+        .into_iter()
+        .map(|source| source.expect("usable"))
+        .collect();
+        // On the one connection that is used: a story need not survive a power cut.
+        sqlx::query("PRAGMA synchronous = OFF")
+            .execute(&store.pool)
+            .await
+            .expect("a setting");
+        store.apply_settings(&sources, now).await.expect("settings");
+        Self {
+            _directory: directory,
+            store,
+            sources,
+            lists: BTreeMap::new(),
+            moods: BTreeMap::new(),
+            attempts: 0,
+            now,
+        }
+    }
+
+    /// Takes in a line of the diary.
+    fn hear(&mut self, line: &'static str) {
+        let mut words = line.splitn(4, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (source, verb, what, rest) = (word(), word(), word(), word());
+        let list = self.lists.entry(source).or_default();
+        let mood = match verb {
+            "lists" => {
+                let said: BTreeMap<String, Value> = serde_json::from_str(rest).expect("JSON");
+                let model = list.entry(what).or_insert_with(|| json!({"created": 0}));
+                for (attribute, value) in said {
+                    model[attribute] = value;
+                }
+                return;
+            }
+            "drops" => {
+                list.remove(what).expect("a model");
+                return;
+            }
+            "recovers" => Mood::Well,
+            "hiccups" => Mood::Hiccup,
+            "fails" => {
+                let kind = serde_json::from_value(json!(what)).expect("a kind of error");
+                Mood::Fails(FetchError::new(kind, rest))
+            }
+            _ => panic!("{line}"),
+        };
+        self.moods.insert(source, mood);
+    }
+
+    /// Time passes: each source is asked whenever it is due.
+    async fn until(&mut self, end: Timestamp) {
+        loop {
+            let state = self.store.load().await.expect("a state");
+            let (due, name) = state
+                .sources
+                .into_iter()
+                .map(|source| (source.next_attempt_at.unwrap_or(self.now), source.name))
+                .min()
+                .expect("a source");
+            if due >= end {
+                break;
+            }
+            self.now = self.now.max(due);
+            let source = self.sources.iter().find(|source| source.name == name);
+            self.ask(&source.expect("it is configured").clone()).await;
+        }
+        self.now = end;
+    }
+
+    async fn ask(&mut self, source: &SourceConfig) {
+        let claim = self.store.claim(source, ClaimMode::Due, self.now).await;
+        let claim = claim.expect("a claim").expect("it is due");
+        self.attempts += 1;
+        let name = source.name.as_str();
+        let usual = Duration::from_millis(200 + self.attempts * 37 % 300);
+        let mood = self.moods.get(name).cloned().unwrap_or_default();
+        if let Mood::Fails(error) = mood {
+            let wait = |failures| schedule::backoff(source.role, failures, None, 0.0);
+            let duration = match error.kind {
+                ErrorKind::Timeout => Duration::from_secs(10),
+                _ => usual,
+            };
+            self.store
+                .commit_failure(source, &claim, &error, wait, duration)
+                .await
+                .expect("a commit");
+            return;
+        }
+        let entry = |(id, attributes): (&&str, &Value)| Entry {
+            id: (*id).to_owned(),
+            attributes: serde_json::from_value(attributes.clone()).expect("attributes"),
+            raw: "{}".to_owned(),
+            hidden_by: None,
+        };
+        let mut entries: Vec<Entry> = self.lists[name].iter().map(entry).collect();
+        if matches!(mood, Mood::Hiccup) {
+            entries.truncate(1);
+            self.moods.remove(name);
+        }
+        let kind = match source.kind {
+            Kind::Auto => Kind::Ollama,
+            kind => kind,
+        };
+        let fetched = Fetched {
+            kind,
+            listing: Listing {
+                entries,
+                skipped: 0,
+                pages: 1,
+                ..Listing::default()
+            },
+        };
+        self.store
+            .commit_listing(source, &claim, &fetched, false, usual)
+            .await
+            .expect("a commit");
+    }
+
+    /// The models in `rows`, those of a view.
+    async fn models(&self, rows: &str) -> Models {
+        sqlx::query(AssertSqlSafe(format!("SELECT {MODEL} FROM {rows}")))
+            .fetch_all(&self.store.pool)
+            .await
+            .expect("models")
+            .iter()
+            .map(|row| {
+                let attributes = serde_json::from_str(row.get("attributes")).expect("JSON");
+                (
+                    (row.get("source"), row.get("model_id")),
+                    (row.get("id"), attributes),
+                )
+            })
+            .collect()
+    }
+
+    /// What `model` is called by clients.
+    fn id(&self, source: &str, model_id: &str) -> String {
+        let role = self
+            .sources
+            .iter()
+            .find(|known| known.name.as_str() == source);
+        match role.expect("a source").role {
+            Role::Provider => format!("{source}:{model_id}"),
+            Role::Endpoint => model_id.to_owned(),
+        }
+    }
+
+    /// The answer to `sql` as text: columns aligned as in SQLite's shell.
+    async fn ask_sql(&self, sql: &'static str) -> String {
+        let rows = sqlx::query(sql)
+            .fetch_all(&self.store.pool)
+            .await
+            .unwrap_or_else(|error| panic!("{error}:\n{sql}"));
+        let Some(first) = rows.first() else {
+            return String::new();
+        };
+        let header = first
+            .columns()
+            .iter()
+            .map(|column| column.name().to_owned())
+            .collect();
+        let mut lines: Vec<Vec<String>> = vec![header];
+        lines.extend(rows.iter().map(|row| {
+            // SQLite's own text of each value.
+            let text = |column| {
+                row.get_unchecked::<Option<String>, _>(column)
+                    .unwrap_or_default()
+            };
+            (0..row.len()).map(text).collect()
+        }));
+        let widths: Vec<usize> = (0..first.len())
+            .map(|column| {
+                lines
+                    .iter()
+                    .map(|line| line[column].chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
+        lines.insert(1, widths.iter().map(|width| "-".repeat(*width)).collect());
+        lines.iter().fold(String::new(), |text, line| {
+            let cells: Vec<String> = line
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            text + cells.join("  ").trim_end() + "\n"
+        })
+    }
+}
+
+/// By source and model id: what clients call the model, and what they read of it.
+type Models = BTreeMap<(String, String), (String, Attributes)>;
+
+/// What [`Story::models`] reads of each row: its columns, without those that are NULL.
+const MODEL: &str = "id, source, model_id, json_patch('{}', json_object(
+    'created', created,
+    'display_name', display_name, 'description', description, 'context_window', context_window,
+    'max_output_tokens', max_output_tokens, 'knowledge_cutoff', knowledge_cutoff, 'lifecycle', lifecycle,
+    'deprecated_at', deprecated_at, 'retires_at', retires_at, 'alias_of', alias_of,
+    'input_modalities', json(input_modalities), 'output_modalities', json(output_modalities), 'capabilities', json(capabilities),
+    'supported_methods', json(supported_methods), 'pricing', json(pricing), 'enriched', json(enriched)
+)) AS attributes";
+
+/// Where to leave the story's database for other tools: a new file.
+#[expect(clippy::disallowed_methods, reason = "no setting of the service")]
+fn kept_at() -> Option<String> {
+    std::env::var("STORY_DATABASE").ok()
+}
+
+#[tokio::test]
+async fn every_question_has_the_answer_in_the_docs() {
+    let story = tell().await;
+    if let Some(path) = kept_at() {
+        sqlx::query("VACUUM INTO ?1")
+            .bind(path)
+            .execute(&story.store.pool)
+            .await
+            .expect("a copy");
+    }
+    let mut questions = 0;
+    let mut wrong = String::new();
+    for section in DOCS.split("\n### ").skip(1) {
+        let mut blocks = section.split("```sql\n");
+        let question = blocks
+            .next()
+            .and_then(|text| text.lines().next())
+            .unwrap_or_default();
+        for block in blocks {
+            questions += 1;
+            let (sql, rest) = block.split_once("```\n").expect("an end");
+            let written = rest
+                .strip_prefix("\n```text\n")
+                .and_then(|text| text.split("```").next())
+                .unwrap_or_default();
+            let answer = story.ask_sql(sql).await;
+            assert!(
+                question.ends_with('?') && !answer.is_empty(),
+                "{question} has no answer"
+            );
+            if answer != written {
+                let _ = write!(wrong, "\n### {question}\n\n```text\n{answer}```\n");
+            }
+        }
+    }
+    story.store.close().await;
+    assert!(wrong.is_empty(), "paste these into docs/sql.md:\n{wrong}");
+    assert!(questions >= 12, "{questions} questions");
+}
+
+#[tokio::test]
+async fn the_views_say_what_is_served_and_what_the_events_say() {
+    let story = tell().await;
+    let now = story.models("catalog_now").await;
+    let state = story.store.load().await.expect("a state");
+    let served: Models = state
+        .models
+        .into_iter()
+        .map(|model| {
+            let id = story.id(model.source.as_str(), &model.model_id);
+            (
+                (model.source.to_string(), model.model_id.clone()),
+                (id, model.attributes.clone()),
+            )
+        })
+        .collect();
+    assert_eq!(now, served);
+    let sources: BTreeSet<&str> = now.keys().map(|(source, _)| source.as_str()).collect();
+    assert_eq!(sources.len(), 5, "acme is hidden");
+
+    let events: Vec<(Timestamp, String, String, Option<String>)> = sqlx::query_as(
+        "SELECT at, source, model_id, attributes FROM model_events ORDER BY revision, source, model_id",
+    )
+    .fetch_all(&story.store.pool)
+    .await
+    .expect("events");
+    // Nothing happens between two events: these are all times.
+    let times: BTreeSet<Timestamp> = events
+        .iter()
+        .flat_map(|(at, ..)| [-1, 0, 1].map(|ms| at.plus(chrono::TimeDelta::milliseconds(ms))))
+        .collect();
+    assert!(times.len() > 60, "{} times", times.len());
+    for time in times {
+        let mut listed = Models::new();
+        for (_, source, model_id, attributes) in events.iter().filter(|(at, ..)| *at <= time) {
+            let key = (source.clone(), model_id.clone());
+            match attributes {
+                Some(attributes) => {
+                    let attributes = serde_json::from_str(attributes).expect("JSON");
+                    listed.insert(key, (story.id(source, model_id), attributes));
+                }
+                // Of a whole source, which is no model, or a removal.
+                None => {
+                    listed.remove(&key);
+                }
+            }
+        }
+        let then = format!("valid_from <= '{time}' AND (valid_to > '{time}' OR valid_to IS NULL)");
+        let history = story.models(&format!("catalog_history WHERE {then}")).await;
+        assert_eq!(history, listed, "at {time}");
+    }
+    story.store.close().await;
+}
+
+#[tokio::test]
+async fn the_views_have_the_columns_in_the_docs_and_use_indexes() {
+    let story = Story::begin(at("2026-06-15")).await;
+    let views: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name")
+            .fetch_all(&story.store.pool)
+            .await
+            .expect("views");
+    assert_eq!(
+        views,
+        [
+            "catalog_history",
+            "catalog_now",
+            "changes_by_day",
+            "source_health"
+        ]
+    );
+    for view in views {
+        let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
+            .bind(&view)
+            .fetch_all(&story.store.pool)
+            .await
+            .expect("columns");
+        let section = DOCS
+            .split("\n### ")
+            .find(|section| section.starts_with(&format!("`{view}`")));
+        let documented: Vec<&str> = section
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+            .flat_map(|names| names.trim_end_matches('`').split("`, `"))
+            .collect();
+        assert_eq!(documented, columns, "{view}");
+    }
+    for (query, index) in [
+        (
+            "catalog_now WHERE source = 'a' AND model_id = 'b'",
+            "(provider=? AND model_id=?)",
+        ),
+        (
+            "catalog_now WHERE source = 'a' AND model_id = 'b'",
+            "(endpoint=? AND model_id=?)",
+        ),
+        (
+            "catalog_history WHERE source = 'a' AND model_id = 'b'",
+            "model_events USING INDEX model_events_by_model (source=? AND model_id=?)",
+        ),
+        (
+            "changes_by_day WHERE source = 'a'",
+            "model_events_by_model (source=?)",
+        ),
+        (
+            "source_health WHERE name = 'a'",
+            "fetches_by_source (source=?)",
+        ),
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(format!(
+            "EXPLAIN QUERY PLAN SELECT * FROM {query}"
+        )))
+        .fetch_all(&story.store.pool)
+        .await
+        .expect("a plan");
+        assert!(
+            plan.iter().any(|step| step.3.contains(index)),
+            "{query}: {plan:?}"
+        );
+    }
+    story.store.close().await;
+}

@@ -1,0 +1,295 @@
+//! A property of the whole store: whatever happens, replaying the events gives what is served.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use proptest::{collection::vec, prelude::*};
+use sqlx::Row;
+
+use crate::{
+    config::{Config, source::SourceConfig},
+    ingest::schedule::ClaimMode,
+    model::{
+        attributes::Attributes,
+        fetch::{ErrorKind, FetchError, Fetched},
+        listing::{Entry, Listing},
+        source::{Kind, Role},
+        time::Timestamp,
+    },
+    store::Store,
+};
+
+/// What happens next. Sources are told by their number.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Source 0, 1 or 2 lists these models: id, created, context window.
+    List {
+        source: usize,
+        models: Vec<(u8, i64, Option<i64>)>,
+        accept: bool,
+    },
+    /// It fails.
+    Fail { source: usize, refused: bool },
+    /// Hours pass.
+    Wait(i64),
+    /// A restart with only these sources, under the rules of this number.
+    Restart([bool; 3], usize),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let model = (0..6_u8, 0..3_i64, prop::option::of(1..3_i64));
+    prop_oneof![
+        4 => (0..3_usize, vec(model, 0..6), any::<bool>())
+            .prop_map(|(source, models, accept)| Step::List { source, models, accept }),
+        2 => (0..3_usize, any::<bool>()).prop_map(|(source, refused)| Step::Fail { source, refused }),
+        2 => (0..20_i64).prop_map(Step::Wait),
+        1 => (any::<[bool; 3]>(), 0..4_usize).prop_map(|(sources, rules)| Step::Restart(sources, rules)),
+    ]
+}
+
+fn sources() -> Vec<SourceConfig> {
+    let provider = |name| SourceConfig::provider(name, Kind::OpenAi, "http://x", None);
+    [
+        provider("openai"),
+        provider("acme"),
+        SourceConfig::endpoint("box", "http://x"),
+    ]
+    .into_iter()
+    .map(|source| source.expect("usable"))
+    .collect()
+}
+
+/// `source` under the rules of this number. They take models away, give them back, and give models
+/// further names, one of them that of another model.
+fn with_rules(source: SourceConfig, number: usize) -> SourceConfig {
+    match number {
+        0 => Ok(source),
+        1 => source
+            .exclude(&["m[01]"])
+            .and_then(|source| source.alias("x", "m0")),
+        2 => source
+            .include(&["m[123]"])
+            .and_then(|source| source.alias("m2", "m1")),
+        _ => source
+            .alias("x", "m3")
+            .and_then(|source| source.exclude(&["m4"])),
+    }
+    .expect("usable")
+}
+
+type Models = BTreeMap<(String, String), Attributes>;
+
+/// The events of `store`, applied in order: what of it is served.
+async fn replay(store: &Store) -> Models {
+    let events = sqlx::query(
+        "SELECT source, model_id, event, attributes FROM model_events ORDER BY revision, source, model_id",
+    )
+    .fetch_all(&store.pool)
+    .await
+    .expect("events");
+    let (mut models, mut hidden) = (Models::new(), BTreeSet::new());
+    for event in events {
+        let (source, model_id): (String, String) = (event.get(0), event.get(1));
+        let attributes: Option<String> = event.get(3);
+        let attributes = attributes.map(|text| serde_json::from_str(&text).expect("JSON"));
+        match (event.get::<&str, _>(2), attributes) {
+            ("added" | "returned", Some(attributes)) => {
+                assert!(
+                    models.insert((source, model_id), attributes).is_none(),
+                    "it was there"
+                );
+            }
+            ("changed", Some(attributes)) => {
+                let before = models.insert((source, model_id), attributes.clone());
+                assert!(
+                    before.is_some_and(|before: Attributes| before != attributes),
+                    "no change"
+                );
+            }
+            ("removed", None) => assert!(
+                models.remove(&(source, model_id)).is_some(),
+                "it was not there"
+            ),
+            ("hidden", None) => assert!(hidden.insert(source), "it was hidden"),
+            ("shown", None) => assert!(hidden.remove(&source), "it was not hidden"),
+            other => panic!("an event of no known form: {other:?}"),
+        }
+    }
+    models.retain(|(source, _), _| !hidden.contains(source));
+    models
+}
+
+async fn served(store: &Store) -> Models {
+    let state = store.load().await.expect("a state");
+    state
+        .models
+        .into_iter()
+        .map(|model| {
+            (
+                (model.source.to_string(), model.model_id.clone()),
+                model.attributes.clone(),
+            )
+        })
+        .collect()
+}
+
+/// Takes one step; `configured` are the sources of the last restart.
+async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut Timestamp) {
+    let all = sources();
+    // An attempt that was asked for, 11 s after the last one.
+    *now = now.plus(TimeDelta::seconds(11));
+    let claim = async |source: &SourceConfig| {
+        store
+            .claim(source, ClaimMode::Asked, *now)
+            .await
+            .expect("a claim")
+    };
+    match step {
+        Step::List {
+            source,
+            models,
+            accept,
+        } if configured[*source] => {
+            let source = &all[*source];
+            let entry = |(id, created, context_window): &(u8, i64, Option<i64>)| Entry {
+                id: format!("m{id}"),
+                attributes: Attributes {
+                    created: *created,
+                    context_window: *context_window,
+                    ..Attributes::default()
+                },
+                raw: "{}".to_owned(),
+                hidden_by: None,
+            };
+            let entries: BTreeMap<String, Entry> = models
+                .iter()
+                .map(entry)
+                .map(|entry| (entry.id.clone(), entry))
+                .collect();
+            let listing = Listing {
+                entries: entries.into_values().collect(),
+                skipped: 0,
+                pages: 1,
+                ..Listing::default()
+            };
+            let kind = if source.role == Role::Endpoint {
+                Kind::Ollama
+            } else {
+                Kind::OpenAi
+            };
+            let fetched = Fetched { kind, listing };
+            let claim = claim(source).await.expect("it may be asked");
+            store
+                .commit_listing(source, &claim, &fetched, *accept, Duration::ZERO)
+                .await
+                .expect("a commit");
+        }
+        Step::Fail { source, refused } if configured[*source] => {
+            let source = &all[*source];
+            let kind = if *refused {
+                ErrorKind::Unauthorized
+            } else {
+                ErrorKind::Timeout
+            };
+            let claim = claim(source).await.expect("it may be asked");
+            let wait = |_| TimeDelta::seconds(30);
+            let error = FetchError::new(kind, "on purpose");
+            store
+                .commit_failure(source, &claim, &error, wait, Duration::ZERO)
+                .await
+                .expect("a commit");
+        }
+        Step::List { .. } | Step::Fail { .. } => {}
+        Step::Wait(hours) => *now = now.plus(TimeDelta::hours(*hours)),
+        Step::Restart(chosen, rules) => {
+            *configured = *chosen;
+            let chosen: Vec<SourceConfig> = all
+                .into_iter()
+                .zip(chosen)
+                .filter_map(|(source, chosen)| chosen.then_some(source))
+                .map(|source| with_rules(source, *rules))
+                .collect();
+            store.apply_settings(&chosen, *now).await.expect("settings");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn replaying_the_events_gives_what_is_served(steps in vec(any_step(), 1..25)) {
+        check(&steps);
+    }
+}
+
+/// A case that was found once: other rules for a source that stays hidden are no revision.
+#[test]
+fn rules_of_a_hidden_source_change_nothing_that_is_served() {
+    let source = 2;
+    check(&[
+        Step::List {
+            source,
+            models: vec![(0, 0, None), (1, 0, None)],
+            accept: false,
+        },
+        Step::Wait(1),
+        Step::Fail {
+            source,
+            refused: false,
+        },
+        Step::Restart([false, false, true], 2),
+    ]);
+}
+
+/// Takes `steps` and compares after each.
+fn check(steps: &[Step]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
+        let store = Store::open(&Config::new(&url).expect("usable").database)
+            .await
+            .expect("it opens");
+        let mut now = Timestamp::from_millis(1_800_000_000_000);
+        let mut configured = [true; 3];
+        store
+            .apply_settings(&sources(), now)
+            .await
+            .expect("settings");
+        let mut revision = 0;
+        for step in steps {
+            let before = served(&store).await;
+            take(&store, step, &mut configured, &mut now).await;
+            let after = served(&store).await;
+            assert_eq!(replay(&store).await, after, "after {step:?}");
+            let made = store.load().await.expect("a state").revision;
+            assert_eq!(
+                made > revision,
+                before != after || shows_nothing(&store, revision).await,
+                "after {step:?}"
+            );
+            revision = made;
+        }
+        store.close().await;
+    });
+}
+
+/// Whether what came after `revision` hid or showed a source without models: a revision that
+/// changes no model.
+async fn shows_nothing(store: &Store, revision: i64) -> bool {
+    let count: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM model_events WHERE revision > ?1 AND event IN ('hidden', 'shown')",
+    )
+    .bind(revision)
+    .fetch_one(&store.pool)
+    .await
+    .expect("a count");
+    count > 0
+}
