@@ -1,5 +1,5 @@
 //! Asking one source for its whole list: the one place with the time limit, the size limit, paging
-//! and redirects. What a list looks like is each dialect's matter (`provider/*.rs`).
+//! and redirects. What a list looks like is what each [`ListApi`] knows (`provider/*.rs`).
 
 use std::{collections::HashSet, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::{
     client::Clients,
-    details::Questions,
+    details::DetailRequests,
     page::{MAX_MODELS, Page},
     request::{page_url, read_body},
 };
@@ -42,12 +42,12 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long the body of an answer that is an error is waited for: it only says more.
 const ERROR_BODY_LIMIT: Duration = Duration::from_secs(1);
 /// What a fetch's end leaves of its time for saying how it ended.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const CLOSING_MARGIN: Duration = Duration::from_millis(200);
 /// Most pages of one listing.
 const MAX_PAGES: usize = 100;
 
 /// How one kind of source is asked and read.
-struct Dialect {
+struct ListApi {
     kind: Kind,
     /// Whether a provider's base URL holds the version, so that only `/models` is added to it.
     base_has_version: bool,
@@ -63,7 +63,7 @@ struct Dialect {
     /// Reads one page. The error is one line for people.
     parse: fn(&[u8]) -> Result<Page, String>,
     /// What to ask after the list, given its entries and what is known of the models.
-    questions: fn(&[Entry], &Details) -> Questions,
+    detail_requests: fn(&[Entry], &Details) -> DetailRequests,
 }
 
 /// One source being asked.
@@ -113,31 +113,31 @@ pub async fn fetch(
 
 /// Reads one page of a list of `kind`.
 pub(crate) fn parse_page(kind: Kind, body: &[u8]) -> Result<Page, String> {
-    (dialects(kind, None).0.parse)(body)
+    (list_apis(kind, None).0.parse)(body)
 }
 
-/// The dialect of `kind`, and for an unrecognised endpoint the other one to try.
-fn dialects(kind: Kind, recognised: Option<Kind>) -> (&'static Dialect, Option<&'static Dialect>) {
+/// The api of `kind`, and for an unrecognised endpoint the other one to try.
+fn list_apis(kind: Kind, recognised: Option<Kind>) -> (&'static ListApi, Option<&'static ListApi>) {
     match (kind, recognised) {
-        (Kind::OpenAi, _) => (&openai::DIALECT, None),
-        (Kind::Google, _) => (&google::DIALECT, None),
-        (Kind::Anthropic, _) => (&anthropic::DIALECT, None),
+        (Kind::OpenAi, _) => (&openai::API, None),
+        (Kind::Google, _) => (&google::API, None),
+        (Kind::Anthropic, _) => (&anthropic::API, None),
         (Kind::Azure, _) => (&openai::AZURE, None),
-        (Kind::Cohere, _) => (&cohere::DIALECT, None),
+        (Kind::Cohere, _) => (&cohere::API, None),
         (Kind::OpenRouter, _) => (&openai::OPENROUTER, None),
-        (Kind::Ollama, _) => (&ollama::DIALECT, None),
-        (Kind::Enrichment, _) => (&enrichment::DIALECT, None),
-        (Kind::Auto, Some(Kind::OpenAi)) => (&openai::DIALECT, Some(&ollama::DIALECT)),
+        (Kind::Ollama, _) => (&ollama::API, None),
+        (Kind::Enrichment, _) => (&enrichment::API, None),
+        (Kind::Auto, Some(Kind::OpenAi)) => (&openai::API, Some(&ollama::API)),
         // Ollama answers `/v1/models` too, but says less there.
-        (Kind::Auto, _) => (&ollama::DIALECT, Some(&openai::DIALECT)),
+        (Kind::Auto, _) => (&ollama::API, Some(&openai::API)),
     }
 }
 
 impl Fetch<'_> {
     async fn run(&self, recognised: Option<Kind>) -> Result<Fetched, FetchError> {
-        let (first, second) = dialects(self.source.kind, recognised);
-        let (dialect, listing) = match (self.list(first).await, second) {
-            (Err(error), Some(second)) if error.kind.suggests_another_dialect() => {
+        let (first, second) = list_apis(self.source.kind, recognised);
+        let (api, listing) = match (self.list(first).await, second) {
+            (Err(error), Some(second)) if error.kind.suggests_another_api() => {
                 match self.list(second).await {
                     Ok(listing) => (second, listing),
                     // Of a server that is known to speak the first, only the first error counts; so it
@@ -153,7 +153,7 @@ impl Fetch<'_> {
             (listing, _) => (first, listing?),
         };
         let mut fetched = Fetched {
-            kind: dialect.kind,
+            kind: api.kind,
             listing,
         };
         // A server that was believed once may have nothing loaded.
@@ -164,12 +164,12 @@ impl Fetch<'_> {
                 "what answers is none of vLLM, LM Studio and llama.cpp",
             ));
         }
-        self.add_details(dialect, &mut fetched.listing).await;
+        self.add_details(api, &mut fetched.listing).await;
         Ok(fetched)
     }
 
-    /// All pages of the list in `dialect`.
-    async fn list(&self, dialect: &'static Dialect) -> Result<Listing, FetchError> {
+    /// All pages of the list as `api` has it.
+    async fn list(&self, api: &'static ListApi) -> Result<Listing, FetchError> {
         let mut listing = Listing::default();
         let mut known = HashSet::new();
         let mut cursors = HashSet::new();
@@ -178,7 +178,7 @@ impl Fetch<'_> {
         loop {
             let pages = listing.pages;
             let page = self
-                .page(dialect, &cursor, &mut bytes_left)
+                .page(api, &cursor, &mut bytes_left)
                 .await
                 .map_err(|error| FetchError { pages, ..error })?;
             listing.pages += 1;
@@ -229,28 +229,28 @@ impl Fetch<'_> {
 
     async fn page(
         &self,
-        dialect: &'static Dialect,
+        api: &'static ListApi,
         cursor: &[(String, String)],
         bytes_left: &mut usize,
     ) -> Result<Page, FetchError> {
-        let url = page_url(dialect, self.source, cursor);
-        let response = self.send(dialect, url, None).await?;
+        let url = page_url(api, self.source, cursor);
+        let response = self.send(api, url, None).await?;
         let status = response.status();
         if !status.is_success() {
-            return Err(self.refusal(dialect, response).await);
+            return Err(self.refusal(api, response).await);
         }
         let with_status = |error| FetchError {
             http_status: Some(status.as_u16()),
             ..error
         };
         let body = read_body(response, bytes_left).await.map_err(with_status)?;
-        (dialect.parse)(&body)
+        (api.parse)(&body)
             .map_err(|message| with_status(FetchError::new(ErrorKind::Malformed, message)))
     }
 
     /// The error that an answer without success is, with as much of its body as comes in time: it
     /// helps to say why; that it breaks off or stalls does not matter.
-    async fn refusal(&self, dialect: &Dialect, mut response: Response) -> FetchError {
+    async fn refusal(&self, api: &ListApi, mut response: Response) -> FetchError {
         let mut body = Vec::new();
         let read = async {
             while let Ok(Some(chunk)) = response.chunk().await {
@@ -260,7 +260,7 @@ impl Fetch<'_> {
                 }
             }
         };
-        let until = (Instant::now() + ERROR_BODY_LIMIT).min(self.deadline - LAST_WORDS);
+        let until = (Instant::now() + ERROR_BODY_LIMIT).min(self.deadline - CLOSING_MARGIN);
         let _ = timeout_at(until, read).await;
         let status = response.status();
         let mut error = FetchError::from_answer(status, response.headers(), &body, self.now);
@@ -271,8 +271,8 @@ impl Fetch<'_> {
             error.message = format!("{}; check url of [enrichment]", error.message);
         } else if status == StatusCode::NOT_FOUND {
             let added = match self.source.role {
-                Role::Provider if dialect.base_has_version => "models",
-                _ => dialect.path,
+                Role::Provider if api.base_has_version => "models",
+                _ => api.path,
             };
             error.message = format!(
                 "{}; check base_url, to which /{added} is added",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{listing::Listing, source::Kind};
 
-/// A whole listing and the dialect in which it was given.
+/// A whole listing and the list API that gave it.
 #[derive(Debug)]
 pub struct Fetched {
     /// Never [`Kind::Auto`].
@@ -64,9 +64,9 @@ impl ErrorKind {
         }
     }
 
-    /// Whether a server was there and answered something that is not this dialect's list, so that
-    /// asking it in another dialect makes sense.
-    pub(crate) fn suggests_another_dialect(self) -> bool {
+    /// Whether a server was there and answered something that is not this API's list, so that
+    /// trying another list API makes sense.
+    pub(crate) fn suggests_another_api(self) -> bool {
         matches!(
             self,
             Self::Unauthorized

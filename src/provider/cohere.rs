@@ -6,17 +6,17 @@
 use serde_json::Value;
 
 use super::{
-    Dialect, details, openai,
+    ListApi, details, openai,
     page::{Envelope, Page},
 };
 use crate::model::{attributes::Attributes, source::Kind};
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const API: ListApi = ListApi {
     kind: Kind::Cohere,
     first_page: &[("page_size", "1000")],
     parse,
-    questions: details::NONE,
-    ..openai::DIALECT
+    detail_requests: details::NONE,
+    ..openai::API
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Dialect, details,
+    ListApi, details,
     page::{Envelope, MAX_DEPTH, Page, is_deeper},
     value::{text, tokens},
 };
@@ -16,7 +16,7 @@ use crate::model::{
     source::Kind,
 };
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const API: ListApi = ListApi {
     kind: Kind::Enrichment,
     base_has_version: false,
     path: "",
@@ -25,7 +25,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     key_prefix: "Bearer ",
     headers: &[],
     parse,
-    questions: details::NONE,
+    detail_requests: details::NONE,
 };
 
 /// What they call providers that have another name here.
@@ -41,13 +41,13 @@ const NAMES: [(&str, &str); 9] = [
     ("x-ai", "xai"),
 ];
 
-const NEITHER: &str =
+const UNKNOWN_FORMAT: &str =
     "the file has neither models.dev's form nor LiteLLM's: check the url of [enrichment]";
 
 fn parse(body: &[u8]) -> Result<Page, String> {
     let mut page = Page::default();
     let fields = Envelope::read(body).and_then(Envelope::object);
-    for (name, raw) in fields.map_err(|_| NEITHER)?.iter() {
+    for (name, raw) in fields.map_err(|_| UNKNOWN_FORMAT)?.iter() {
         let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
         if let Some(models) = value["models"].as_object() {
             for (id, model) in models {
@@ -65,7 +65,7 @@ fn parse(body: &[u8]) -> Result<Page, String> {
         }
     }
     if page.entries.is_empty() {
-        return Err(NEITHER.to_owned());
+        return Err(UNKNOWN_FORMAT.to_owned());
     }
     Ok(page)
 }

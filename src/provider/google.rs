@@ -6,13 +6,13 @@
 use serde_json::Value;
 
 use super::{
-    Dialect, details,
+    ListApi, details,
     page::{Envelope, Page},
     value::{text, tokens, words},
 };
 use crate::model::{attributes::Attributes, source::Kind};
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const API: ListApi = ListApi {
     kind: Kind::Google,
     base_has_version: false,
     path: "v1beta/models",
@@ -21,7 +21,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     key_prefix: "",
     headers: &[],
     parse,
-    questions: details::NONE,
+    detail_requests: details::NONE,
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {

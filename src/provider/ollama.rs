@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Dialect,
-    details::{Question, Questions},
+    ListApi,
+    details::{DetailRequest, DetailRequests},
     page::{Envelope, Page},
     value::{positive, tokens, unix_seconds, words},
 };
@@ -17,7 +17,7 @@ use crate::model::{
     source::Kind,
 };
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const API: ListApi = ListApi {
     kind: Kind::Ollama,
     base_has_version: false,
     path: "api/tags",
@@ -26,7 +26,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     key_prefix: "Bearer ",
     headers: &[],
     parse,
-    questions,
+    detail_requests,
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {
@@ -51,8 +51,8 @@ fn read(entry: &Value) -> Option<(&str, Attributes)> {
 }
 
 /// Asks for what neither the list says nor is known of the model's digest.
-fn questions(entries: &[Entry], known: &Details) -> Questions {
-    let questions = entries.iter().filter_map(|entry| {
+fn detail_requests(entries: &[Entry], known: &Details) -> DetailRequests {
+    let detail_requests = entries.iter().filter_map(|entry| {
         let says_all =
             entry.attributes.context_window.is_some() && !entry.attributes.capabilities.is_empty();
         let raw: Value = serde_json::from_str(&entry.raw).unwrap_or_default();
@@ -60,14 +60,14 @@ fn questions(entries: &[Entry], known: &Details) -> Questions {
         let is_known = known
             .get(&entry.id)
             .is_some_and(|detail| detail.version == digest);
-        (!says_all && !is_known).then(|| question(&entry.id, digest))
+        (!says_all && !is_known).then(|| detail_request(&entry.id, digest))
     });
-    Some(questions.collect())
+    Some(detail_requests.collect())
 }
 
-fn question(id: &str, digest: &str) -> Question {
+fn detail_request(id: &str, digest: &str) -> DetailRequest {
     let (id, digest) = (id.to_owned(), digest.to_owned());
-    Question {
+    DetailRequest {
         path: "api/show",
         body: Some(json!({ "model": id }).to_string()),
         read: Box::new(move |answer| {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_llama_cpp_to_the_other_dialect() {
+    fn leaves_llama_cpp_to_the_other_list_api() {
         parse(br#"{"models": [{"name": "a"}], "data": [{"id": "a"}]}"#).expect_err("not Ollama");
         parse(br#"{"error": "Unexpected endpoint or method. (GET /api/tags)"}"#)
             .expect_err("not Ollama");

@@ -8,8 +8,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Dialect,
-    details::{Question, Questions},
+    ListApi,
+    details::{DetailRequest, DetailRequests},
     page::{Envelope, Fields, Page, Parameters, cut_short},
     value::{completed, integer, sorted, text, time, tokens, values, words},
 };
@@ -19,7 +19,7 @@ use crate::model::{
     source::Kind,
 };
 
-pub(super) const DIALECT: Dialect = Dialect {
+pub(super) const API: ListApi = ListApi {
     kind: Kind::OpenAi,
     // OpenAI's own convention: the base URL of a provider holds the version.
     base_has_version: true,
@@ -29,22 +29,22 @@ pub(super) const DIALECT: Dialect = Dialect {
     key_prefix: "Bearer ",
     headers: &[],
     parse,
-    questions,
+    detail_requests,
 };
 
 /// Azure's v1 API: only the key travels otherwise.
-pub(super) const AZURE: Dialect = Dialect {
+pub(super) const AZURE: ListApi = ListApi {
     kind: Kind::Azure,
     key_header: "api-key",
     key_prefix: "",
-    ..DIALECT
+    ..API
 };
 
 /// OpenRouter lists only what answers in text unless asked for more.
-pub(super) const OPENROUTER: Dialect = Dialect {
+pub(super) const OPENROUTER: ListApi = ListApi {
     kind: Kind::OpenRouter,
     first_page: &[("output_modalities", "all")],
-    ..DIALECT
+    ..API
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {
@@ -272,12 +272,12 @@ pub(super) const LM_STUDIO: &str = "organization_owner";
 
 /// LM Studio's own API says more. Cheap, and it may say something else after each download: it is
 /// asked with each list.
-fn questions(entries: &[Entry], _: &Details) -> Questions {
+fn detail_requests(entries: &[Entry], _: &Details) -> DetailRequests {
     let is_lm_studio = |entry: &Entry| super::owner(entry).as_deref() == Some(LM_STUDIO);
     if entries.is_empty() || !entries.iter().all(is_lm_studio) {
         return None;
     }
-    Some(vec![Question {
+    Some(vec![DetailRequest {
         path: "api/v0/models",
         body: None,
         read: Box::new(|answer| {

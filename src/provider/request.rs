@@ -6,7 +6,7 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 
-use super::{Dialect, Fetch, MAX_LISTING_BYTES};
+use super::{Fetch, ListApi, MAX_LISTING_BYTES};
 use crate::{
     config::source::SourceConfig,
     model::{
@@ -19,7 +19,7 @@ impl Fetch<'_> {
     /// Sends a GET, or with a `body`, which is JSON, a POST.
     pub(super) async fn send(
         &self,
-        dialect: &Dialect,
+        api: &ListApi,
         url: Url,
         body: Option<String>,
     ) -> Result<Response, FetchError> {
@@ -36,11 +36,11 @@ impl Fetch<'_> {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body),
         };
-        for (name, value) in dialect.headers {
+        for (name, value) in api.headers {
             request = request.header(*name, *value);
         }
         if let Some(key) = &self.source.key {
-            let value = format!("{}{}", dialect.key_prefix, key.expose_secret());
+            let value = format!("{}{}", api.key_prefix, key.expose_secret());
             let mut value = HeaderValue::try_from(value).map_err(|_| {
                 FetchError::new(
                     ErrorKind::Unauthorized,
@@ -48,7 +48,7 @@ impl Fetch<'_> {
                 )
             })?;
             value.set_sensitive(true);
-            request = request.header(dialect.key_header, value);
+            request = request.header(api.key_header, value);
         }
         request
             .send()
@@ -88,23 +88,19 @@ pub(super) fn root_url(source: &SourceConfig, path: &str) -> Url {
 }
 
 /// Where a page of the list is: the first one, or the one that `cursor` asks for.
-pub(super) fn page_url(
-    dialect: &Dialect,
-    source: &SourceConfig,
-    cursor: &[(String, String)],
-) -> Url {
-    let mut url = if dialect.kind == Kind::Enrichment {
+pub(super) fn page_url(api: &ListApi, source: &SourceConfig, cursor: &[(String, String)]) -> Url {
+    let mut url = if api.kind == Kind::Enrichment {
         // One file.
         source.base_url.clone()
-    } else if source.role == Role::Provider && dialect.base_has_version {
+    } else if source.role == Role::Provider && api.base_has_version {
         let mut url = source.base_url.clone();
         url.set_path(&format!("{}/models", url.path().trim_end_matches('/')));
         url
     } else {
-        root_url(source, dialect.path)
+        root_url(source, api.path)
     };
     // A link to the next page may repeat what the first one was asked with.
-    let first_page = dialect
+    let first_page = api
         .first_page
         .iter()
         .filter(|(name, _)| cursor.iter().all(|(other, _)| other != name));
