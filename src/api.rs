@@ -78,7 +78,7 @@ fn router(catalog: Catalog) -> Router {
                 .make_span_with(middleware::span)
                 .on_failure(()),
         )
-        // Asked every few seconds by machines: not worth a line, least of all one of an error.
+        // ModelsPath every few seconds by machines: not worth a line, least of all one of an error.
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics).layer(guard()))

@@ -19,6 +19,7 @@ use crate::{
 pub mod environment;
 pub mod error;
 mod file;
+mod globs;
 pub mod keys;
 mod presets;
 pub mod read;
@@ -35,8 +36,8 @@ pub const DISCOVERY_PORTS: [u16; 4] = [11434, 1234, 8000, 8080];
 /// What a catalog needs to run.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the database is; made by [`Config::new`].
-    pub(crate) database: SqliteConnectOptions,
+    /// Where the database is; checked by [`Config::new`].
+    pub(crate) database_url: String,
     /// Whom to ask.
     pub sources: Vec<SourceConfig>,
     /// The file that fills in what sources do not say, made by [`SourceConfig::enrichment`].
@@ -91,7 +92,7 @@ impl Config {
             return refuse("names a database in memory, which a restart would lose");
         }
         Ok(Self {
-            database,
+            database_url: database_url.to_owned(),
             sources: Vec::new(),
             enrichment: None,
             webhooks: Vec::new(),

@@ -52,8 +52,8 @@ pub use crate::{
         source::{ENDPOINT_MAX_STALE, ENDPOINT_TTL, PROVIDER_TTL, SourceConfig},
         webhook::WebhookConfig,
     },
-    ingest::diff::Counts,
     lock::watch::Watch,
+    model::event::Counts,
     model::{
         fetch::{ErrorKind, FetchError},
         source::{BadSourceName, Kind, Role, SourceName},

@@ -1,21 +1,62 @@
-//! What `GET /metrics` tells, in the OpenMetrics text format. What is counted is a field here; what
-//! is known is read from the snapshot when it is asked for.
+//! What `GET /metrics` shows, in the OpenMetrics text format. A field per metric; its doc comment is the
+//! help text. Whoever knows a value sets it.
 
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    registry::{Metric, Registry},
 };
 
-use crate::{lock::verdict::Verdict, model::time::Timestamp, snapshot::Snapshot};
+/// The labels of a metric.
+pub type Labels = Vec<(&'static str, String)>;
 
-type Labels = Vec<(&'static str, String)>;
+/// A struct of metrics: registers each field under its name, with its doc comment as the help text.
+macro_rules! metrics {
+    ($(#[$outer:meta])* $name:ident { $(#[doc = $help:literal] $field:ident: $type:ty,)+ }) => {
+        $(#[$outer])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $name {
+            $(#[doc = $help] pub $field: $type,)+
+        }
 
-/// The counters.
-#[derive(Debug, Default)]
-pub struct Metrics {
-    /// Attempts at sources in this process, by outcome.
-    fetches: Family<Labels, Counter>,
+        impl $name {
+            fn register(self, registry: &mut Registry) {
+                $(register(registry, stringify!($field), $help, self.$field);)+
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Counted in this process.
+    Metrics {
+        /// Attempts at sources in this process, by outcome
+        fetches: Family<Labels, Counter>,
+    }
+}
+
+metrics! {
+    /// As of one moment.
+    Gauges {
+        /// The last revision
+        revision: Gauge,
+        /// Models that a source lists
+        models: Family<Labels, Gauge>,
+        /// How long ago a source last gave its list
+        listing_age_seconds: Family<Labels, Gauge>,
+        /// Failures since a source's last success
+        consecutive_failures: Family<Labels, Gauge>,
+        /// 1 where a source's listing is stale or missing
+        listing_stale: Family<Labels, Gauge>,
+        /// 1 where a source's models are not served
+        source_hidden: Family<Labels, Gauge>,
+        /// 1 where something is wrong with a watched model
+        watched_model_problem: Family<Labels, Gauge>,
+    }
+}
+
+fn register(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) {
+    registry.register(name, help.trim(), metric);
 }
 
 impl Metrics {
@@ -28,78 +69,11 @@ impl Metrics {
         self.fetches.get_or_create(&labels).inc();
     }
 
-    /// Everything, as text.
-    pub fn encode(
-        &self,
-        snapshot: &Snapshot,
-        verdicts: &[Verdict],
-        now: Timestamp,
-    ) -> Result<String, std::fmt::Error> {
+    /// These and `gauges` as text.
+    pub fn encode(&self, gauges: Gauges) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("model_catalog");
-        registry.register(
-            "fetches",
-            "Attempts at sources in this process, by outcome",
-            self.fetches.clone(),
-        );
-        let revision = Gauge::<i64>::default();
-        revision.set(snapshot.revision);
-        registry.register("revision", "The last revision", revision);
-
-        let [models, age, failures, stale, hidden] =
-            std::array::from_fn(|_| Family::<Labels, Gauge>::default());
-        for source in snapshot.sources.iter().filter(|source| source.configured) {
-            let labels = vec![("source", source.name.to_string())];
-            let set = |family: &Family<Labels, Gauge>, value| {
-                family.get_or_create(&labels).set(value);
-            };
-            set(&models, source.models);
-            set(&failures, source.consecutive_failures);
-            set(&hidden, i64::from(source.hidden_since.is_some()));
-            set(
-                &stale,
-                i64::from(source.freshness(now) != crate::model::source::Freshness::Fresh),
-            );
-            if let Some(fetched_at) = source.fetched_at {
-                set(&age, now.since(fetched_at).num_seconds());
-            }
-        }
-        registry.register("models", "Models that a source lists", models);
-        registry.register(
-            "listing_age_seconds",
-            "How long ago a source last gave its list",
-            age,
-        );
-        registry.register(
-            "consecutive_failures",
-            "Failures since a source's last success",
-            failures,
-        );
-        registry.register(
-            "listing_stale",
-            "1 where a source's listing is stale or missing",
-            stale,
-        );
-        registry.register(
-            "source_hidden",
-            "1 where a source's models are not served",
-            hidden,
-        );
-
-        let problems = Family::<Labels, Gauge>::default();
-        for verdict in verdicts {
-            for problem in &verdict.problems {
-                let labels = vec![
-                    ("model", verdict.id.clone()),
-                    ("problem", problem.kind.as_str().to_owned()),
-                ];
-                problems.get_or_create(&labels).set(1);
-            }
-        }
-        registry.register(
-            "watched_model_problem",
-            "1 where something is wrong with a watched model",
-            problems,
-        );
+        self.clone().register(&mut registry);
+        gauges.register(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)

@@ -1,27 +1,10 @@
-//! The answers, finished: what `GET /v1/models` and `GET /v1/models/{id}` send, as bytes with
-//! their ETags. Built purely from a [`State`]; handlers only choose and send.
-
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
-
-use self::{
-    body::Body,
-    dialect::openai::HEAD,
-    merge::{List, ServedModel},
-    parts::Parts,
-    retiring::Retiring,
-};
-use crate::model::{
-    source::{Freshness, Role, SourceName, source_order},
-    state::{EnrichmentState, SourceState, State, StoredModel},
-    time::Timestamp,
-};
+//! The answers, finished: what `GET /v1/models` and `GET /v1/models/{id}` send, as bytes with their ETags.
+//! Built once per revision from the stored models; handlers only choose and send.
 
 pub mod body;
 pub mod dialect;
 pub mod fields;
+mod list;
 pub mod merge;
 pub mod page;
 pub mod parts;
@@ -29,110 +12,80 @@ pub mod retiring;
 pub mod selection;
 pub mod view;
 
-/// Everything that is served at one moment.
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::OnceLock,
+};
+
+use self::{
+    body::Body,
+    list::List,
+    merge::{Merged, ServedModel},
+    parts::PartCache,
+    retiring::Retiring,
+    view::{ModelView, Place},
+};
+use crate::model::{
+    scope::Scope,
+    source::{Role, SourceName},
+    state::Content,
+};
+
+/// The list at one revision.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The last revision; 0 before the first.
+    /// The revision; 0 before the first.
     pub revision: i64,
     /// The whole list.
     pub list: Body,
-    /// Every source ever configured, in the order of the list.
-    pub sources: Vec<SourceState>,
-    /// The file that fills in what sources do not say.
-    pub enrichment: Option<EnrichmentState>,
     /// Local ids that are not listed because a cloud model has the same: (endpoint, id).
     pub shadowed: Vec<(SourceName, String)>,
     /// The models whose end is announced, the next one first.
     pub retiring: Vec<Retiring>,
-    /// What is listed, in the list's order.
+    /// The listed models, in the list's order.
     pub models: Vec<ServedModel>,
+    /// How many models each source lists; hidden sources and shadowed models included.
+    pub counts: BTreeMap<SourceName, i64>,
+    /// The providers ever configured.
+    providers: Vec<SourceName>,
     /// Where each whole id stands among `models`.
     places: HashMap<String, usize>,
-    /// What has been made of parts of it.
-    parts: Parts,
+    /// The same by the ids in lower case; made when first needed.
+    lower_case_places: OnceLock<HashMap<String, usize>>,
+    /// The parts of it that requests have wanted.
+    parts: PartCache,
 }
 
 impl Snapshot {
-    /// The snapshot of `state`.
-    pub fn build(mut state: State) -> Result<Self, serde_json::Error> {
-        state.sources.sort_by(|a, b| {
-            source_order(a.role, a.name.as_str()).cmp(&source_order(b.role, b.name.as_str()))
-        });
-        let place: HashMap<&SourceName, usize> = state
-            .sources
-            .iter()
-            .enumerate()
-            .map(|(place, source)| (&source.name, place))
-            .collect();
-        state
-            .models
-            .sort_by_cached_key(|model| (place.get(&model.source), model.model_id.clone()));
-        let is_local = |model: &Arc<StoredModel>| {
-            place
-                .get(&model.source)
-                .is_some_and(|place| state.sources[*place].role == Role::Endpoint)
-        };
-        let (local, cloud): (Vec<_>, Vec<_>) = state.models.into_iter().partition(is_local);
-        let cloud: Vec<(String, Arc<StoredModel>)> = cloud
-            .into_iter()
-            .map(|model| (format!("{}:{}", model.source, model.model_id), model))
-            .collect();
-
-        // The same local id on several endpoints is one entry that names them all.
-        let mut shared: BTreeMap<String, Vec<Arc<StoredModel>>> = BTreeMap::new();
-        for model in local {
-            shared
-                .entry(model.model_id.clone())
-                .or_default()
-                .push(model);
-        }
-        // An id is listed once: should a local server claim `openai:…`, the cloud model wins.
-        let mut shadowed = Vec::new();
-        for (id, _) in &cloud {
-            for model in shared.remove(id).unwrap_or_default() {
-                shadowed.push((model.source.clone(), id.clone()));
-            }
-        }
-
+    /// The snapshot of `content`.
+    pub fn build(content: Content) -> Result<Self, serde_json::Error> {
+        let Merged { models, shadowed } = Merged::of(content.models);
         let mut list = List::default();
-        for (id, rows) in shared {
-            list.push(ServedModel {
-                id,
-                owned_by: "lb".to_owned(),
-                rows,
-                is_local: true,
-                entry: 0..0,
-            })?;
-        }
-        for (id, model) in cloud {
-            list.push(ServedModel {
-                id,
-                owned_by: model.source.to_string(),
-                rows: vec![model],
-                is_local: false,
-                entry: 0..0,
-            })?;
+        for model in models {
+            list.push(model)?;
         }
         let (list, models) = list.finish();
+        let providers = content
+            .sources
+            .iter()
+            .filter(|source| source.role == Role::Provider)
+            .map(|source| source.name.clone());
         Ok(Self {
-            revision: state.revision,
+            revision: content.revision,
             list,
-            sources: state.sources,
-            enrichment: state.enrichment,
             shadowed,
             retiring: Retiring::list(&models),
-            places: Self::places(&models),
+            providers: providers.collect(),
+            counts: content
+                .sources
+                .into_iter()
+                .map(|source| (source.name, source.models))
+                .collect(),
+            places: places(&models),
+            lower_case_places: OnceLock::new(),
             models,
-            parts: Parts::default(),
+            parts: PartCache::default(),
         })
-    }
-
-    fn places(models: &[ServedModel]) -> HashMap<String, usize> {
-        models
-            .iter()
-            .enumerate()
-            .map(|(place, model)| (model.id.clone(), place))
-            .collect()
     }
 
     /// The model with this whole id.
@@ -140,8 +93,19 @@ impl Snapshot {
         self.places.get(id).map(|place| &self.models[*place])
     }
 
+    /// The model with this whole id in any case. Of several the first in the list.
+    pub fn find_in_any_case(&self, id: &str) -> Option<&ServedModel> {
+        let places = self.lower_case_places.get_or_init(|| {
+            let ids = self.models.iter().enumerate().rev();
+            ids.map(|(place, model)| (model.id.to_lowercase(), place))
+                .collect()
+        });
+        let place = places.get(&id.to_lowercase())?;
+        self.models.get(*place)
+    }
+
     /// The entry of the model with this whole id.
-    pub fn find_model(&self, id: &str) -> Option<Body> {
+    pub fn find_entry(&self, id: &str) -> Option<Body> {
         let range = self.find(id)?.entry.clone();
         Some(Body::of(self.list.bytes.slice(range)))
     }
@@ -151,56 +115,65 @@ impl Snapshot {
         self.places.contains_key(id)
     }
 
+    /// Whether a model of `scope` with this whole id is listed.
+    pub fn lists_in(&self, scope: &Scope, id: &str) -> bool {
+        self.find(id)
+            .is_some_and(|model| model.sources().any(|source| scope.allows(source, id)))
+    }
+
     /// How many of the listed models `source` has.
-    pub fn count_models(&self, source: &SourceName) -> i64 {
+    pub fn count_listed(&self, source: &SourceName) -> i64 {
         let rows = self.models.iter().flat_map(|model| &model.rows);
         let count = rows.filter(|row| row.source == *source).count();
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 
-    /// The state of the source `name`.
-    pub fn find_source(&self, name: &SourceName) -> Option<&SourceState> {
-        self.sources.iter().find(|source| source.name == *name)
+    /// Where the whole `id` stands in the list. One that is not listed (any more) has the place that it
+    /// would have.
+    pub fn place_of<'a>(&'a self, id: &'a str) -> Place<'a> {
+        if let Some(model) = self.find(id) {
+            return ModelView::merged(model).place();
+        }
+        let of_provider = |name: &'a SourceName| {
+            let model_id = id.strip_prefix(name.as_str())?.strip_prefix(':')?;
+            Some(Place::cloud(name.as_str(), model_id))
+        };
+        let mut providers = self.providers.iter();
+        providers.find_map(of_provider).unwrap_or(Place::local(id))
     }
+}
 
-    /// The served sources whose listing is stale at `now`.
-    pub fn list_stale(&self, now: Timestamp) -> impl Iterator<Item = &SourceName> {
-        self.sources
-            .iter()
-            .filter(move |source| {
-                source.configured
-                    && source.hidden_since.is_none()
-                    && source.freshness(now) == Freshness::Stale
-            })
-            .map(|source| &source.name)
-    }
-
-    /// The configured sources that have never given a listing.
-    pub fn list_missing(&self) -> impl Iterator<Item = &SourceName> {
-        self.sources
-            .iter()
-            .filter(|source| source.configured && source.fetched_at.is_none())
-            .map(|source| &source.name)
-    }
+/// Where each whole id stands among `models`.
+fn places(models: &[ServedModel]) -> HashMap<String, usize> {
+    models
+        .iter()
+        .enumerate()
+        .map(|(place, model)| (model.id.clone(), place))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::attributes::Attributes;
+    use crate::model::{
+        attributes::Attributes,
+        state::{SourceContent, StoredModel},
+    };
 
-    fn source(name: &str, role: Role) -> SourceState {
-        SourceState {
-            fetched_at: Some(Timestamp::from_millis(0)),
-            ..SourceState::of_past(name.parse().expect("a name"), role)
-        }
-    }
+    const ENDPOINTS: [&str; 2] = ["box", "zed"];
+    const PROVIDERS: [&str; 5] = ["acme", "anthropic", "google", "openai", "zzz"];
 
     pub(super) fn model(source: &str, id: &str, created: i64) -> Arc<StoredModel> {
         Arc::new(StoredModel {
             source: source.parse().expect("a name"),
+            role: match ENDPOINTS.contains(&source) {
+                true => Role::Endpoint,
+                false => Role::Provider,
+            },
             model_id: id.to_owned(),
             attributes: Attributes {
                 created,
@@ -209,24 +182,22 @@ mod tests {
         })
     }
 
-    pub(super) fn state(mut models: Vec<Arc<StoredModel>>) -> State {
+    pub(super) fn content(mut models: Vec<Arc<StoredModel>>) -> Content {
         // The order in which the database gives them must not matter.
         models.reverse();
-        let provider = |name| source(name, Role::Provider);
-        let endpoint = |name| source(name, Role::Endpoint);
-        State {
+        let source = |role| {
+            move |name: &str| SourceContent {
+                name: name.parse().expect("a name"),
+                role,
+                models: 0,
+            }
+        };
+        let providers = PROVIDERS.into_iter().map(source(Role::Provider));
+        let endpoints = ENDPOINTS.into_iter().map(source(Role::Endpoint));
+        Content {
             revision: 7,
-            sources: vec![
-                provider("anthropic"),
-                endpoint("zed"),
-                provider("acme"),
-                provider("google"),
-                endpoint("box"),
-                provider("openai"),
-                provider("zzz"),
-            ],
             models,
-            enrichment: None,
+            sources: providers.chain(endpoints).collect(),
         }
     }
 
@@ -238,7 +209,7 @@ mod tests {
 
     #[test]
     fn merges_in_the_documented_order() {
-        let snapshot = Snapshot::build(state(vec![
+        let snapshot = Snapshot::build(content(vec![
             model("anthropic", "c", 1),
             model("zzz", "z", 1),
             model("acme", "a", 1),
@@ -279,7 +250,7 @@ mod tests {
 
     #[test]
     fn one_local_id_on_two_endpoints_is_one_entry() {
-        let snapshot = Snapshot::build(state(vec![
+        let snapshot = Snapshot::build(content(vec![
             model("zed", "m:7b", 2),
             model("box", "m:7b", 1),
         ]))
@@ -294,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_cloud_model_wins_over_a_local_claim() {
-        let snapshot = Snapshot::build(state(vec![
+        let snapshot = Snapshot::build(content(vec![
             model("openai", "o", 1),
             model("box", "openai:o", 2),
         ]))
@@ -316,7 +287,7 @@ mod tests {
 
     #[test]
     fn etags_follow_the_content_alone() {
-        let build = |models| Snapshot::build(state(models)).expect("a snapshot");
+        let build = |models| Snapshot::build(content(models)).expect("a snapshot");
         let one = build(vec![model("openai", "o", 1)]);
         assert_eq!(
             one.list.etag,
@@ -328,15 +299,15 @@ mod tests {
         );
         assert_ne!(
             one.list.etag,
-            one.find_model("openai:o").expect("the model").etag
+            one.find_entry("openai:o").expect("the model").etag
         );
     }
 
     #[test]
     fn models_share_the_lists_bytes() {
-        let snapshot = Snapshot::build(state(vec![model("openai", "o", 1)])).expect("a snapshot");
-        let body = &snapshot.find_model("openai:o").expect("the model").bytes;
+        let snapshot = Snapshot::build(content(vec![model("openai", "o", 1)])).expect("a snapshot");
+        let body = &snapshot.find_entry("openai:o").expect("the model").bytes;
         assert!(snapshot.list.bytes.as_ptr_range().contains(&body.as_ptr()));
-        assert!(snapshot.find_model("o").is_none());
+        assert!(snapshot.find_entry("o").is_none());
     }
 }

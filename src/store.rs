@@ -1,14 +1,43 @@
-//! The SQLite file: opening it, its pragmas and migrations. Every statement is below this module:
-//! `sources` (settings and claims), `listings` (commits) with `restate` (what is stored of what was
-//! said), `models`, `events` and `fetches`,
-//! `state` (what snapshots are built from) with `reading` (of a database that is another's), `sent` (what
-//! sources sent), `history`
-//! (what was), `webhooks` (who was told of it) and `prune` (what is forgotten), and
-//! `enrichment` (what others say of the sources' models).
+//! The SQLite file: opening it, its pragmas and migrations, and below this module every statement.
+//! The operations take and give types of `model`; what they decide is in `ingest`.
+//!
+//! | operation | file |
+//! | --- | --- |
+//! | `open`, `close`, `apply`, `add_source`, `backup`, `subscribe` | this one |
+//! | `load` | `state` |
+//! | `claim`, `release`, `commit` | `sources`, `commit`, `enrichment` |
+//! | `raw_entries` | `models` |
+//! | `past`, `changes`, `latest_changes`, `traces` | `history`, `changes`, `traces` |
+//! | `record_watched`, `next_alert` | `watch` |
+//! | `find_webhook`, `skip_delivery`, `claim_delivery`, `release_delivery`, `commit_delivery` | `webhooks` |
+//! | `prune` | `prune` |
+
+pub mod changes;
+pub mod commit;
+mod derive;
+mod details;
+mod enrichment;
+pub mod error;
+mod events;
+mod fetches;
+pub mod history;
+mod models;
+mod prune;
+pub mod read_only;
+pub mod sources;
+mod state;
+#[cfg(test)]
+mod tests;
+mod traces;
+mod watch;
+pub mod watcher;
+mod webhooks;
 
 use std::{
+    collections::BTreeSet,
     fs::{File, TryLockError},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -19,30 +48,18 @@ use sqlx::{
 };
 
 use self::{
+    enrichment::apply_enrichment,
     error::{Result, StoreError, open_error},
-    watcher::{Watcher, data_version},
+    sources::apply_sources,
+    watch::apply_watch,
+    watcher::CommitWatcher,
+    webhooks::apply_webhooks,
 };
-
-pub mod changes;
-pub mod commit;
-mod details;
-mod enrichment;
-pub mod error;
-mod events;
-mod fetches;
-pub mod history;
-mod models;
-mod prune;
-pub mod raw;
-pub mod read_only;
-pub mod sources;
-mod state;
-#[cfg(test)]
-mod tests;
-mod traces;
-mod watch;
-pub mod watcher;
-pub mod webhooks;
+use crate::model::{
+    settings::{CatalogSettings, SourceSettings},
+    source::SourceName,
+    time::Timestamp,
+};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 /// The first SQLite without the WAL-reset bug, which can corrupt a database.
@@ -60,12 +77,20 @@ pub struct Store {
     options: SqliteConnectOptions,
 }
 
+/// What applying the settings found.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The discoverable endpoints that the database knows: they are configured now.
+    pub found: Vec<SourceName>,
+    /// Webhooks that missed revisions which have been pruned since.
+    pub late_webhooks: Vec<String>,
+}
+
 impl Store {
     /// Opens the database, creates it when absent, migrates it. Several processes may do so at
     /// once.
-    pub async fn open(options: &SqliteConnectOptions) -> Result<Self> {
-        let options = options
-            .clone()
+    pub async fn open(url: &str) -> Result<Self> {
+        let options = parse_url(url)?
             .create_if_missing(true)
             .busy_timeout(BUSY_TIMEOUT);
         let path = options.get_filename().display().to_string();
@@ -118,14 +143,56 @@ impl Store {
         Ok(Self { pool, options })
     }
 
-    /// A watcher of what other connections, of this process or another, commit.
-    pub async fn watch(&self) -> Result<Watcher> {
-        let mut connection = SqliteConnection::connect_with(&self.options).await?;
-        let version = data_version(&mut connection).await?;
-        Ok(Watcher {
-            connection,
-            version,
+    /// Applies the settings of the process that starts: the last one wins. In one transaction, so that no
+    /// other process sees half of them.
+    pub async fn apply(&self, settings: &CatalogSettings, now: Timestamp) -> Result<Applied> {
+        let mut tx = self.begin().await?;
+        apply_enrichment(&mut tx, settings.enrichment.as_ref()).await?;
+        let known: BTreeSet<String> = sqlx::query_scalar!("SELECT name FROM sources")
+            .fetch_all(&mut *tx)
+            .await?
+            .into_iter()
+            .collect();
+        // What discovery once found is served from the start.
+        let found: Vec<&SourceSettings> = settings
+            .discoverable
+            .iter()
+            .filter(|source| known.contains(source.name.as_str()))
+            .collect();
+        let sources: Vec<&SourceSettings> = settings.sources.iter().chain(found.clone()).collect();
+        apply_sources(&mut tx, &sources, now).await?;
+        let late_webhooks = apply_webhooks(&mut tx, &settings.webhooks).await?;
+        apply_watch(&mut tx, &settings.watched).await?;
+        tx.commit().await?;
+        Ok(Applied {
+            found: found.iter().map(|source| source.name.clone()).collect(),
+            late_webhooks,
         })
+    }
+
+    /// Adds one source (an endpoint that discovery has found) to the configured ones.
+    pub async fn add_source(&self, source: &SourceSettings, now: Timestamp) -> Result<()> {
+        let mut tx = self.begin().await?;
+        sources::add_source(&mut tx, source, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notices what other connections, of this process or another, commit.
+    pub async fn subscribe(&self) -> Result<CommitWatcher> {
+        CommitWatcher::connect(&self.options).await
+    }
+
+    /// Writes a consistent copy of the whole database to `path`, which must not exist. On a connection of
+    /// its own: it may take long.
+    pub async fn backup(&self, path: &Path) -> Result<()> {
+        let mut connection = SqliteConnection::connect_with(&self.options).await?;
+        sqlx::query("VACUUM INTO ?1")
+            .bind(path.to_string_lossy())
+            .execute(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(())
     }
 
     /// `error` as one of the start, which is about the whole database.
@@ -148,6 +215,11 @@ impl Store {
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
+}
+
+/// The options of the database at `url`.
+fn parse_url(url: &str) -> Result<SqliteConnectOptions> {
+    SqliteConnectOptions::from_str(url).map_err(|error| open_error(url, &error))
 }
 
 /// The migrations take no lock of their own on SQLite: two first starts at once would both create

@@ -1,4 +1,5 @@
-//! Who asks: the holder of a key, where keys are in use, and what that key may see.
+//! Who the caller is: the holder of a key, where keys are in use, and what that key may see; and
+//! whether it is an operator.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -14,8 +15,6 @@ use axum::{
 };
 use axum_extra::headers::{Authorization, HeaderMapExt, authorization::Bearer};
 use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 
 use super::error::ApiError;
 use crate::{
@@ -30,11 +29,11 @@ const KEY_HEADERS: [&str; 2] = ["x-api-key", "x-goog-api-key"];
 /// What answers depend on where keys are in use.
 const VARY_ON: HeaderValue = HeaderValue::from_static("authorization, x-api-key, x-goog-api-key");
 
-/// Whoever asks, with a key if one is needed.
+/// The caller, with a key if one is needed.
 pub struct Caller(Option<Arc<ClientKey>>);
 
 impl Caller {
-    /// Whoever sends `headers`.
+    /// The sender of `headers`.
     pub fn of(catalog: &Catalog, headers: &HeaderMap) -> Result<Self, ApiError> {
         if !catalog.keys().are_needed() {
             return Ok(Self(None));
@@ -46,9 +45,7 @@ impl Caller {
             .chain(bearer.as_ref().map(Authorization::token))
             .filter(|key| !key.trim().is_empty())
             .collect();
-        let holder = presented
-            .iter()
-            .find_map(|key| catalog.keys().find(key.trim()));
+        let holder = presented.iter().find_map(|key| catalog.keys().find(key));
         match holder {
             Some(Holder::Admin) => Ok(Self(None)),
             Some(Holder::Client(key)) => Ok(Self(Some(key))),
@@ -64,12 +61,12 @@ impl Caller {
     }
 
     /// What it may see of `snapshot`.
-    pub fn sees(&self, snapshot: Arc<Snapshot>) -> Result<Arc<Snapshot>, ApiError> {
+    pub fn sees(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Snapshot>, ApiError> {
         match &self.0 {
             Some(key) if !key.scope.is_all() => snapshot
-                .part(&self.part_name(), || snapshot.only(&*key.scope))
+                .part(&self.part_name(), || snapshot.restrict(&*key.scope))
                 .map_err(|error| ApiError::unwritable(&error)),
-            _ => Ok(snapshot),
+            _ => Ok(snapshot.clone()),
         }
     }
 
@@ -89,7 +86,7 @@ impl FromRequestParts<Catalog> for Caller {
     }
 }
 
-/// Whoever may see everything: for answers that cannot be given in part.
+/// A caller who may see everything: for answers that cannot be given in part.
 pub struct Unrestricted;
 
 impl FromRequestParts<Catalog> for Unrestricted {
@@ -107,8 +104,8 @@ impl FromRequestParts<Catalog> for Unrestricted {
     }
 }
 
-/// Lets nobody through without a key where keys are in use, and keeps what is behind it out of shared
-/// caches: what one key sees is not for another.
+/// Refuses requests without a key where keys are in use, and keeps answers out of shared caches: what one
+/// key sees is not for another.
 pub async fn guard(State(catalog): State<Catalog>, request: Request, next: Next) -> Response {
     if !catalog.keys().are_needed() {
         return next.run(request).await;
@@ -156,26 +153,19 @@ impl FromRequestParts<Catalog> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
-        match catalog.admin_key() {
-            Some(key) if presents(&parts.headers, key) => Ok(Self),
-            Some(_) => Err(ApiError::no_admin_key()),
-            None if is_local(parts) => Ok(Self),
-            None => Err(ApiError::invalid(
+        let bearer = parts.headers.typed_get::<Authorization<Bearer>>();
+        let presents_it = || bearer.is_some_and(|key| catalog.keys().is_admin(key.token()));
+        match catalog.keys().has_admin() {
+            true if presents_it() => Ok(Self),
+            true => Err(ApiError::no_admin_key()),
+            false if is_local(parts) => Ok(Self),
+            false => Err(ApiError::invalid(
                 StatusCode::FORBIDDEN,
                 "local_only",
                 "This is for callers on the catalog's own machine: use http://127.0.0.1 there, without a proxy, or set MODEL_CATALOG_ADMIN_KEY.",
             )),
         }
     }
-}
-
-fn presents(headers: &HeaderMap, key: &SecretString) -> bool {
-    // Hashes are compared: how long that takes tells nothing of the key.
-    headers
-        .typed_get::<Authorization<Bearer>>()
-        .is_some_and(|presented| {
-            Sha256::digest(presented.token()) == Sha256::digest(key.expose_secret())
-        })
 }
 
 fn is_local(parts: &Parts) -> bool {

@@ -5,28 +5,66 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
+use prometheus_client::metrics::{family::Family, gauge::Gauge};
 
 use super::{auth::Unrestricted, error::ApiError};
-use crate::catalog::Catalog;
+use crate::{
+    catalog::{Catalog, current::Current},
+    lock::verdict::Verdict,
+    metrics::{Gauges, Labels},
+    model::{source::Freshness, time::Timestamp},
+};
 
+/// Everything that is counted, and how each source is doing.
 pub async fn metrics(
     _: Unrestricted,
     State(catalog): State<Catalog>,
 ) -> Result<Response, ApiError> {
-    let (snapshot, now) = (catalog.current(), catalog.now());
-    let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(%error, "the metrics cannot be written");
-        ApiError::internal()
-    };
-    let verdicts = catalog
-        .watched()
-        .verdicts(&snapshot, now)
-        .map_err(|error| failed(&error))?;
+    let current = catalog.current();
+    let gauges = gauges(&current, &catalog.verdicts(&current), catalog.now());
     let text = catalog
         .shared()
         .metrics
-        .encode(&snapshot, &verdicts, now)
-        .map_err(|error| failed(&error))?;
+        .encode(gauges)
+        .map_err(|error| ApiError::unwritable(&error))?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, content_type)], text).into_response())
+}
+
+fn gauges(current: &Current, verdicts: &[Verdict], now: Timestamp) -> Gauges {
+    let gauges = Gauges::default();
+    gauges.revision.set(current.snapshot.revision);
+    let states = current.sources.states.iter();
+    for source in states.filter(|source| source.configured) {
+        let labels: Labels = vec![("source", source.name.to_string())];
+        let set = |family: &Family<Labels, Gauge>, value| {
+            family.get_or_create(&labels).set(value);
+        };
+        let counts = &current.snapshot.counts;
+        set(
+            &gauges.models,
+            counts.get(&source.name).copied().unwrap_or(0),
+        );
+        set(
+            &gauges.consecutive_failures,
+            source.polling.consecutive_failures,
+        );
+        set(&gauges.source_hidden, i64::from(source.hidden.is_some()));
+        let is_stale = source.freshness(now) != Freshness::Fresh;
+        set(&gauges.listing_stale, i64::from(is_stale));
+        if let Some(fetched_at) = source.polling.fetched_at {
+            let age = now.since(fetched_at).num_seconds();
+            set(&gauges.listing_age_seconds, age);
+        }
+    }
+    for verdict in verdicts {
+        for problem in &verdict.problems {
+            let labels = vec![
+                ("model", verdict.id.clone()),
+                ("problem", problem.kind.as_str().to_owned()),
+            ];
+            gauges.watched_model_problem.get_or_create(&labels).set(1);
+        }
+    }
+    gauges
 }

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{error::ApiError, request::Asked};
+use super::{error::ApiError, request::ModelsPath};
 use crate::catalog::Catalog;
 
 /// How long a request may take: well over the longest wait for a source, which is a refresh.
@@ -32,7 +32,7 @@ pub async fn with_revision(State(catalog): State<Catalog>, mut response: Respons
     response
         .headers_mut()
         .entry(CATALOG_REVISION)
-        .or_insert_with(|| catalog.current().revision.into());
+        .or_insert_with(|| catalog.current().snapshot.revision.into());
     response
 }
 
@@ -57,7 +57,7 @@ pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 
 /// Puts errors that were made without knowing the caller into the shape that the caller knows.
 pub async fn in_callers_dialect(request: Request, next: Next) -> Response {
-    let dialect = Asked::of(request.uri(), request.headers()).dialect;
+    let dialect = ModelsPath::of(request.uri(), request.headers()).dialect;
     let response = next.run(request).await;
     let error = response.extensions().get::<ApiError>();
     let (Some(dialect), Some(error)) = (dialect, error.filter(|error| error.dialect.is_none()))

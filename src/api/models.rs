@@ -11,16 +11,13 @@ use axum::{
 use self::view::View;
 use super::{
     error::ApiError,
-    page_request::Part,
-    request::{Asked, ids},
+    page_request::PageRequest,
+    request::{ModelsPath, ids},
     response::written,
 };
 use crate::{
     catalog::Catalog,
-    snapshot::{
-        dialect::Dialect,
-        view::{Place, Seen},
-    },
+    snapshot::{dialect::Dialect, view::ModelView},
 };
 
 pub mod past;
@@ -34,15 +31,15 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let dialect = dialect(&uri, &headers);
-    let part = Part::of(uri.query(), dialect)?;
+    let page_request = PageRequest::of(uri.query(), dialect)?;
     let view = View::of_list(catalog, &uri, &headers).await?;
-    if dialect == Dialect::OpenAi && part.is_whole() {
+    if dialect == Dialect::OpenAi && page_request.is_whole() {
         return Ok(view.answer(&view.list()?, &headers));
     }
     let snapshot = &view.snapshot;
-    let models = snapshot.models.iter().map(Seen::merged);
-    let models: Vec<Seen> = models.filter(|model| part.has(model)).collect();
-    let page = part.page(&models, |id| Place::of(id, snapshot));
+    let models = snapshot.models.iter().map(ModelView::merged);
+    let models: Vec<ModelView> = models.filter(|model| page_request.has(model)).collect();
+    let page = page_request.page(&models, |id| snapshot.place_of(id));
     Ok(view.answer(&written(dialect.list(&page, view.fields()))?, &headers))
 }
 
@@ -53,13 +50,15 @@ pub async fn retrieve(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let dialect = dialect(&uri, &headers);
-    let [raw, decoded] = &ids(Asked::of(&uri, &headers).id);
+    let [raw, decoded] = &ids(ModelsPath::of(&uri, &headers).id);
     let ids = [raw.as_ref(), decoded.as_ref()];
     let view = View::of_model(catalog, &uri, &headers, &ids).await?;
     let snapshot = &view.snapshot;
     let find = |id: &&str| match dialect {
-        Dialect::OpenAi => snapshot.find_model(id).map(Ok),
-        _ => Some(written(dialect.model(&Seen::merged(snapshot.find(id)?)))),
+        Dialect::OpenAi => snapshot.find_entry(id).map(Ok),
+        _ => Some(written(
+            dialect.model(&ModelView::merged(snapshot.find(id)?)),
+        )),
     };
     let body = ids
         .iter()
@@ -69,5 +68,7 @@ pub async fn retrieve(
 }
 
 fn dialect(uri: &Uri, headers: &HeaderMap) -> Dialect {
-    Asked::of(uri, headers).dialect.unwrap_or(Dialect::OpenAi)
+    ModelsPath::of(uri, headers)
+        .dialect
+        .unwrap_or(Dialect::OpenAi)
 }

@@ -7,13 +7,13 @@ use super::error::ApiError;
 use crate::snapshot::{
     dialect::{Dialect, anthropic::LIFECYCLES},
     page::Page,
-    view::{Place, Seen},
+    view::{ModelView, Place},
 };
 
 /// The part of a list that a query asks for, in the words of its dialect. What a dialect has no word
 /// for is ignored.
 #[derive(Debug, Default)]
-pub struct Part {
+pub struct PageRequest {
     /// The id that the models stand behind.
     after: Option<String>,
     /// The id that they stand in front of.
@@ -30,7 +30,7 @@ const MAX_SIZE: usize = 1000;
 const ANTHROPIC_SIZE: usize = 20;
 const GEMINI_SIZE: usize = 50;
 
-impl Part {
+impl PageRequest {
     /// What `query` asks for.
     pub fn of(query: Option<&str>, dialect: Dialect) -> Result<Self, ApiError> {
         let query = query.unwrap_or_default().as_bytes();
@@ -118,7 +118,7 @@ impl Part {
     }
 
     /// Whether `model` is wanted. Nobody said of one without a lifecycle that it is about to go.
-    pub fn has(&self, model: &Seen) -> bool {
+    pub fn has(&self, model: &ModelView) -> bool {
         let lifecycle = model.lifecycle();
         if self.leaves_out_retired {
             return lifecycle != Some("retired");
@@ -130,7 +130,7 @@ impl Part {
     /// The page of `list`; `place` tells where a cursor's id stands.
     pub fn page<'a>(
         &'a self,
-        list: &'a [Seen<'a>],
+        list: &'a [ModelView<'a>],
         place: impl Fn(&'a str) -> Place<'a>,
     ) -> Page<'a> {
         let size = self.size.unwrap_or(usize::MAX);

@@ -1,12 +1,14 @@
-//! Query parameters under `/catalog`.
-
-use std::time::Duration;
+//! Query parameters under `/catalog`: event filters and durations.
 
 use axum::extract::{FromRequestParts, Query};
+use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::{auth::Caller, catalog::changes::MAX_WAIT, error::ApiError};
-use crate::model::event::{EventFilter, EventKind};
+use super::{auth::Caller, error::ApiError};
+use crate::model::{
+    event::{EventFilter, EventKind},
+    time::parse_duration,
+};
 
 /// Query parameters under `/catalog`: an unknown one is an error that names it.
 #[derive(FromRequestParts)]
@@ -47,20 +49,17 @@ pub fn filter(
     })
 }
 
-pub fn wait(text: Option<&str>) -> Result<Duration, ApiError> {
-    let Some(text) = text else {
-        return Ok(Duration::ZERO);
-    };
-    text.parse()
-        .map(Duration::from_secs)
-        .or_else(|_| humantime::parse_duration(text))
-        .ok()
-        .filter(|wait| *wait <= MAX_WAIT)
-        .ok_or_else(|| {
-            let message = format!(
-                "wait= must be a time of at most {} s, such as 30s.",
-                MAX_WAIT.as_secs()
-            );
-            ApiError::bad("invalid_wait", message)
+/// The duration that the parameter `name` gives, none without one. `example` is part of the error.
+pub fn duration(
+    name: &str,
+    code: &'static str,
+    text: Option<&str>,
+    example: &str,
+) -> Result<Option<TimeDelta>, ApiError> {
+    text.map(|text| {
+        parse_duration(text).ok_or_else(|| {
+            ApiError::bad(code, format!("{name}= must be a time such as {example}."))
         })
+    })
+    .transpose()
 }

@@ -20,7 +20,7 @@ const LISTS: [(&str, Option<Dialect>); 5] = [
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct ModelsPath<'a> {
     /// The source whose own list it is; none of the merged list.
     pub base: Option<&'a str>,
     /// One model's id as it came; none of the list.
@@ -29,7 +29,7 @@ pub struct Asked<'a> {
     pub dialect: Option<Dialect>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> ModelsPath<'a> {
     /// What is asked for with `uri` and `headers`; nothing known is asked for elsewhere.
     pub fn of(uri: &'a Uri, headers: &HeaderMap) -> Self {
         let path = uri.path();
@@ -127,10 +127,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("anthropic-version", "1".parse().expect("a value"));
         let told = path.contains("/v1/").then_some(Dialect::Anthropic);
-        assert_eq!(Asked::of(&uri, &headers).dialect, dialect.or(told));
+        assert_eq!(ModelsPath::of(&uri, &headers).dialect, dialect.or(told));
         assert_eq!(
-            Asked::of(&uri, &HeaderMap::new()),
-            Asked { base, id, dialect }
+            ModelsPath::of(&uri, &HeaderMap::new()),
+            ModelsPath { base, id, dialect }
         );
     }
 }

@@ -1,32 +1,96 @@
-//! Every source's task.
+//! Every source of this process: its task, and when a miss may refresh it. Discovery adds to them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{miss::Misses, shared::Shared, tasks::refresh::Refresher};
-use crate::{config::source::SourceConfig, model::source::SourceName};
+use arc_swap::ArcSwap;
 
-/// A source's task, and when a miss may look at it.
+use super::{miss::MissRefresh, shared::Shared, tasks::refresh::Refresher};
+use crate::{
+    config::source::SourceConfig,
+    model::source::{Role, SourceName},
+    store::error::Result,
+};
+
+/// A source's task, and when a miss may refresh it.
+#[derive(Debug)]
 pub struct Member {
+    /// The source's task.
     pub refresher: Refresher,
-    pub misses: Mutex<Misses>,
+    miss: Mutex<MissRefresh>,
 }
 
 impl Member {
-    pub fn new(shared: &Arc<Shared>, source: SourceConfig) -> Arc<Self> {
+    /// Starts the task of `source`.
+    fn spawn(shared: &Arc<Shared>, source: SourceConfig) -> Arc<Self> {
         Arc::new(Self {
             refresher: Refresher::spawn(shared.clone(), source),
-            misses: Mutex::default(),
+            miss: Mutex::default(),
         })
     }
 
+    /// The source's name.
     pub fn name(&self) -> &SourceName {
         &self.refresher.source.name
     }
+
+    /// When a miss may refresh it. Valid after every statement, so that a panic elsewhere does not spoil
+    /// it.
+    pub fn miss(&self) -> MutexGuard<'_, MissRefresh> {
+        self.miss.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// A lock that a panic elsewhere does not spoil: what it guards is valid after every statement.
-pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+/// Every source of this process.
+#[derive(Debug, Default)]
+pub struct Members(ArcSwap<Vec<Arc<Member>>>);
+
+impl Members {
+    /// Starts the tasks of `sources`.
+    pub fn spawn(shared: &Arc<Shared>, sources: Vec<SourceConfig>) -> Self {
+        let members = sources
+            .into_iter()
+            .map(|source| Member::spawn(shared, source));
+        Self(ArcSwap::from_pointee(members.collect()))
+    }
+
+    /// All of them.
+    pub fn list(&self) -> Arc<Vec<Arc<Member>>> {
+        self.0.load_full()
+    }
+
+    /// The source `name`.
+    pub fn find(&self, name: &SourceName) -> Option<Arc<Member>> {
+        let is_it = |member: &&Arc<Member>| member.name() == name;
+        self.0.load().iter().find(is_it).cloned()
+    }
+
+    /// The configured provider whose prefix `id` carries.
+    pub fn find_provider_of(&self, id: &str) -> Option<Arc<Member>> {
+        let (prefix, _) = id.split_once(':')?;
+        let is_it = |member: &&Arc<Member>| {
+            member.refresher.source.role == Role::Provider && member.name().as_str() == prefix
+        };
+        self.0.load().iter().find(is_it).cloned()
+    }
+
+    /// Configures `source`, which discovery has found, and starts its task.
+    pub async fn add(&self, shared: &Arc<Shared>, source: SourceConfig) -> Result<()> {
+        let now = shared.clock.now();
+        shared.store.add_source(&source.settings(), now).await?;
+        shared.reload().await?;
+        let member = Member::spawn(shared, source);
+        self.0.rcu(|members| {
+            let mut members = members.to_vec();
+            members.push(member.clone());
+            members
+        });
+        Ok(())
+    }
+
+    /// Has every schedule looked at now.
+    pub fn wake(&self) {
+        for member in self.0.load().iter() {
+            member.refresher.wake();
+        }
+    }
 }

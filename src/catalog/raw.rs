@@ -1,5 +1,5 @@
-//! The entries that sources sent, kept in memory for whoever asks for a source's own list: read from
-//! the database once per revision and source.
+//! The entries as their sources sent them, in memory: read from the database once per revision and
+//! source.
 
 use std::{
     collections::HashMap,
@@ -7,34 +7,38 @@ use std::{
 };
 
 use crate::{
-    model::{source::SourceName, state::SourceState},
-    store::{Store, error::StoreError, raw::Sent},
+    model::{
+        listing::RawEntries,
+        source::{Role, SourceName},
+    },
+    store::{Store, error::Result},
 };
 
-/// What was read last of each source.
+/// The entries that were read last, by source.
 #[derive(Debug, Default)]
-pub(crate) struct SentEntries(Mutex<HashMap<SourceName, Arc<Sent>>>);
+pub struct RawCache(Mutex<HashMap<SourceName, Arc<RawEntries>>>);
 
-impl SentEntries {
-    /// The entries of `source` at `revision`. Those of a commit that has just been made may come a
+impl RawCache {
+    /// The entries of the source `name` at `revision`. Those of a commit that has just been made may come a
     /// moment before its revision is served.
-    pub(crate) async fn of(
+    pub async fn get(
         &self,
-        source: &SourceState,
+        name: &SourceName,
+        role: Role,
         revision: i64,
         store: &Store,
-    ) -> Result<Arc<Sent>, StoreError> {
-        let known = self.lock().get(&source.name).cloned();
+    ) -> Result<Arc<RawEntries>> {
+        let known = self.lock().get(name).cloned();
         if let Some(known) = known.filter(|known| known.revision == revision) {
             return Ok(known);
         }
-        let read = Arc::new(store.load_sent(source.role, &source.name).await?);
-        self.lock().insert(source.name.clone(), read.clone());
+        let read = Arc::new(store.raw_entries(role, name).await?);
+        self.lock().insert(name.clone(), read.clone());
         Ok(read)
     }
 
-    /// What it guards is valid after every statement, whoever panicked.
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SourceName, Arc<Sent>>> {
+    /// The map is valid after every statement, so that a panic elsewhere does not spoil it.
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SourceName, Arc<RawEntries>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! What the tasks of a catalog share: the store, the snapshot on top of it, and whether the database
-//! can be written.
+//! What the tasks of a catalog share: the store, what is served, and whether the database can be
+//! written.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,70 +8,97 @@ use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::raw::SentEntries;
+use super::{current::Current, raw::RawCache};
 use crate::{
     metrics::Metrics,
-    model::time::{Clock, Timestamp},
+    model::{
+        state::{Content, State},
+        time::{Clock, Timestamp},
+    },
     provider::client::Clients,
     snapshot::Snapshot,
-    store::{Store, error::StoreError},
+    store::{
+        Store,
+        error::{Result, StoreError},
+    },
 };
 
 /// What the tasks of a catalog share.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) store: Store,
-    pub(crate) snapshot: ArcSwap<Snapshot>,
-    pub(crate) clients: Clients,
-    pub(crate) fetch_timeout: Duration,
-    pub(crate) clock: Clock,
-    pub(crate) stop: CancellationToken,
-    /// Ends what waits for a change: those requests would never end by themselves.
-    pub(crate) end_waits: CancellationToken,
-    pub(crate) tasks: TaskTracker,
-    /// What the last write to the database failed with.
-    pub(crate) database_error: ArcSwapOption<DatabaseError>,
+pub struct Shared {
+    /// The database.
+    pub store: Store,
+    /// Identifies it.
+    pub catalog_id: String,
+    /// What is served.
+    pub current: ArcSwap<Current>,
+    /// What sources are fetched with.
+    pub clients: Clients,
+    /// The time limit of one source's whole listing.
+    pub fetch_timeout: Duration,
+    /// The clock.
+    pub clock: Clock,
+    /// Ends every task.
+    pub stop: CancellationToken,
+    /// Ends requests that wait for a change: they would never end by themselves.
+    pub end_waits: CancellationToken,
+    /// Every task.
+    pub tasks: TaskTracker,
+    /// The error of the last write to the database.
+    pub database_error: ArcSwapOption<DatabaseError>,
     /// Copies of the database that may be under way at a time.
-    pub(crate) copying: Arc<Semaphore>,
-    /// The snapshot's revision, for those who wait for the next.
+    pub copying: Arc<Semaphore>,
+    /// The served revision.
     revision: watch::Sender<i64>,
-    /// Told when a watched model has become a problem, or fine again.
-    pub(crate) alerted: watch::Sender<()>,
-    /// What sources sent, as last read.
-    pub(crate) sent: SentEntries,
-    /// What is counted.
-    pub(crate) metrics: Metrics,
-    /// Held while the snapshot is rebuilt, so that an older one never replaces a newer one.
+    /// Changes with every attempt at a source.
+    polled: watch::Sender<()>,
+    /// Changes when a watched model becomes a problem, or fine again.
+    pub alerted: watch::Sender<()>,
+    /// The entries as their sources sent them, as last read.
+    pub raw: RawCache,
+    /// The counters.
+    pub metrics: Metrics,
+    /// Held while `current` is replaced, so that an older state never replaces a newer one.
     reloading: Mutex<()>,
 }
 
-/// Why nothing can be written at present. What is known keeps being served.
+/// Why the database cannot be written at present. What was last read is still served.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct DatabaseError {
+pub struct DatabaseError {
     /// One line for people.
-    pub(crate) message: String,
+    pub message: String,
     /// The first failure in a row.
-    pub(crate) since: Timestamp,
+    pub since: Timestamp,
 }
 
 impl Shared {
-    /// For the tasks of a catalog on `store`, whose state is `snapshot`.
-    pub(crate) fn new(
+    /// For the tasks of a catalog on `store`.
+    pub async fn new(
         store: Store,
-        snapshot: Snapshot,
         clients: Clients,
         fetch_timeout: Duration,
         clock: Clock,
-    ) -> Arc<Self> {
-        let (revision, _) = watch::channel(snapshot.revision);
-        Arc::new(Self {
+    ) -> Result<Arc<Self>> {
+        let State {
+            catalog_id,
+            revision,
+            sources,
+            content,
+        } = store.load(None).await?;
+        let current = Current {
+            snapshot: build(content.unwrap_or_default()).await?,
+            sources: Arc::new(sources),
+        };
+        Ok(Arc::new(Self {
+            catalog_id,
+            current: ArcSwap::from_pointee(current),
             copying: Arc::new(Semaphore::new(2)),
             alerted: watch::channel(()).0,
-            sent: SentEntries::default(),
+            polled: watch::channel(()).0,
+            raw: RawCache::default(),
             metrics: Metrics::default(),
-            revision,
+            revision: watch::channel(revision).0,
             store,
-            snapshot: ArcSwap::from_pointee(snapshot),
             clients,
             fetch_timeout,
             clock,
@@ -80,52 +107,89 @@ impl Shared {
             tasks: TaskTracker::new(),
             database_error: ArcSwapOption::empty(),
             reloading: Mutex::default(),
-        })
+        }))
     }
 
-    /// Remembers that a write failed; says so once.
-    pub(crate) fn record_database_error(&self, error: &StoreError) {
+    /// Records that a write failed; logs the first failure in a row.
+    pub fn record_database_error(&self, error: &StoreError) {
         let known = self.database_error.load();
         let since = known
             .as_ref()
             .map_or_else(|| self.clock.now(), |known| known.since);
         if known.is_none() {
-            tracing::error!("nothing can be stored, what is known keeps being served: {error}");
+            tracing::error!("database write failed; still serving the last catalog: {error}");
         }
         let message = error.to_string();
         self.database_error
             .store(Some(Arc::new(DatabaseError { message, since })));
     }
 
-    /// Remembers that a write succeeded.
-    pub(crate) fn record_database_success(&self) {
+    /// Records that a write succeeded.
+    pub fn record_database_success(&self) {
         if self.database_error.swap(None).is_some() {
             tracing::info!("the database can be written again");
         }
     }
 
-    /// Rebuilds the snapshot from the store.
-    pub(crate) async fn reload(&self) -> Result<(), StoreError> {
+    /// Serves what the store now has; whether that is anything new. The list is written again only if its
+    /// revision is another.
+    pub async fn reload(&self) -> Result<bool> {
         let _one_at_a_time = self.reloading.lock().await;
-        let snapshot = Snapshot::build(self.store.load().await?)?;
-        let known = self.snapshot.load();
-        for (endpoint, id) in &snapshot.shadowed {
-            if !known
-                .shadowed
-                .iter()
-                .any(|(name, other)| name == endpoint && other == id)
-            {
-                tracing::warn!(provider = %endpoint, "{endpoint} claims the id {id}, which is a cloud model's: the cloud model is listed");
-            }
-        }
+        let known = self.current.load_full();
+        let State {
+            sources, content, ..
+        } = self.store.load(Some(known.snapshot.revision)).await?;
+        let snapshot = match content {
+            Some(content) => build(content).await?,
+            None if sources == *known.sources => return Ok(false),
+            None => known.snapshot.clone(),
+        };
+        warn_of_shadowed(&known.snapshot, &snapshot);
         let revision = snapshot.revision;
-        self.snapshot.store(Arc::new(snapshot));
-        self.revision.send_replace(revision);
-        Ok(())
+        self.current.store(Arc::new(Current {
+            snapshot,
+            sources: Arc::new(sources),
+        }));
+        self.revision
+            .send_if_modified(|known| std::mem::replace(known, revision) != revision);
+        self.polled.send_replace(());
+        Ok(true)
     }
 
-    /// The snapshot's revision as it grows.
-    pub(crate) fn revisions(&self) -> watch::Receiver<i64> {
+    /// The served revision, as it grows.
+    pub fn revisions(&self) -> watch::Receiver<i64> {
         self.revision.subscribe()
+    }
+
+    /// Changes with every attempt at a source.
+    pub fn polled(&self) -> watch::Receiver<()> {
+        self.polled.subscribe()
+    }
+}
+
+/// The snapshot of `content`, made off the threads that serve: with 10,000 models it takes some tens of
+/// milliseconds.
+async fn build(content: Content) -> Result<Arc<Snapshot>> {
+    let built = tokio::task::spawn_blocking(|| Snapshot::build(content)).await;
+    match built {
+        Ok(snapshot) => Ok(Arc::new(snapshot?)),
+        Err(error) => match error.try_into_panic() {
+            // As if it had been called here.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels it; then nothing waits for the answer.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+fn warn_of_shadowed(known: &Snapshot, snapshot: &Snapshot) {
+    for (endpoint, id) in &snapshot.shadowed {
+        let is_known = known
+            .shadowed
+            .iter()
+            .any(|(name, other)| name == endpoint && other == id);
+        if !is_known {
+            tracing::warn!(provider = %endpoint, "{endpoint} claims the id {id}, which is a cloud model's: the cloud model is listed");
+        }
     }
 }

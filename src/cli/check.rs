@@ -9,7 +9,11 @@ use super::{
     DEFAULT_LOCKFILE, Origin, print, read_lockfile,
     report::{Format, Report},
 };
-use crate::{config::environment::Environment, lock::verdict::verdict, model::time::Clock};
+use crate::{
+    config::environment::Environment,
+    lock::verdict::verdict,
+    model::time::{Clock, parse_duration},
+};
 
 /// `model-catalog check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,7 +47,14 @@ impl Check {
         let report = Report {
             checked_at: now,
             verdicts: models
-                .map(|locked| verdict(locked, &listed.models, now, self.within))
+                .map(|locked| {
+                    verdict(
+                        locked,
+                        listed.find_in_any_case(&locked.id),
+                        now,
+                        self.within,
+                    )
+                })
                 .collect(),
         };
         print(&report.render(self.format)?)?;
@@ -52,5 +63,5 @@ impl Check {
 }
 
 fn parse_time(text: &str) -> anyhow::Result<TimeDelta> {
-    TimeDelta::from_std(humantime::parse_duration(text)?).context("it is too long")
+    parse_duration(text).context("it must be a time such as 30d or 86400 (seconds)")
 }

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
+    catalog::listed::listed,
     config::{
         Config,
         environment::Environment,
@@ -66,13 +67,13 @@ impl Origin {
 
 /// The very list that a service on this database would serve.
 async fn read_database(url: &str) -> anyhow::Result<Listed> {
-    let state = read_state(&Config::new(url)?.database).await?;
-    let snapshot = Snapshot::build(state)?;
-    let sources = snapshot.sources.iter();
+    let state = read_state(&Config::new(url)?.database_url).await?;
+    let snapshot = Snapshot::build(state.content.unwrap_or_default())?;
+    let sources = state.sources.states.into_iter();
     Ok(Listed {
-        models: ListedModel::parse_list(&snapshot.list.bytes)?,
+        models: snapshot.models.iter().map(listed).collect(),
         fetched_at: sources
-            .filter_map(|source| Some((source.name.to_string(), source.fetched_at?)))
+            .filter_map(|source| Some((source.name.to_string(), source.polling.fetched_at?)))
             .collect(),
     })
 }

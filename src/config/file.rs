@@ -11,7 +11,10 @@ use super::{
     secrets::{SecretPlaces, read_text},
     source::SourceConfig,
 };
-use crate::{lock::watch::Watch, model::source::Kind};
+use crate::{
+    lock::watch::Watch,
+    model::{source::Kind, time::parse_duration},
+};
 
 /// The largest configuration file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -130,7 +133,7 @@ impl WatchTable {
         };
         let text = read_text(path, MAX_FILE_BYTES)
             .map_err(|error| ConfigError(format!("[watch]: cannot read {path}: {error}")))?;
-        Watch::from_lockfile(&text, within)?.and(watch)
+        Ok(Watch::from_lockfile(&text, within)?.and(watch)?)
     }
 }
 
@@ -231,14 +234,8 @@ pub(super) fn parse_time(
     text: &str,
     longest_days: i64,
 ) -> Result<TimeDelta, ConfigError> {
-    let text = text.trim();
-    let time = match text.parse() {
-        Ok(seconds) => TimeDelta::try_seconds(seconds),
-        Err(_) => humantime::parse_duration(text)
-            .ok()
-            .and_then(|time| TimeDelta::from_std(time).ok()),
-    };
-    time.filter(|time| (TimeDelta::seconds(1)..=TimeDelta::days(longest_days)).contains(time))
+    parse_duration(text)
+        .filter(|time| (TimeDelta::seconds(1)..=TimeDelta::days(longest_days)).contains(time))
         .ok_or_else(|| {
             ConfigError(format!(
                 "{setting} must be a time from 1s to {longest_days}d, such as \"24h\" or \"90s\""

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::error::ConfigError;
-use crate::model::{glob::Pattern, scope::Scope, source::SourceName};
+use super::{error::ConfigError, globs::parse_patterns};
+use crate::model::{scope::Scope, source::SourceName};
 
 /// A key that a client presents, and what whoever has it may see: everything unless it is restricted.
 ///
@@ -79,7 +79,7 @@ impl ClientKey {
 
     /// May only see models whose whole id matches one of `globs` (`*` also matches `/`).
     pub fn models(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
-        let patterns = Pattern::list(&format!("models of key `{}`", self.name), globs)?;
+        let patterns = parse_patterns(&format!("models of key `{}`", self.name), globs)?;
         Arc::make_mut(&mut self.scope).set_models(patterns);
         Ok(self)
     }
@@ -90,6 +90,8 @@ impl ClientKey {
 pub(crate) struct Keys {
     clients: Vec<Arc<ClientKey>>,
     admin: Option<Hash>,
+    /// Whether an admin key is set, even a blank one, which nobody can present.
+    has_admin: bool,
 }
 
 /// Whose key was presented.
@@ -108,6 +110,7 @@ impl Keys {
     ) -> Result<Self, ConfigError> {
         let mut keys = Self {
             clients: Vec::new(),
+            has_admin: admin.is_some(),
             // A blank one would be everybody's.
             admin: admin
                 .map(|key| key.expose_secret().trim())
@@ -137,6 +140,16 @@ impl Keys {
         Ok(keys)
     }
 
+    /// Whether operators have to present the admin key.
+    pub(crate) fn has_admin(&self) -> bool {
+        self.has_admin
+    }
+
+    /// Whether `presented` is the admin key.
+    pub(crate) fn is_admin(&self, presented: &str) -> bool {
+        self.admin == Some(hash(presented.trim()))
+    }
+
     /// Whether clients have to present one.
     pub(crate) fn are_needed(&self) -> bool {
         !self.clients.is_empty()
@@ -144,10 +157,10 @@ impl Keys {
 
     /// Whose key `presented` is.
     pub(crate) fn find(&self, presented: &str) -> Option<Holder> {
-        let hash = hash(presented);
-        if self.admin == Some(hash) {
+        if self.is_admin(presented) {
             return Some(Holder::Admin);
         }
+        let hash = hash(presented.trim());
         let client = self.clients.iter().find(|client| client.hash == hash);
         client.cloned().map(Holder::Client)
     }

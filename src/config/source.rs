@@ -9,16 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     error::ConfigError,
+    globs::parse_patterns,
     url::{is_loopback, parse_base_url},
 };
-use crate::{
-    ingest::rules::Rules,
-    model::{
-        glob::Pattern,
-        listing::is_usable_id,
-        source::{Kind, Role, SourceName},
-    },
-};
+use crate::model::{listing::is_usable_id, settings::{Rules, SourceSettings}, source::{Kind, Role, SourceName}};
 
 /// How long a provider's listing is fresh: 24 h.
 pub const PROVIDER_TTL: TimeDelta = TimeDelta::hours(24);
@@ -91,13 +85,13 @@ impl SourceConfig {
 
     /// Serves only models whose own id matches one of `globs` (`*` also matches `/`).
     pub fn include(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
-        self.rules.include = Pattern::list(&format!("include of `{}`", self.name), globs)?;
+        self.rules.include = parse_patterns(&format!("include of `{}`", self.name), globs)?;
         Ok(self)
     }
 
     /// Does not serve models whose own id matches one of `globs`.
     pub fn exclude(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
-        self.rules.exclude = Pattern::list(&format!("exclude of `{}`", self.name), globs)?;
+        self.rules.exclude = parse_patterns(&format!("exclude of `{}`", self.name), globs)?;
         Ok(self)
     }
 
@@ -135,6 +129,19 @@ impl SourceConfig {
             discovered: true,
             ..Self::endpoint(&name, &format!("http://127.0.0.1:{port}"))?
         })
+    }
+
+    /// What the store keeps of it.
+    pub(crate) fn settings(&self) -> SourceSettings {
+        SourceSettings {
+            name: self.name.clone(),
+            role: self.role,
+            kind: self.kind,
+            ttl: self.ttl,
+            max_stale: self.max_stale,
+            address: self.address(),
+            rules: self.rules.clone(),
+        }
     }
 
     /// Identifies where it is asked. A hash: a URL may hold a secret in its path.

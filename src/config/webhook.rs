@@ -6,13 +6,8 @@ use std::fmt;
 use secrecy::SecretString;
 use standardwebhooks::Webhook;
 
-use super::{error::ConfigError, url::parse_target};
-use crate::model::{
-    event::{Alert, ChangeEvent, EventKind},
-    glob::Pattern,
-    scope::Scope,
-    source::SourceName,
-};
+use super::{error::ConfigError, globs::parse_patterns, url::parse_target};
+use crate::model::{event::{Alert, ChangeEvent, EventKind}, scope::Scope, source::SourceName};
 
 /// One target and what it wants.
 #[derive(Clone)]
@@ -91,23 +86,22 @@ impl WebhookConfig {
     /// Wants the events of models whose whole id matches one of `globs`.
     pub fn models(mut self, globs: &[&str]) -> Result<Self, ConfigError> {
         let setting = format!("webhook `{}`: models", self.name);
-        self.scope.set_models(Pattern::list(&setting, globs)?);
+        self.scope.set_models(parse_patterns(&setting, globs)?);
         Ok(self)
     }
 
+    /// Whether it wants `event`, apart from its kind.
     pub(crate) fn wants(&self, event: &ChangeEvent) -> bool {
-        self.scope.allows_event(event)
+        event.is_in(&self.scope)
     }
 
+    /// Whether it wants `alert`.
     pub(crate) fn wants_alert(&self, alert: &Alert) -> bool {
-        let of = |source: &String| {
-            let rest = alert.id.strip_prefix(source.as_str());
-            rest.is_some_and(|rest| rest.starts_with(':'))
-        };
-        let sources = self.scope.sources();
+        let mut sources = alert.sources.iter();
         self.alerts
-            && sources.is_none_or(|sources| sources.iter().any(of))
             && self.scope.allows_id(&alert.id)
+            && (self.scope.sources().is_none()
+                || sources.any(|source| self.scope.allows_source(source.as_str())))
     }
 }
 

@@ -1,24 +1,14 @@
-//! What a listing changes against what is stored: pure.
+//! What a listing changes against what is stored.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{attributes::Attributes, listing::Entry};
-
-/// What happened to a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Event {
-    /// Listed for the first time ever.
-    Added,
-    /// Listed with other attributes.
-    Changed,
-    /// No longer listed.
-    Removed,
-    /// Listed again after it had been removed.
-    Returned,
-}
+use crate::model::{
+    attributes::Attributes,
+    event::{Counts, EventKind},
+    listing::Entry,
+};
 
 /// What is stored of a model and compared.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -41,116 +31,127 @@ impl From<(Attributes, Option<String>)> for Stored {
 
 /// One model's change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change<'a> {
+pub struct Change {
     /// The model.
-    pub model_id: &'a str,
-    /// What clients see happen; none of what a rule of the settings hides.
-    pub event: Option<Event>,
+    pub model_id: String,
+    /// What clients see happen; none where a rule of the settings hides it.
+    pub event: Option<EventKind>,
     /// The names of the attributes that changed.
     pub changed: Vec<String>,
     /// What is stored of it from now on; none when it is gone.
-    pub row: Option<Row<'a>>,
+    pub row: Option<Row>,
+    /// When it was listed for the first time ever, where that was before this change.
+    pub first_seen_at: Option<String>,
 }
 
 /// What is to be stored of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row<'a> {
+pub struct Row {
     /// What clients read of it.
     pub attributes: Attributes,
     /// The entry as the source sent it.
-    pub raw: &'a str,
+    pub raw: String,
     /// The rule of the settings that keeps it from being served.
-    pub hidden_by: Option<&'a str>,
+    pub hidden_by: Option<String>,
 }
 
-impl Change<'_> {
-    /// What clients read of it from now on; none where they see it no more.
+/// A model's first event.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FirstEvent {
+    /// When it was.
+    pub at: String,
+    /// The creation date that it had.
+    pub created: i64,
+    /// What it was another name of.
+    pub alias_of: Option<String>,
+}
+
+impl Change {
+    /// What clients read of it from now on; none where they no longer see it.
     pub fn served(&self) -> Option<&Attributes> {
         let row = self.row.as_ref()?;
         row.hidden_by.is_none().then_some(&row.attributes)
     }
-}
 
-/// How many models changed, and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Listed for the first time ever.
-    pub added: i64,
-    /// Listed with other attributes.
-    pub changed: i64,
-    /// No longer listed.
-    pub removed: i64,
-    /// Listed again.
-    pub returned: i64,
-}
-
-impl Counts {
-    /// Counts `changes`.
-    pub fn of(changes: &[Change]) -> Self {
-        let mut counts = Self::default();
-        for change in changes {
-            *match change.event {
-                Some(Event::Added) => &mut counts.added,
-                Some(Event::Changed) => &mut counts.changed,
-                Some(Event::Removed) => &mut counts.removed,
-                Some(Event::Returned) => &mut counts.returned,
-                None => continue,
-            } += 1;
+    /// Makes `added` a `returned`: the model was listed before, `first` at first.
+    pub fn mark_returned(&mut self, first: FirstEvent) {
+        self.event = Some(EventKind::Returned);
+        if let Some(row) = &mut self.row
+            && row.attributes.alias_of == first.alias_of
+        {
+            let new = std::mem::take(&mut row.attributes);
+            row.attributes = with_first_created(new, first.created);
         }
-        counts
+        self.first_seen_at = Some(first.at);
     }
 }
 
+/// Counts `changes` by what clients see happen.
+pub fn count(changes: &[Change]) -> Counts {
+    let mut counts = Counts::default();
+    for change in changes {
+        *match change.event {
+            Some(EventKind::Added) => &mut counts.added,
+            Some(EventKind::Changed) => &mut counts.changed,
+            Some(EventKind::Removed) => &mut counts.removed,
+            Some(EventKind::Returned) => &mut counts.returned,
+            Some(EventKind::Hidden | EventKind::Shown) | None => continue,
+        } += 1;
+    }
+    counts
+}
+
 /// The changes from `stored` to `listed`, by model id. `created` keeps its first value: some
-/// servers report the time at which they were asked.
-pub fn diff<'a>(stored: &'a BTreeMap<String, Stored>, listed: &'a [Entry]) -> Vec<Change<'a>> {
-    let listed: BTreeMap<&str, &Entry> = listed
-        .iter()
-        .map(|entry| (entry.id.as_str(), entry))
+/// servers report the time of the request.
+pub fn diff(stored: &BTreeMap<String, Stored>, listed: Vec<Entry>) -> Vec<Change> {
+    // Of an id that is listed twice the last one counts.
+    let listed: BTreeMap<String, Entry> = listed
+        .into_iter()
+        .map(|entry| (entry.id.clone(), entry))
         .collect();
-    let gone = stored
+    let mut changes: Vec<Change> = stored
         .iter()
-        .filter(|(id, _)| !listed.contains_key(id.as_str()))
+        .filter(|(id, _)| !listed.contains_key(*id))
         .map(|(id, old)| Change {
-            model_id: id,
-            event: old.hidden_by.is_none().then_some(Event::Removed),
+            model_id: id.clone(),
+            event: old.hidden_by.is_none().then_some(EventKind::Removed),
             changed: Vec::new(),
             row: None,
-        });
-    let listed = listed
-        .iter()
-        .filter_map(|(id, entry)| compare(id, stored.get(*id), entry));
-    let mut changes: Vec<Change> = listed.chain(gone).collect();
-    changes.sort_by_key(|change| change.model_id);
+            first_seen_at: None,
+        })
+        .collect();
+    changes.extend(listed.into_iter().filter_map(|(id, entry)| {
+        let old = stored.get(&id);
+        compare(id, old, entry)
+    }));
+    changes.sort_by(|a, b| a.model_id.cmp(&b.model_id));
     changes
 }
 
 /// What happens to the model `id`, which is `entry` from now on.
-fn compare<'a>(id: &'a str, old: Option<&Stored>, entry: &'a Entry) -> Option<Change<'a>> {
+fn compare(id: String, old: Option<&Stored>, entry: Entry) -> Option<Change> {
     let attributes = match old {
-        None => entry.attributes.clone(),
-        // Another name of another model now, or the source's own: another model's time.
-        Some(old) if old.attributes.alias_of != entry.attributes.alias_of => {
-            entry.attributes.clone()
+        // A new model; or another name of another model now, or the source's own again: in both
+        // cases that model's time counts.
+        Some(old) if old.attributes.alias_of == entry.attributes.alias_of => {
+            with_first_created(entry.attributes, old.attributes.created)
         }
-        Some(old) => with_first_created(entry.attributes.clone(), old.attributes.created),
+        _ => entry.attributes,
     };
-    let hidden_by = entry.hidden_by.as_deref();
     let was_served = old.is_some_and(|old| old.hidden_by.is_none());
-    let (event, changed) = match (was_served, hidden_by) {
-        (false, None) => (Some(Event::Added), Vec::new()),
-        (true, Some(_)) => (Some(Event::Removed), Vec::new()),
+    let (event, changed) = match (was_served, &entry.hidden_by) {
+        (false, None) => (Some(EventKind::Added), Vec::new()),
+        (true, Some(_)) => (Some(EventKind::Removed), Vec::new()),
         (true, None) => {
             let changed = old.map(|old| old.attributes.differing_fields(&attributes))?;
             if changed.is_empty() {
                 return None;
             }
-            (Some(Event::Changed), changed)
+            (Some(EventKind::Changed), changed)
         }
         (false, Some(rule)) => {
-            let same = |old: &Stored| {
-                old.attributes == attributes && old.hidden_by.as_deref() == Some(rule)
-            };
+            let same =
+                |old: &Stored| old.attributes == attributes && old.hidden_by.as_ref() == Some(rule);
             if old.is_some_and(same) {
                 return None;
             }
@@ -163,14 +164,15 @@ fn compare<'a>(id: &'a str, old: Option<&Stored>, entry: &'a Entry) -> Option<Ch
         changed,
         row: Some(Row {
             attributes,
-            raw: &entry.raw,
-            hidden_by,
+            raw: entry.raw,
+            hidden_by: entry.hidden_by,
         }),
+        first_seen_at: None,
     })
 }
 
 /// `attributes` with the value that `created` had first, where that was known.
-pub fn with_first_created(attributes: Attributes, first: i64) -> Attributes {
+fn with_first_created(attributes: Attributes, first: i64) -> Attributes {
     let created = if first == 0 {
         attributes.created
     } else {
@@ -227,29 +229,34 @@ mod tests {
             entry("new", attributes(5, None), None),
             entry("grown", attributes(1, Some(20)), None),
         ];
-        let changes = diff(&stored, &listed);
+        let changes = diff(&stored, listed.into());
         let found: Vec<_> = changes
             .iter()
             .map(|change| {
                 (
-                    change.model_id,
+                    change.model_id.as_str(),
                     change.event,
                     change.changed.concat(),
-                    change.row.as_ref().map(|row| row.raw),
+                    change.row.as_ref().map(|row| row.raw.as_str()),
                 )
             })
             .collect();
         assert_eq!(
             found,
             [
-                ("gone", Some(Event::Removed), String::new(), None),
+                ("gone", Some(EventKind::Removed), String::new(), None),
                 (
                     "grown",
-                    Some(Event::Changed),
+                    Some(EventKind::Changed),
                     "context_window".to_owned(),
                     Some("raw grown")
                 ),
-                ("new", Some(Event::Added), String::new(), Some("raw new")),
+                (
+                    "new",
+                    Some(EventKind::Added),
+                    String::new(),
+                    Some("raw new")
+                ),
             ]
         );
     }
@@ -270,9 +277,9 @@ mod tests {
             entry("own now", alias(None, 0), None),
             entry("same", alias(Some("old"), 300), None),
         ];
-        let created: Vec<_> = diff(&stored, &listed)
+        let created: Vec<_> = diff(&stored, listed.into())
             .iter()
-            .filter_map(|change| Some((change.model_id.to_owned(), change.served()?.created)))
+            .filter_map(|change| Some((change.model_id.clone(), change.served()?.created)))
             .collect();
         assert_eq!(
             created,
@@ -297,13 +304,13 @@ mod tests {
             entry("hidden still", attributes(1, None), rule),
             entry("shown again", attributes(1, None), None),
         ];
-        let changes = diff(&stored, &listed);
+        let changes = diff(&stored, listed.into());
         let found: Vec<_> = changes
             .iter()
             .map(|change| {
                 let stays = change.row.is_some();
                 (
-                    change.model_id,
+                    change.model_id.as_str(),
                     change.event,
                     stays,
                     change.served().is_some(),
@@ -316,11 +323,11 @@ mod tests {
                 ("hidden and gone", None, false, false),
                 ("hidden and grown", None, true, false),
                 ("hidden and new", None, true, false),
-                ("hidden from now on", Some(Event::Removed), true, false),
-                ("shown again", Some(Event::Added), true, true),
+                ("hidden from now on", Some(EventKind::Removed), true, false),
+                ("shown again", Some(EventKind::Added), true, true),
             ]
         );
-        let counts = Counts::of(&changes);
+        let counts = count(&changes);
         assert_eq!((counts.added, counts.removed, counts.changed), (1, 1, 0));
     }
 
@@ -334,10 +341,10 @@ mod tests {
             entry("known", attributes(200, None), None),
             entry("unknown", attributes(200, None), None),
         ];
-        let changes = diff(&stored, &listed);
+        let changes = diff(&stored, listed.into());
         assert_eq!(changes.len(), 1);
         assert_eq!(
-            (changes[0].model_id, changes[0].changed.concat()),
+            (changes[0].model_id.as_str(), changes[0].changed.concat()),
             ("unknown", "created".to_owned())
         );
     }

@@ -1,11 +1,11 @@
-//! Which successes are not believed at once, and which failures hide a source: pure. A provider's
-//! glitch must not empty the list, and what cannot be called must not stay in it.
+//! Which listings are held for confirmation, and which failures hide a source. A provider's glitch
+//! must not empty the list, and models that cannot be called must not stay in it.
 
 use chrono::TimeDelta;
 
 use crate::model::{source::Role, time::Timestamp};
 
-/// How long after a strange answer the provider is asked again.
+/// How long after a suspicious listing the provider is asked again.
 pub const HELD_RETRY: TimeDelta = TimeDelta::minutes(10);
 
 /// A provider is hidden when its key was refused this often …
@@ -13,14 +13,14 @@ const REFUSALS_TO_HIDE: i64 = 3;
 /// … over this time.
 const REFUSED_TO_HIDE: TimeDelta = TimeDelta::hours(24);
 
-/// Whether a listing of `listed` models is strange for a source of which `stored` models are
+/// Whether a listing of `listed` models is suspicious for a source of which `stored` models are
 /// known: a provider that suddenly lists nothing, or less than half. Endpoints unload models all
 /// day: none of theirs is.
-pub fn is_strange(role: Role, stored: usize, listed: usize) -> bool {
+pub fn is_suspicious(role: Role, stored: usize, listed: usize) -> bool {
     role == Role::Provider && listed.saturating_mul(2) < stored
 }
 
-/// Whether a strange answer at `now` is the second one: the first came at least ten minutes before,
+/// Whether a suspicious listing at `now` is the second one: the first came at least ten minutes before,
 /// so that nobody can make two of one glitch by asking again.
 pub fn is_confirmed(held_since: Option<Timestamp>, now: Timestamp) -> bool {
     held_since.is_some_and(|since| now.since(since) >= HELD_RETRY)
@@ -54,8 +54,8 @@ mod tests {
     #[case::half(4, 2, false)]
     #[case::less_than_half(5, 2, true)]
     #[case::growth(1, 1_000, false)]
-    fn strange(#[case] stored: usize, #[case] listed: usize, #[case] expected: bool) {
-        assert_eq!(is_strange(Role::Provider, stored, listed), expected);
-        assert!(!is_strange(Role::Endpoint, stored, listed));
+    fn suspicious(#[case] stored: usize, #[case] listed: usize, #[case] expected: bool) {
+        assert_eq!(is_suspicious(Role::Provider, stored, listed), expected);
+        assert!(!is_suspicious(Role::Endpoint, stored, listed));
     }
 }

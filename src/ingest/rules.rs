@@ -1,71 +1,53 @@
-//! What the settings make of a source's listing before it is compared and stored: which models are
-//! not served, and under which further names some are. Pure.
+//! Applying the rules of the settings to a listing: which models are not served, and under which
+//! further names some are.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use crate::model::{listing::Entry, settings::Rules};
 
-use crate::model::{glob::Pattern, listing::Entry};
-
-/// The rules of one source. Globs are matched against the source's own ids; `*` also matches `/`.
-/// They are kept in the database as they are written, so that every process on it follows those of
-/// the `serve` that started last.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Rules {
-    /// Only models that match one of these are served; all where there is none.
-    pub(crate) include: Vec<Pattern>,
-    /// Models that match one of these are not served.
-    pub(crate) exclude: Vec<Pattern>,
-    /// Further names: new id to the id of the source's own that it stands for.
-    pub(crate) aliases: BTreeMap<String, String>,
+/// `listed` as it is to be stored: hidden models carry the rule that hides them, and aliases of listed
+/// models are added. An alias that is itself a listed id is ignored: the source's own model keeps the
+/// name.
+pub fn apply(rules: &Rules, mut listed: Vec<Entry>) -> Vec<Entry> {
+    for entry in &mut listed {
+        entry.hidden_by = hiding_rule(rules, &entry.id);
+    }
+    if rules.aliases.is_empty() {
+        return listed;
+    }
+    let by_id: BTreeMap<&str, &Entry> = listed
+        .iter()
+        .map(|entry| (entry.id.as_str(), entry))
+        .collect();
+    let aliases: Vec<Entry> = rules
+        .aliases
+        .iter()
+        .filter(|(alias, _)| !by_id.contains_key(alias.as_str()))
+        .filter_map(|(alias, target)| {
+            let target = by_id.get(target.as_str())?;
+            let mut entry = Entry {
+                id: alias.clone(),
+                // Also of a model that is hidden under its own name.
+                hidden_by: None,
+                ..(*target).clone()
+            };
+            entry.attributes.alias_of = Some(target.id.clone());
+            Some(entry)
+        })
+        .collect();
+    listed.extend(aliases);
+    listed
 }
 
-impl Rules {
-    /// `listed` as it is to be stored: with the rule that hides each hidden model, and with the
-    /// aliases of those that are listed. An alias that is itself a listed id stands for nothing: the
-    /// source's own model has the name.
-    pub fn apply(&self, mut listed: Vec<Entry>) -> Vec<Entry> {
-        for entry in &mut listed {
-            entry.hidden_by = self.hides(&entry.id);
-        }
-        if self.aliases.is_empty() {
-            return listed;
-        }
-        let by_id: BTreeMap<&str, &Entry> = listed
-            .iter()
-            .map(|entry| (entry.id.as_str(), entry))
-            .collect();
-        let aliases: Vec<Entry> = self
-            .aliases
-            .iter()
-            .filter(|(alias, _)| !by_id.contains_key(alias.as_str()))
-            .filter_map(|(alias, target)| {
-                let target = by_id.get(target.as_str())?;
-                let mut entry = Entry {
-                    id: alias.clone(),
-                    // Also of a model that is hidden under its own name.
-                    hidden_by: None,
-                    ..(*target).clone()
-                };
-                entry.attributes.alias_of = Some(target.id.clone());
-                Some(entry)
-            })
-            .collect();
-        listed.extend(aliases);
-        listed
+/// The rule that hides the model `id`, as the settings have it.
+fn hiding_rule(rules: &Rules, id: &str) -> Option<String> {
+    let excluded = rules.exclude.iter().find(|pattern| pattern.matches(id));
+    if let Some(pattern) = excluded {
+        return Some(format!("exclude = \"{}\"", pattern.as_str()));
     }
-
-    /// The rule that hides the model `id`, as the settings have it.
-    fn hides(&self, id: &str) -> Option<String> {
-        let excluded = self.exclude.iter().find(|pattern| pattern.matches(id));
-        if let Some(pattern) = excluded {
-            return Some(format!("exclude = \"{}\"", pattern.as_str()));
-        }
-        let included =
-            self.include.is_empty() || self.include.iter().any(|pattern| pattern.matches(id));
-        (!included).then(|| "include".to_owned())
-    }
+    let included =
+        rules.include.is_empty() || rules.include.iter().any(|pattern| pattern.matches(id));
+    (!included).then(|| "include".to_owned())
 }
 
 #[cfg(test)]
@@ -84,8 +66,7 @@ mod tests {
             raw: "{}".to_owned(),
             hidden_by: None,
         });
-        rules(toml)
-            .apply(listed.collect())
+        apply(&rules(toml), listed.collect())
             .into_iter()
             .map(|entry| (entry.id, entry.hidden_by, entry.attributes.alias_of))
             .collect()

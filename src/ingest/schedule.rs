@@ -1,125 +1,193 @@
-//! When a source may be asked and when again: pure rules over times. `store` applies them inside
-//! its transactions, `refresh` sleeps by them.
+//! When a source is polled, and when again: rules over times. The store applies them inside its
+//! transactions, the tasks sleep by them.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::model::{source::Role, time::Timestamp};
+use crate::model::{
+    fetch::{ErrorKind, FetchError},
+    source::Role,
+    state::{LastError, Polling, SourceState},
+    time::Timestamp,
+};
 
 /// How long a claim keeps others away: well over the time limit of a fetch.
 pub const CLAIM: TimeDelta = TimeDelta::seconds(30);
-/// The shortest time between two refreshes that somebody asked for.
-const ASKED_GAP: TimeDelta = TimeDelta::seconds(10);
-/// How long after an attempt a miss does not look.
-pub const MISS_GAP: TimeDelta = TimeDelta::minutes(1);
-
-const BACKOFF_MIN: TimeDelta = TimeDelta::seconds(30);
-const BACKOFF_MAX: TimeDelta = TimeDelta::hours(1);
+/// The shortest time between two requested refreshes.
+const REQUEST_GAP: TimeDelta = TimeDelta::seconds(10);
+/// How long after an attempt a miss triggers none.
+const MISS_GAP: TimeDelta = TimeDelta::minutes(1);
+/// The longest wait that a `Retry-After` may ask for.
 const RETRY_AFTER_MAX: TimeDelta = TimeDelta::hours(24);
 
-/// Why a source is to be asked.
+/// Why a source is to be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimMode {
-    /// Because its schedule says so.
+    /// Its schedule says so.
     Due,
-    /// Because somebody asked for it, whatever the schedule says.
-    Asked,
-    /// Because somebody asked for a model that it does not list.
+    /// A caller requests it, whatever the schedule says.
+    Requested,
+    /// A caller wants a model that it does not list.
     Miss,
 }
 
-/// The part of a source's state that decides when it may be asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Schedule {
-    /// Whether the settings name the source.
-    pub configured: bool,
-    /// How long its listing is fresh, by the settings of the last process that started.
-    pub ttl_secs: i64,
-    /// Whether the last success was at another address than that of the settings.
-    pub moved: bool,
-    /// Last success.
-    pub fetched_at: Option<Timestamp>,
-    /// Last attempt.
-    pub attempted_at: Option<Timestamp>,
-    /// Not before then.
-    pub next_attempt_at: Option<Timestamp>,
-    /// Failures since the last success.
-    pub consecutive_failures: i64,
-    /// Whether a strange answer is held.
-    pub held: bool,
-    /// Whether the last attempt's key was refused.
-    pub unauthorized: bool,
+/// Whether the source may be claimed at `now`.
+pub fn may_claim(source: &SourceState, mode: ClaimMode, now: Timestamp) -> bool {
+    let polling = &source.polling;
+    source.configured
+        && match mode {
+            ClaimMode::Due => is_due(polling, now),
+            ClaimMode::Requested => has_rested(polling, REQUEST_GAP, now),
+            ClaimMode::Miss => {
+                polling.consecutive_failures == 0
+                    && source.held.is_none()
+                    && has_rested(polling, MISS_GAP, now)
+            }
+        }
 }
 
-impl Schedule {
-    /// How long the source's listing is fresh.
-    pub fn ttl(&self) -> TimeDelta {
-        TimeDelta::try_seconds(self.ttl_secs).unwrap_or(TimeDelta::MAX)
-    }
-
-    /// Whether the source may be claimed at `now`.
-    pub fn may_claim(&self, mode: ClaimMode, now: Timestamp) -> bool {
-        let rested = |gap| has_rested(self.attempted_at, gap, now);
-        self.configured
-            && match mode {
-                ClaimMode::Due => is_due(self.next_attempt_at, self.ttl(), now),
-                ClaimMode::Asked => rested(ASKED_GAP),
-                ClaimMode::Miss => self.consecutive_failures == 0 && !self.held && rested(MISS_GAP),
-            }
-    }
-
-    /// The next attempt as a restart at `now` sets it; none where it stays as it is.
-    pub fn next_attempt_after_restart(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.unauthorized {
-            let rested = self
-                .attempted_at
-                .is_none_or(|at| at > now || now.since(at) > CLAIM);
-            return rested.then_some(now);
-        }
-        // A success that no later attempt has followed is scheduled by the TTL alone.
-        let fetched_at = self
-            .fetched_at
-            .filter(|_| !self.moved)
-            .filter(|at| self.attempted_at.is_none_or(|tried| tried <= *at))?;
-        (self.consecutive_failures == 0).then(|| fetched_at.plus(self.ttl()))
-    }
+/// Whether an attempt is due at `now`. Times further ahead than any rule sets them (a clock was wrong)
+/// count as due.
+pub fn is_due(polling: &Polling, now: Timestamp) -> bool {
+    let furthest = polling.ttl().max(RETRY_AFTER_MAX) + CLAIM;
+    polling
+        .next_attempt_at
+        .is_none_or(|at| at <= now || at.since(now) > furthest)
 }
 
 /// Whether the last attempt was at least `gap` before `now`. One in the future is from a clock that
 /// was set back: it counts as long ago.
-pub fn has_rested(attempted_at: Option<Timestamp>, gap: TimeDelta, now: Timestamp) -> bool {
-    attempted_at.is_none_or(|at| at > now || now.since(at) >= gap)
+fn has_rested(polling: &Polling, gap: TimeDelta, now: Timestamp) -> bool {
+    polling
+        .attempted_at
+        .is_none_or(|at| at > now || now.since(at) >= gap)
 }
 
-/// Whether a source with this `next_attempt_at` is due at `now`. Times further ahead than any rule
-/// sets them (a clock was wrong) count as due.
-pub fn is_due(next_attempt_at: Option<Timestamp>, ttl: TimeDelta, now: Timestamp) -> bool {
-    let furthest = ttl.max(RETRY_AFTER_MAX) + CLAIM;
-    next_attempt_at.is_none_or(|at| at <= now || at.since(now) > furthest)
+/// The next attempt as a restart at `now` sets it; none where it stays as it is.
+pub fn next_attempt_after_restart(source: &SourceState, now: Timestamp) -> Option<Timestamp> {
+    let polling = &source.polling;
+    let is_unauthorized = |error: &LastError| error.kind == ErrorKind::Unauthorized;
+    if polling.error.as_ref().is_some_and(is_unauthorized) {
+        // The key may have been replaced.
+        let rested = polling
+            .attempted_at
+            .is_none_or(|at| at > now || now.since(at) > CLAIM);
+        return rested.then_some(now);
+    }
+    // A success that no later attempt has followed is scheduled by the TTL alone.
+    let fetched_at = polling
+        .fetched_at
+        .filter(|_| !source.moved)
+        .filter(|at| polling.attempted_at.is_none_or(|tried| tried <= *at))?;
+    (polling.consecutive_failures == 0).then(|| fetched_at.plus(polling.ttl()))
 }
 
-/// How long to wait after the `failures`th failure in a row: doubling from 30 s to 1 h (endpoints:
-/// 30 s), of which `jitter` (0 to 1) takes away up to half. What the source asked for is waited at
-/// least, clamped to 30 s – 24 h.
-pub fn backoff(role: Role, failures: i64, retry_after: Option<Duration>, jitter: f64) -> TimeDelta {
-    let doublings = match role {
-        Role::Provider => failures.clamp(1, 20) - 1,
-        Role::Endpoint => 0,
+/// `polling` after a success at `now`.
+pub fn after_success(polling: &Polling, now: Timestamp) -> Polling {
+    Polling {
+        fetched_at: Some(now),
+        next_attempt_at: Some(now.plus(polling.ttl())),
+        consecutive_failures: 0,
+        error: None,
+        ..polling.clone()
+    }
+}
+
+/// `polling` after its attempt failed with `error` at `now`.
+pub fn after_failure(
+    polling: &Polling,
+    error: &FetchError,
+    backoff: &Backoff,
+    jitter: f64,
+    now: Timestamp,
+) -> Polling {
+    let failures = polling.consecutive_failures.saturating_add(1);
+    let wait = backoff.wait(failures, error.retry_after, jitter);
+    let since = polling.error.as_ref().map(|error| error.since);
+    Polling {
+        next_attempt_at: Some(now.plus(wait)),
+        consecutive_failures: failures,
+        error: Some(LastError {
+            kind: error.kind,
+            message: error.message.clone(),
+            since: since.or(polling.attempted_at).unwrap_or(now),
+        }),
+        ..polling.clone()
+    }
+}
+
+/// How long to wait after failures in a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// The wait after the first; it doubles.
+    pub first: TimeDelta,
+    /// The longest wait, unless the other side asks for more.
+    pub longest: TimeDelta,
+    /// The shortest wait that the other side may ask for.
+    pub shortest_asked: TimeDelta,
+    /// Whether it may ask for less than our own wait.
+    pub may_shorten: bool,
+}
+
+impl Backoff {
+    /// Of providers: from 30 s to 1 h.
+    pub const PROVIDER: Self = Self {
+        first: TimeDelta::seconds(30),
+        longest: TimeDelta::hours(1),
+        shortest_asked: TimeDelta::seconds(30),
+        may_shorten: false,
     };
-    let longest = (BACKOFF_MIN * (1 << doublings)).min(BACKOFF_MAX);
-    let own = jittered(longest, jitter);
-    match retry_after {
-        None => own,
-        Some(wait) => TimeDelta::from_std(wait)
+    /// Of endpoints: 30 s each time.
+    pub const ENDPOINT: Self = Self {
+        longest: TimeDelta::seconds(30),
+        ..Self::PROVIDER
+    };
+    /// Of webhooks: from 10 s to 6 h, or as long as the target asks.
+    pub const WEBHOOK: Self = Self {
+        first: TimeDelta::seconds(10),
+        longest: TimeDelta::hours(6),
+        shortest_asked: TimeDelta::seconds(10),
+        may_shorten: true,
+    };
+    /// Of refreshes on a miss that find nothing: from 1 min to 1 h.
+    pub const MISS: Self = Self {
+        first: TimeDelta::minutes(1),
+        longest: TimeDelta::hours(1),
+        shortest_asked: TimeDelta::zero(),
+        may_shorten: false,
+    };
+
+    /// That of sources of this role.
+    pub fn of(role: Role) -> &'static Self {
+        match role {
+            Role::Provider => &Self::PROVIDER,
+            Role::Endpoint => &Self::ENDPOINT,
+        }
+    }
+
+    /// The wait after the `failures`th failure in a row, less up to half of it by `jitter` (0 to 1).
+    /// `retry_after` is what the other side asks for, clamped to 24 h.
+    pub fn wait(&self, failures: i64, retry_after: Option<Duration>, jitter: f64) -> TimeDelta {
+        // The clamp keeps the shift in range.
+        let doublings = failures.clamp(1, 20) - 1;
+        let own = jittered((self.first * (1 << doublings)).min(self.longest), jitter);
+        let Some(asked) = retry_after else {
+            return own;
+        };
+        let asked = TimeDelta::from_std(asked)
             .unwrap_or(RETRY_AFTER_MAX)
-            .clamp(BACKOFF_MIN, RETRY_AFTER_MAX)
-            .max(own),
+            .clamp(self.shortest_asked, RETRY_AFTER_MAX);
+        if self.may_shorten {
+            asked
+        } else {
+            asked.max(own)
+        }
     }
 }
 
 /// `longest` less what `jitter` (0 to 1) takes away: up to half.
-pub fn jittered(longest: TimeDelta, jitter: f64) -> TimeDelta {
+fn jittered(longest: TimeDelta, jitter: f64) -> TimeDelta {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "some hours in milliseconds"
@@ -134,6 +202,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::model::{source::Kind, state::Held};
 
     const NOW_MS: i64 = 1_800_000_000_000;
 
@@ -141,11 +210,25 @@ mod tests {
         Timestamp::from_millis(NOW_MS + offset_secs * 1000)
     }
 
-    fn schedule() -> Schedule {
-        Schedule {
+    fn polling(ttl_secs: i64) -> Polling {
+        Polling {
+            ttl_secs,
+            ..Polling::default()
+        }
+    }
+
+    fn source(polling: Polling) -> SourceState {
+        SourceState {
+            name: "acme".parse().expect("a name"),
+            role: Role::Provider,
+            kind: Kind::OpenAi,
             configured: true,
-            ttl_secs: 86_400,
-            ..Schedule::default()
+            moved: false,
+            polling,
+            refusals: 0,
+            refused_since: None,
+            held: None,
+            hidden: None,
         }
     }
 
@@ -158,22 +241,27 @@ mod tests {
     #[case::clock_was_set_back_an_hour(Some(86_400 + 3_600), true)]
     #[case::clock_was_ten_years_ahead(Some(315_360_000), true)]
     fn due(#[case] next_secs: Option<i64>, #[case] expected: bool) {
-        assert_eq!(
-            is_due(next_secs.map(at), TimeDelta::hours(24), at(0)),
-            expected
-        );
+        let polling = Polling {
+            next_attempt_at: next_secs.map(at),
+            ..polling(86_400)
+        };
+        assert_eq!(is_due(&polling, at(0)), expected);
     }
 
     #[test]
     fn a_long_ttl_is_no_wrong_clock() {
-        assert!(!is_due(Some(at(29 * 86_400)), TimeDelta::days(30), at(0)));
+        let polling = Polling {
+            next_attempt_at: Some(at(29 * 86_400)),
+            ..polling(30 * 86_400)
+        };
+        assert!(!is_due(&polling, at(0)));
     }
 
     #[rstest]
-    #[case(ClaimMode::Asked, None, 0, true)]
-    #[case(ClaimMode::Asked, Some(-9), 0, false)]
-    #[case(ClaimMode::Asked, Some(-10), 3, true)]
-    #[case(ClaimMode::Asked, Some(1), 0, true)]
+    #[case(ClaimMode::Requested, None, 0, true)]
+    #[case(ClaimMode::Requested, Some(-9), 0, false)]
+    #[case(ClaimMode::Requested, Some(-10), 3, true)]
+    #[case(ClaimMode::Requested, Some(1), 0, true)]
     #[case(ClaimMode::Miss, Some(-59), 0, false)]
     #[case(ClaimMode::Miss, Some(-60), 0, true)]
     #[case(ClaimMode::Miss, Some(-60), 1, false)]
@@ -183,78 +271,130 @@ mod tests {
         #[case] failures: i64,
         #[case] may: bool,
     ) {
-        let schedule = Schedule {
+        let source = source(Polling {
             attempted_at: tried.map(at),
             next_attempt_at: Some(at(100)),
             consecutive_failures: failures,
-            ..schedule()
-        };
-        assert_eq!(schedule.may_claim(mode, at(0)), may);
-        let gone = Schedule {
+            ..polling(86_400)
+        });
+        assert_eq!(may_claim(&source, mode, at(0)), may);
+        let gone = SourceState {
             configured: false,
-            ..schedule
+            ..source.clone()
         };
-        assert!(!gone.may_claim(mode, at(0)), "not configured");
+        assert!(!may_claim(&gone, mode, at(0)), "not configured");
+        let held = SourceState {
+            held: Some(Held {
+                since: at(-60),
+                models: None,
+            }),
+            ..source
+        };
+        assert_eq!(
+            may_claim(&held, mode, at(0)),
+            may && mode != ClaimMode::Miss
+        );
     }
 
     #[test]
     fn a_restart_applies_the_ttl_and_forgives_refused_keys() {
-        let fetched = Schedule {
+        let fetched = Polling {
             fetched_at: Some(at(-100)),
             attempted_at: Some(at(-101)),
             next_attempt_at: Some(at(5)),
-            ttl_secs: 60,
-            ..schedule()
+            ..polling(60)
         };
-        assert_eq!(fetched.next_attempt_after_restart(at(0)), Some(at(-40)));
-        let claimed_by_another = Schedule {
+        let next = |polling: &Polling| next_attempt_after_restart(&source(polling.clone()), at(0));
+        assert_eq!(next(&fetched), Some(at(-40)));
+        let moved = SourceState {
+            moved: true,
+            ..source(fetched.clone())
+        };
+        assert_eq!(next_attempt_after_restart(&moved, at(0)), None);
+        let claimed_by_another = Polling {
             attempted_at: Some(at(-3)),
             ..fetched.clone()
         };
-        assert_eq!(claimed_by_another.next_attempt_after_restart(at(0)), None);
-        let failing = Schedule {
+        assert_eq!(next(&claimed_by_another), None);
+        let failing = Polling {
             consecutive_failures: 2,
             attempted_at: Some(at(-31)),
             ..fetched
         };
-        assert_eq!(failing.next_attempt_after_restart(at(0)), None);
-        let refused = Schedule {
-            unauthorized: true,
+        assert_eq!(next(&failing), None);
+        let refused = Polling {
+            error: Some(LastError {
+                kind: ErrorKind::Unauthorized,
+                message: String::new(),
+                since: at(-31),
+            }),
             ..failing
         };
-        assert_eq!(refused.next_attempt_after_restart(at(0)), Some(at(0)));
-        let just_refused = Schedule {
+        assert_eq!(next(&refused), Some(at(0)));
+        let just_refused = Polling {
             attempted_at: Some(at(-30)),
             ..refused
         };
-        assert_eq!(just_refused.next_attempt_after_restart(at(0)), None);
+        assert_eq!(next(&just_refused), None);
+    }
+
+    #[test]
+    fn a_failure_keeps_when_the_first_one_was_and_a_success_forgets_it() {
+        let attempt = |offset| Polling {
+            attempted_at: Some(at(offset)),
+            ..polling(60)
+        };
+        let error = FetchError::new(ErrorKind::Timeout, "late");
+        let first = after_failure(&attempt(-1), &error, &Backoff::PROVIDER, 0.0, at(0));
+        assert_eq!(first.next_attempt_at, Some(at(30)));
+        let second = Polling {
+            attempted_at: Some(at(30)),
+            ..first
+        };
+        let second = after_failure(&second, &error, &Backoff::PROVIDER, 0.0, at(31));
+        assert_eq!(second.next_attempt_at, Some(at(91)));
+        assert_eq!(second.consecutive_failures, 2);
+        assert_eq!(second.error.as_ref().map(|error| error.since), Some(at(-1)));
+        let healthy = after_success(&second, at(100));
+        assert_eq!(healthy.consecutive_failures, 0);
+        assert_eq!(healthy.error, None);
+        assert_eq!(healthy.fetched_at, Some(at(100)));
+        assert_eq!(healthy.next_attempt_at, Some(at(160)));
     }
 
     #[rstest]
-    #[case(Role::Provider, 1, 30)]
-    #[case(Role::Provider, 2, 60)]
-    #[case(Role::Provider, 7, 1_920)]
-    #[case(Role::Provider, 8, 3_600)]
-    #[case(Role::Provider, i64::MAX, 3_600)]
-    #[case(Role::Endpoint, 9, 30)]
-    fn doubles_to_an_hour(#[case] role: Role, #[case] failures: i64, #[case] secs: i64) {
-        assert_eq!(backoff(role, failures, None, 0.0), TimeDelta::seconds(secs));
+    #[case(Backoff::PROVIDER, 1, 30)]
+    #[case(Backoff::PROVIDER, 2, 60)]
+    #[case(Backoff::PROVIDER, 7, 1_920)]
+    #[case(Backoff::PROVIDER, 8, 3_600)]
+    #[case(Backoff::PROVIDER, i64::MAX, 3_600)]
+    #[case(Backoff::ENDPOINT, 9, 30)]
+    #[case(Backoff::WEBHOOK, 1, 10)]
+    #[case(Backoff::WEBHOOK, 2, 20)]
+    #[case(Backoff::WEBHOOK, 99, 21_600)]
+    #[case(Backoff::MISS, 0, 60)]
+    #[case(Backoff::MISS, 99, 3_600)]
+    fn doubles_up_to_its_bound(#[case] backoff: Backoff, #[case] failures: i64, #[case] secs: i64) {
+        assert_eq!(backoff.wait(failures, None, 0.0), TimeDelta::seconds(secs));
         assert_eq!(
-            backoff(role, failures, None, 1.0),
+            backoff.wait(failures, None, 1.0),
             TimeDelta::seconds(secs) / 2
         );
     }
 
     #[rstest]
-    #[case::clamped_up(0, 30)]
-    #[case::taken(50, 50)]
-    #[case::clamped_down(1_000_000, 86_400)]
-    #[case::absurd(u64::MAX, 86_400)]
-    fn waits_as_long_as_it_was_asked(#[case] asked_secs: u64, #[case] secs: i64) {
+    #[case::clamped_up(Backoff::PROVIDER, 0, 30)]
+    #[case::taken(Backoff::PROVIDER, 50, 50)]
+    #[case::clamped_down(Backoff::PROVIDER, 1_000_000, 86_400)]
+    #[case::absurd(Backoff::PROVIDER, u64::MAX, 86_400)]
+    #[case::a_webhook_may_ask_for_less(Backoff::WEBHOOK, 11, 11)]
+    fn waits_as_long_as_the_other_side_asks(
+        #[case] backoff: Backoff,
+        #[case] asked_secs: u64,
+        #[case] secs: i64,
+    ) {
         let wait = Some(Duration::from_secs(asked_secs));
-        assert_eq!(
-            backoff(Role::Provider, 1, wait, 1.0),
-            TimeDelta::seconds(secs)
-        );
+        let failures = if backoff.may_shorten { 9 } else { 1 };
+        assert_eq!(backoff.wait(failures, wait, 1.0), TimeDelta::seconds(secs));
     }
 }

@@ -49,6 +49,16 @@ impl Listed {
         self.models.iter().find(|model| model.id == id)
     }
 
+    /// The model with this whole id or, where there is none, one whose id differs from it in case only.
+    pub fn find_in_any_case(&self, id: &str) -> Option<&ListedModel> {
+        self.find(id).or_else(|| {
+            let id = id.to_lowercase();
+            self.models
+                .iter()
+                .find(|model| model.id.to_lowercase() == id)
+        })
+    }
+
     /// When a source last listed `model`: its provider, or the newest of its endpoints.
     pub fn last_seen_at(&self, model: &ListedModel) -> Option<Timestamp> {
         let fetched_at = |source: &String| self.fetched_at.get(source).copied();
@@ -83,6 +93,28 @@ mod tests {
             assert_eq!(listed.last_seen_at(model), expected, "{id}");
         }
         assert_eq!(listed.models[2].attributes.context_window, Some(7));
+    }
+
+    #[test]
+    fn an_id_comes_before_itself_in_another_case() {
+        let models = ListedModel::parse_list(
+            br#"{"data":[{"id":"acme:big","created":0,"owned_by":"acme"},
+                {"id":"acme:Big","created":0,"owned_by":"acme"}]}"#,
+        )
+        .expect("a list");
+        let listed = Listed {
+            models,
+            fetched_at: BTreeMap::new(),
+        };
+        for (id, expected) in [
+            ("acme:Big", Some("acme:Big")),
+            ("acme:big", Some("acme:big")),
+            ("ACME:big", Some("acme:big")),
+            ("acme:bigger", None),
+        ] {
+            let found = listed.find_in_any_case(id).map(|model| model.id.as_str());
+            assert_eq!(found, expected, "{id}");
+        }
     }
 
     #[test]

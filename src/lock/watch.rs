@@ -1,18 +1,13 @@
-//! Watching models in the service, as `model-catalog check` does from outside: a change of what is
-//! wrong with one is logged, counted and told to webhooks.
+//! The models to watch: those of the settings, and those of a lock file.
 
 use chrono::TimeDelta;
 
 use super::{
-    file::{LockedModel, Lockfile},
+    file::{LockedModel, Lockfile, LockfileError},
     listed::ListedModel,
     verdict::{Verdict, verdict},
 };
-use crate::{
-    config::error::ConfigError,
-    model::{event::ProblemKind, time::Timestamp},
-    snapshot::Snapshot,
-};
+use crate::model::{event::ProblemKind, time::Timestamp};
 
 /// The models to watch.
 #[derive(Clone, Debug, Default)]
@@ -23,23 +18,33 @@ pub struct Watch {
     within: TimeDelta,
 }
 
+/// Models that cannot be watched. One line.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadWatch {
+    /// The lock file cannot be used.
+    #[error("the watched lock file: {0}")]
+    Lockfile(#[from] LockfileError),
+    /// An id is empty.
+    #[error("watch: an id is empty: remove it")]
+    EmptyId,
+}
+
 impl Watch {
-    /// Watches the models with these whole ids. That one has become smaller is told only of those in
-    /// a lock file: it says how large they were.
-    pub fn new(ids: &[&str], within: TimeDelta) -> Result<Self, ConfigError> {
+    /// Watches the models with these whole ids. Only models of a lock file can become smaller: it has
+    /// their sizes.
+    pub fn new(ids: &[&str], within: TimeDelta) -> Result<Self, BadWatch> {
         let models = ids.iter().map(|id| LockedModel::of_id(id)).collect();
         Self::of(models, within)
     }
 
     /// Watches the models of a lock file with this text.
-    pub fn from_lockfile(text: &str, within: TimeDelta) -> Result<Self, ConfigError> {
-        let file = Lockfile::parse(text)
-            .map_err(|error| ConfigError(format!("the watched lock file: {error}")))?;
+    pub fn from_lockfile(text: &str, within: TimeDelta) -> Result<Self, BadWatch> {
+        let file = Lockfile::parse(text)?;
         Self::of(file.models().to_vec(), within)
     }
 
-    /// Both; what a lock file says of a model counts.
-    pub(crate) fn and(self, other: Self) -> Result<Self, ConfigError> {
+    /// The models of both. Of a model in both, `self` has the sizes.
+    pub(crate) fn and(self, other: Self) -> Result<Self, BadWatch> {
         let known = |model: &LockedModel| self.models.iter().any(|own| own.id == model.id);
         let mut models = other.models;
         models.retain(|model| !known(model));
@@ -47,39 +52,41 @@ impl Watch {
         Self::of(models, self.within)
     }
 
-    fn of(mut models: Vec<LockedModel>, within: TimeDelta) -> Result<Self, ConfigError> {
+    fn of(mut models: Vec<LockedModel>, within: TimeDelta) -> Result<Self, BadWatch> {
         models.sort_by(|a, b| a.id.cmp(&b.id));
         models.dedup_by(|a, b| a.id == b.id);
         if models.iter().any(|model| model.id.trim().is_empty()) {
-            return Err(ConfigError("watch: an id is empty: remove it".to_owned()));
+            return Err(BadWatch::EmptyId);
         }
         Ok(Self { models, within })
     }
 
     /// The ids.
-    pub(crate) fn ids(&self) -> Vec<&str> {
-        self.models.iter().map(|model| model.id.as_str()).collect()
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.models.iter().map(|model| model.id.as_str())
     }
 
-    /// What has become of each model, by what `snapshot` lists at `now`. None of those that are
-    /// missing while a source has never been heard from: it may be that source's.
+    /// Whether no model is watched.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
+    /// What has become of each model at `now`; `find` gives the listed model with an id, in any case.
+    /// Unless the list `is_complete`, missing models are left out.
     pub(crate) fn verdicts(
         &self,
-        snapshot: &Snapshot,
+        find: impl Fn(&str) -> Option<ListedModel>,
+        is_complete: bool,
         now: Timestamp,
-    ) -> Result<Vec<Verdict>, serde_json::Error> {
-        let listed = ListedModel::parse_list(&snapshot.list.bytes)?;
-        let unheard = snapshot.list_missing().next().is_some();
-        let mut verdicts: Vec<Verdict> = self
-            .models
-            .iter()
-            .map(|model| verdict(model, &listed, now, self.within))
-            .collect();
+    ) -> Vec<Verdict> {
         let is_missing = |verdict: &Verdict| {
             let mut problems = verdict.problems.iter();
             problems.any(|problem| problem.kind == ProblemKind::Missing)
         };
-        verdicts.retain(|verdict| !(unheard && is_missing(verdict)));
-        Ok(verdicts)
+        self.models
+            .iter()
+            .map(|model| verdict(model, find(&model.id).as_ref(), now, self.within))
+            .filter(|verdict| is_complete || !is_missing(verdict))
+            .collect()
     }
 }

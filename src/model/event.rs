@@ -1,4 +1,4 @@
-//! What happened: events of models and sources, revisions, alerts, and which of them are wanted.
+//! What happened: events, revisions, alerts, and which of them are wanted.
 
 use std::sync::Arc;
 
@@ -82,8 +82,26 @@ pub struct ChangeEvent {
 }
 
 impl ChangeEvent {
-    /// Leaves out which model it is another name of, where that is none of those that are `told`.
-    pub fn hide_aliases(&mut self, told: impl Fn(&str) -> bool) {
+    /// Whether `scope` covers it. An event about a whole source is about each of its models.
+    pub fn is_in(&self, scope: &Scope) -> bool {
+        match &self.id {
+            Some(id) => scope.allows(&self.source, id),
+            None => scope.allows_source(self.source.as_str()),
+        }
+    }
+
+    /// Keeps those of `events` that `scope` covers, without a word about other models.
+    pub fn restrict(events: &mut Vec<Self>, scope: &Scope) {
+        events.retain(|event| event.is_in(scope));
+        if !scope.has_all_models() {
+            for event in events {
+                event.hide_aliases(scope);
+            }
+        }
+    }
+
+    /// Removes `alias_of` where it names a model outside `scope`.
+    fn hide_aliases(&mut self, scope: &Scope) {
         let Some(id) = &self.id else { return };
         let prefix = format!("{}:", self.source);
         let prefix = if id.starts_with(&prefix) {
@@ -95,7 +113,7 @@ impl ChangeEvent {
             let mut fields: Map<String, Value> =
                 serde_json::from_str(attributes.get()).unwrap_or_default();
             let alias_of = fields.get("alias_of").and_then(Value::as_str);
-            if alias_of.is_some_and(|id| !told(&format!("{prefix}{id}"))) {
+            if alias_of.is_some_and(|id| !scope.allows_id(&format!("{prefix}{id}"))) {
                 fields.remove("alias_of");
                 // What was read can be written.
                 if let Ok(hidden) = serde_json::value::to_raw_value(&fields) {
@@ -193,6 +211,19 @@ impl Revision {
     }
 }
 
+/// How many models changed, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Listed for the first time ever.
+    pub added: i64,
+    /// Listed with other attributes.
+    pub changed: i64,
+    /// No longer listed.
+    pub removed: i64,
+    /// Listed again.
+    pub returned: i64,
+}
+
 /// What is known of a model at one source.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Trace {
@@ -247,6 +278,8 @@ pub struct Alert {
     pub ok: bool,
     /// What is wrong, a JSON array.
     pub problems: Box<RawValue>,
+    /// The sources that list it or, where none does, those that may have it.
+    pub sources: Vec<SourceName>,
 }
 
 /// What is wrong with a locked model.

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{listing::Listing, source::Kind};
+use super::{event::Counts, listing::Listing, source::Kind};
 
 /// A whole listing and the list API that gave it.
 #[derive(Debug)]
@@ -100,3 +100,63 @@ impl fmt::Display for FetchError {
 }
 
 impl Error for FetchError {}
+
+/// What an attempt at a source came to. The one set of names for rows, metrics, logs and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The same models as before.
+    Unchanged,
+    /// A new revision.
+    Changed,
+    /// A suspicious listing that waits for confirmation.
+    Held,
+    /// No listing.
+    Failed,
+    /// The database failed.
+    StoreFailed,
+}
+
+impl Outcome {
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Changed => "changed",
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::StoreFailed => "store_failed",
+        }
+    }
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// Nothing: the claim no longer stood, another task or process has the source.
+    Superseded,
+    /// A listing with the same models as before.
+    Unchanged,
+    /// A listing that made a revision.
+    Changed(Counts),
+    /// A suspicious listing: the stored models stay.
+    Held {
+        /// How many models it has.
+        listed: usize,
+        /// How many are stored, and still served.
+        stored: usize,
+    },
+    /// A failure: the source's state was written, and its models stay.
+    Failed(FetchError),
+}
+
+impl Committed {
+    /// The outcome's name. A superseded result changes nothing.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Superseded | Self::Unchanged => Outcome::Unchanged,
+            Self::Changed(_) => Outcome::Changed,
+            Self::Held { .. } => Outcome::Held,
+            Self::Failed(_) => Outcome::Failed,
+        }
+    }
+}

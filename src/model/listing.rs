@@ -1,8 +1,9 @@
 //! What a source says of its models at one time: entries, details and the whole listing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::attributes::Attributes;
 
@@ -50,4 +51,20 @@ pub struct Listing {
     pub pages: usize,
     /// What is known of the models beyond the list; the entries say it too.
     pub details: Details,
+}
+
+/// The entries of one source as it sent them.
+#[derive(Debug)]
+pub struct RawEntries {
+    /// The last revision when they were read.
+    pub revision: i64,
+    /// JSON, by the source's own id.
+    pub entries: HashMap<String, Box<RawValue>>,
+}
+
+impl RawEntries {
+    /// The entry of the model with this id at the source.
+    pub fn find(&self, model_id: &str) -> Option<&RawValue> {
+        self.entries.get(model_id).map(AsRef::as_ref)
+    }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{event::ChangeEvent, glob::Pattern, source::SourceName};
-use crate::snapshot::{Snapshot, parts::Restriction};
+use super::{glob::Pattern, source::SourceName};
 
 /// Some sources and some of their models; everything by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,46 +64,6 @@ impl Scope {
     /// Whether it has the model of `source` with this whole id.
     pub fn allows(&self, source: &SourceName, id: &str) -> bool {
         self.allows_source(source.as_str()) && self.allows_id(id)
-    }
-
-    /// Whether it has what `event` is about. What hides or shows a whole source is about each of its
-    /// models.
-    pub fn allows_event(&self, event: &ChangeEvent) -> bool {
-        match &event.id {
-            Some(id) => self.allows(&event.source, id),
-            None => self.allows_source(event.source.as_str()),
-        }
-    }
-
-    /// Leaves of `events` those that it has, and in them nothing of other models.
-    pub fn restrict(&self, events: &mut Vec<ChangeEvent>) {
-        events.retain(|event| self.allows_event(event));
-        if !self.has_all_models() {
-            for event in events {
-                event.hide_aliases(|id| self.allows_id(id));
-            }
-        }
-    }
-
-    /// Whether it has a model with this whole id in `snapshot`.
-    pub fn finds(&self, snapshot: &Snapshot, id: &str) -> bool {
-        snapshot
-            .find(id)
-            .is_some_and(|model| model.sources().any(|source| self.allows(source, id)))
-    }
-}
-
-impl Restriction for Scope {
-    fn tells_source(&self, source: &SourceName) -> bool {
-        self.allows_source(source.as_str())
-    }
-
-    fn wants_row(&self, source: &SourceName, id: &str) -> bool {
-        self.allows(source, id)
-    }
-
-    fn tells_alias(&self, source: &SourceName, id: &str) -> bool {
-        self.allows(source, id)
     }
 }
 

@@ -100,25 +100,45 @@ impl Serialize for Timestamp {
     }
 }
 
-impl sqlx::Type<sqlx::Sqlite> for Timestamp {
-    fn type_info() -> sqlx::sqlite::SqliteTypeInfo {
-        <String as sqlx::Type<sqlx::Sqlite>>::type_info()
+impl<DB: sqlx::Database> sqlx::Type<DB> for Timestamp
+where
+    String: sqlx::Type<DB>,
+{
+    fn type_info() -> DB::TypeInfo {
+        <String as sqlx::Type<DB>>::type_info()
     }
 }
 
-impl<'q> sqlx::Encode<'q, sqlx::Sqlite> for Timestamp {
+impl<'q, DB: sqlx::Database> sqlx::Encode<'q, DB> for Timestamp
+where
+    String: sqlx::Encode<'q, DB>,
+{
     fn encode_by_ref(
         &self,
-        buffer: &mut <sqlx::Sqlite as sqlx::Database>::ArgumentBuffer,
+        buffer: &mut DB::ArgumentBuffer,
     ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
-        <String as sqlx::Encode<'q, sqlx::Sqlite>>::encode(self.to_string(), buffer)
+        <String as sqlx::Encode<'q, DB>>::encode(self.to_string(), buffer)
     }
 }
 
-impl<'r> sqlx::Decode<'r, sqlx::Sqlite> for Timestamp {
-    fn decode(value: sqlx::sqlite::SqliteValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
-        Ok(<&str as sqlx::Decode<sqlx::Sqlite>>::decode(value)?.parse()?)
+impl<'r, DB: sqlx::Database> sqlx::Decode<'r, DB> for Timestamp
+where
+    &'r str: sqlx::Decode<'r, DB>,
+{
+    fn decode(value: DB::ValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+        Ok(<&str as sqlx::Decode<DB>>::decode(value)?.parse()?)
     }
+}
+
+/// `text` as a duration: a whole number of seconds (`90`), or numbers with units (`90s`, `1h 30m`, `30d`).
+/// None where it is neither, or is negative. The one reader of durations.
+pub fn parse_duration(text: &str) -> Option<TimeDelta> {
+    let text = text.trim();
+    let duration = match text.parse() {
+        Ok(seconds) => std::time::Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text).ok()?,
+    };
+    TimeDelta::from_std(duration).ok()
 }
 
 /// The system's clock, plus an offset that tests move.

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
-use super::{fields::write_fields, page::Page, view::Seen};
+use super::{fields::write_fields, page::Page, view::ModelView};
 use crate::model::source::Kind;
 
 pub mod anthropic;
@@ -32,7 +32,7 @@ pub enum Dialect {
 }
 
 /// Headers that the clients of one dialect send and no others.
-const TELLING: [(&str, Dialect); 3] = [
+const DIALECT_HEADERS: [(&str, Dialect); 3] = [
     ("anthropic-version", Dialect::Anthropic),
     ("x-goog-api-client", Dialect::Gemini),
     ("x-goog-api-key", Dialect::Gemini),
@@ -41,7 +41,7 @@ const TELLING: [(&str, Dialect); 3] = [
 impl Dialect {
     /// The dialect that a request's headers tell of.
     pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
-        TELLING
+        DIALECT_HEADERS
             .iter()
             .find(|(name, _)| headers.contains_key(*name))
             .map(|(_, dialect)| *dialect)
@@ -64,7 +64,7 @@ impl Dialect {
     }
 
     /// Whether a source of this kind sends its entries in this dialect.
-    pub fn is_sent_by(self, kind: Kind) -> bool {
+    pub fn is_native_to(self, kind: Kind) -> bool {
         match kind {
             Kind::Ollama => self == Self::Ollama,
             // Not known yet, and no list of models.
@@ -74,7 +74,7 @@ impl Dialect {
     }
 
     /// The answer for one model.
-    pub fn model(self, model: &Seen) -> serde_json::Result<Vec<u8>> {
+    pub fn model(self, model: &ModelView) -> serde_json::Result<Vec<u8>> {
         let mut body = Vec::new();
         self.write(model, &mut body)?;
         Ok(body)
@@ -117,15 +117,15 @@ impl Dialect {
     }
 
     /// One entry: as its source sent it where that is known.
-    fn write(self, model: &Seen, body: &mut Vec<u8>) -> serde_json::Result<()> {
+    fn write(self, model: &ModelView, body: &mut Vec<u8>) -> serde_json::Result<()> {
         let standard = match self {
             Self::OpenAi => openai::standard_fields(model),
             Self::Anthropic => anthropic::standard_fields(model),
             Self::Gemini => gemini::standard_fields(model),
             Self::Ollama => ollama::standard_fields(model),
         };
-        if let Some(sent) = model.sent {
-            body.extend_from_slice(completed(sent, &standard)?.as_bytes());
+        if let Some(raw) = model.raw {
+            body.extend_from_slice(completed(raw, &standard)?.as_bytes());
             return Ok(());
         }
         match self {
@@ -169,13 +169,13 @@ fn field(body: &mut Vec<u8>, name: &str, value: &impl Serialize) -> serde_json::
     serde_json::to_writer(body, value)
 }
 
-/// The entry that a source `sent`, with each of the `standard` fields that it lacks or has in
+/// The `raw` entry of a source, with each of the `standard` fields that it lacks or has in
 /// another type. The first of them is what identifies the model, which is ours to say.
 fn completed<'a>(
-    sent: &'a RawValue,
+    raw: &'a RawValue,
     standard: &[(&'static str, Value)],
 ) -> serde_json::Result<Cow<'a, str>> {
-    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(sent.get())?;
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
     let mut added = Vec::new();
     for (place, (name, value)) in standard.iter().enumerate() {
         let said = fields.get(*name).map(|said| said.get());
@@ -191,7 +191,7 @@ fn completed<'a>(
         }
     }
     if added.is_empty() {
-        return Ok(Cow::Borrowed(sent.get()));
+        return Ok(Cow::Borrowed(raw.get()));
     }
     for (name, value) in &added {
         fields.insert((*name).to_owned(), value);

@@ -1,13 +1,12 @@
 //! Merging the sources' models into one list: order, shared local ids, shadowing.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use super::{
-    body::Body,
-    dialect::openai::{Entry, HEAD},
-    view::Seen,
+use crate::model::{
+    attributes::Attributes,
+    source::{Role, SourceName, source_order},
+    state::StoredModel,
 };
-use crate::model::{attributes::Attributes, source::SourceName, state::StoredModel};
 
 /// One entry of the list.
 #[derive(Clone, Debug)]
@@ -16,12 +15,11 @@ pub struct ServedModel {
     pub id: String,
     /// The provider's name; `lb` of a local model.
     pub owned_by: String,
-    /// The sources' rows that it stands for; what it says is what the first of them says. Never
-    /// empty.
+    /// The sources' rows that it stands for; its attributes are those of the first. Never empty.
     pub rows: Vec<Arc<StoredModel>>,
     /// Whether it is served by endpoints.
     pub is_local: bool,
-    /// Its entry's place in the list's bytes.
+    /// Where its entry stands in the list's bytes.
     pub entry: Range<usize>,
 }
 
@@ -37,36 +35,61 @@ impl ServedModel {
     }
 }
 
-/// The list while it is written: entries are written once and then shared.
-#[derive(Default)]
-pub struct List {
-    bytes: Vec<u8>,
-    models: Vec<ServedModel>,
+/// The models of all sources as one list.
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// In the list's order: local models by id, then each provider's.
+    pub models: Vec<ServedModel>,
+    /// Local ids that a cloud model has too, which is the one that is listed: (endpoint, id).
+    pub shadowed: Vec<(SourceName, String)>,
 }
 
-pub const TAIL: &[u8] = b"]}";
+impl Merged {
+    /// The list of `models`, which come in no order.
+    pub fn of(mut models: Vec<Arc<StoredModel>>) -> Self {
+        models.sort_by(|a, b| {
+            (source_order(a.role, a.source.as_str()), &a.model_id)
+                .cmp(&(source_order(b.role, b.source.as_str()), &b.model_id))
+        });
+        let (local, cloud): (Vec<_>, Vec<_>) = models
+            .into_iter()
+            .partition(|model| model.role == Role::Endpoint);
+        let cloud: Vec<ServedModel> = cloud
+            .into_iter()
+            .map(|model| ServedModel {
+                id: model.whole_id(),
+                owned_by: model.source.to_string(),
+                rows: vec![model],
+                is_local: false,
+                entry: 0..0,
+            })
+            .collect();
 
-impl List {
-    pub fn push(&mut self, model: ServedModel) -> Result<(), serde_json::Error> {
-        let entry = serde_json::to_vec(&Entry::of(&Seen::merged(&model)))?;
-        self.push_written(model, &entry);
-        Ok(())
-    }
-
-    pub fn push_written(&mut self, mut model: ServedModel, entry: &[u8]) {
-        let before = if self.models.is_empty() { HEAD } else { b"," };
-        self.bytes.extend_from_slice(before);
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(entry);
-        model.entry = start..self.bytes.len();
-        self.models.push(model);
-    }
-
-    pub fn finish(mut self) -> (Body, Vec<ServedModel>) {
-        if self.models.is_empty() {
-            self.bytes.extend_from_slice(HEAD);
+        // The same local id on several endpoints is one entry that names them all.
+        let mut shared: BTreeMap<String, Vec<Arc<StoredModel>>> = BTreeMap::new();
+        for model in local {
+            shared
+                .entry(model.model_id.clone())
+                .or_default()
+                .push(model);
         }
-        self.bytes.extend_from_slice(TAIL);
-        (Body::of(self.bytes.into()), self.models)
+        // An id is listed once: should a local server claim `openai:…`, the cloud model wins.
+        let mut shadowed = Vec::new();
+        for model in &cloud {
+            for local in shared.remove(&model.id).unwrap_or_default() {
+                shadowed.push((local.source.clone(), model.id.clone()));
+            }
+        }
+        let local = shared.into_iter().map(|(id, rows)| ServedModel {
+            id,
+            owned_by: "lb".to_owned(),
+            rows,
+            is_local: true,
+            entry: 0..0,
+        });
+        Self {
+            models: local.chain(cloud).collect(),
+            shadowed,
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Part of a list: which models a page has. A cursor is a place in the list's order rather than a
 //! number, so it stays right when models come and go between two pages: whatever stays is told once.
 
-use super::view::{Place, Seen};
+use super::view::{ModelView, Place};
 
 /// Some models of a list that stand together.
 #[derive(Debug)]
 pub struct Page<'a> {
     /// They.
-    pub models: &'a [Seen<'a>],
+    pub models: &'a [ModelView<'a>],
     /// Whether there are more in the direction of reading.
     pub has_more: bool,
     /// Whether they are all of the list.
@@ -16,7 +16,7 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// The first `size` models of `list` behind `cursor`.
-    pub fn after(list: &'a [Seen<'a>], cursor: Option<Place>, size: usize) -> Self {
+    pub fn after(list: &'a [ModelView<'a>], cursor: Option<Place>, size: usize) -> Self {
         let start = cursor.map_or(0, |cursor| {
             list.partition_point(|model| model.place() <= cursor)
         });
@@ -29,7 +29,7 @@ impl<'a> Page<'a> {
     }
 
     /// The last `size` models of `list` in front of `cursor`.
-    pub fn before(list: &'a [Seen<'a>], cursor: Place, size: usize) -> Self {
+    pub fn before(list: &'a [ModelView<'a>], cursor: Place, size: usize) -> Self {
         let end = list.partition_point(|model| model.place() < cursor);
         let start = end.saturating_sub(size);
         Self {

@@ -1,5 +1,5 @@
-//! Parts of a snapshot: what one client may see, and what it asks for. Entries are copied as they
-//! were written; a part is kept with the snapshot that it is of, and forgotten with it.
+//! Parts of a snapshot: what one key may see, and what a request filters. Entries are copied as they
+//! were written; a part is cached with its snapshot and dropped with it.
 
 use std::{
     collections::BTreeSet,
@@ -10,16 +10,16 @@ use std::{
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
-    HEAD, Snapshot,
+    Snapshot,
     body::Body,
+    dialect::openai::{HEAD, TAIL},
     fields::write_fields,
-    merge::{List, ServedModel, TAIL},
+    list::List,
+    merge::ServedModel,
+    places,
     retiring::Retiring,
 };
-use crate::model::{
-    source::{Role, SourceName},
-    state::StoredModel,
-};
+use crate::model::{scope::Scope, source::SourceName, state::StoredModel};
 
 /// How many parts of a snapshot are kept at most.
 const MAX_PARTS: usize = 256;
@@ -28,16 +28,13 @@ const PARTS_BYTES: u64 = 64 << 20;
 /// The longest name of a part that is kept.
 const MAX_NAME_BYTES: usize = 1024;
 
-/// What of a snapshot is wanted.
+/// Which part of a snapshot is wanted.
 pub trait Restriction {
-    /// Whether the state of `source` is told.
-    fn tells_source(&self, source: &SourceName) -> bool;
-
-    /// Whether what `source` says of the model with this whole id is wanted.
+    /// Whether the row of `source` of the model with this whole id is wanted.
     fn wants_row(&self, source: &SourceName, id: &str) -> bool;
 
-    /// Whether it is told that a model of `source` is another name of the one with this whole id.
-    fn tells_alias(&self, _source: &SourceName, _id: &str) -> bool {
+    /// Whether a model of `source` may name the one with this whole id as the one that it is an alias of.
+    fn shows_alias(&self, _source: &SourceName, _id: &str) -> bool {
         true
     }
 
@@ -47,21 +44,31 @@ pub trait Restriction {
     }
 }
 
+impl Restriction for Scope {
+    fn wants_row(&self, source: &SourceName, id: &str) -> bool {
+        self.allows(source, id)
+    }
+
+    fn shows_alias(&self, source: &SourceName, id: &str) -> bool {
+        self.allows(source, id)
+    }
+}
+
 /// The parts of a snapshot that have been made, by name. Most snapshots have none.
 #[derive(Default)]
-pub struct Parts(OnceLock<Cache<String, Arc<Snapshot>, BySize>>);
+pub struct PartCache(OnceLock<Cache<String, Arc<Snapshot>, BySize>>);
 
-impl Parts {
+impl PartCache {
     fn cache(&self) -> &Cache<String, Arc<Snapshot>, BySize> {
         self.0
             .get_or_init(|| Cache::with_weighter(MAX_PARTS, PARTS_BYTES, BySize))
     }
 }
 
-impl fmt::Debug for Parts {
+impl fmt::Debug for PartCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len = self.0.get().map_or(0, Cache::len);
-        f.debug_struct("Parts").field("len", &len).finish()
+        f.debug_struct("PartCache").field("len", &len).finish()
     }
 }
 
@@ -79,23 +86,19 @@ impl Weighter<String, Arc<Snapshot>> for BySize {
 
 impl Snapshot {
     /// The part of this snapshot that `restriction` wants.
-    pub fn only(&self, restriction: &impl Restriction) -> Result<Self, serde_json::Error> {
+    pub fn restrict(&self, restriction: &impl Restriction) -> Result<Self, serde_json::Error> {
         let mut list = List::default();
         for model in &self.models {
             let wants = |source: &SourceName| restriction.wants_row(source, &model.id);
             let wanted = model.sources().filter(|source| wants(source)).count();
-            let tells_alias = |row: &StoredModel| {
+            let shows_alias = |row: &StoredModel| {
                 row.attributes.alias_of.as_ref().is_none_or(|id| {
-                    let role = if model.is_local {
-                        Role::Endpoint
-                    } else {
-                        Role::Provider
-                    };
-                    restriction.tells_alias(&row.source, &role.whole_id(&row.source, id))
+                    let id = row.role.whole_id(&row.source, id);
+                    restriction.shows_alias(&row.source, &id)
                 })
             };
-            let is_told = model.rows.iter().all(|row| tells_alias(row));
-            if wanted == model.rows.len() && is_told {
+            let is_whole = model.rows.iter().all(|row| shows_alias(row));
+            if wanted == model.rows.len() && is_whole {
                 if restriction.wants_model(model) {
                     list.push_written(model.clone(), &self.list.bytes[model.entry.clone()]);
                 }
@@ -103,7 +106,7 @@ impl Snapshot {
                 let mut part = model.clone();
                 part.rows.retain(|row| wants(&row.source));
                 for row in &mut part.rows {
-                    if !tells_alias(row) {
+                    if !shows_alias(row) {
                         Arc::make_mut(row).attributes.alias_of = None;
                     }
                 }
@@ -116,13 +119,6 @@ impl Snapshot {
         Ok(Self {
             revision: self.revision,
             list,
-            sources: self
-                .sources
-                .iter()
-                .filter(|source| restriction.tells_source(&source.name))
-                .cloned()
-                .collect(),
-            enrichment: self.enrichment.clone(),
             shadowed: self
                 .shadowed
                 .iter()
@@ -130,9 +126,12 @@ impl Snapshot {
                 .cloned()
                 .collect(),
             retiring: Retiring::list(&models),
-            places: Self::places(&models),
+            counts: self.counts.clone(),
+            providers: self.providers.clone(),
+            places: places(&models),
+            lower_case_places: OnceLock::new(),
             models,
-            parts: Parts::default(),
+            parts: PartCache::default(),
         })
     }
 
@@ -172,22 +171,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::snapshot::tests::{entries, model, state};
+    use crate::snapshot::tests::{content, entries, model};
 
     struct Sources(&'static [&'static str]);
 
     impl Restriction for Sources {
-        fn tells_source(&self, source: &SourceName) -> bool {
-            self.0.contains(&source.as_str())
-        }
-
         fn wants_row(&self, source: &SourceName, _id: &str) -> bool {
             self.tells_source(source)
         }
     }
 
     fn snapshot() -> Snapshot {
-        Snapshot::build(state(vec![
+        Snapshot::build(content(vec![
             model("openai", "o", 1),
             model("google", "g", 2),
             model("box", "m:7b", 3),
@@ -199,8 +194,10 @@ mod tests {
 
     #[test]
     fn a_part_is_what_would_be_built_of_its_rows() {
-        let part = snapshot().only(&Sources(&["zed", "google"])).expect("made");
-        let built = Snapshot::build(state(vec![
+        let part = snapshot()
+            .restrict(&Sources(&["zed", "google"]))
+            .expect("made");
+        let built = Snapshot::build(content(vec![
             model("google", "g", 2),
             model("zed", "m:7b", 4),
         ]))
@@ -209,20 +206,18 @@ mod tests {
         assert_eq!(part.list.etag, built.list.etag);
         assert_eq!(entries(&part)[0]["endpoints"], json!(["zed"]));
         assert!(part.find("openai:o").is_none());
-        let entry = part.find_model("google:g").expect("listed");
+        let entry = part.find_entry("google:g").expect("listed");
         let entry: serde_json::Value = serde_json::from_slice(&entry.bytes).expect("JSON");
         assert_eq!(entry["id"], "google:g");
-        let sources: Vec<&str> = part.sources.iter().map(|s| s.name.as_str()).collect();
-        assert_eq!(sources, ["zed", "google"]);
         assert_eq!(part.shadowed.len(), 1);
         assert!(
             snapshot()
-                .only(&Sources(&["box"]))
+                .restrict(&Sources(&["box"]))
                 .expect("made")
                 .shadowed
                 .is_empty()
         );
-        let nothing = snapshot().only(&Sources(&[])).expect("made");
+        let nothing = snapshot().restrict(&Sources(&[])).expect("made");
         assert_eq!(&nothing.list.bytes[..], br#"{"object":"list","data":[]}"#);
     }
 
@@ -233,7 +228,7 @@ mod tests {
         let get = |name: &str| {
             let make = || {
                 made.set(made.get() + 1);
-                snapshot.only(&Sources(&["zed"]))
+                snapshot.restrict(&Sources(&["zed"]))
             };
             snapshot.part(name, make).expect("made");
             made.get()

@@ -9,7 +9,7 @@ use super::{merge::ServedModel, parts::Restriction};
 use crate::model::{
     source::{Freshness, SourceName},
     state::SourceState,
-    time::Timestamp,
+    time::{Timestamp, parse_duration},
 };
 
 /// The most values that one filter may have.
@@ -109,7 +109,7 @@ impl Selection {
     }
 
     /// The filter that it has and that speaks of now only.
-    pub fn of_now(&self) -> Option<&'static str> {
+    pub fn current_only_filter(&self) -> Option<&'static str> {
         let max_age = self.max_age.map(|_| "max_age");
         max_age.or(self.stale.map(|_| "stale"))
     }
@@ -120,7 +120,11 @@ impl Selection {
     }
 
     /// What it chooses when `sources` are as they are at `now`; none where that is everything.
-    pub fn resolve(&self, sources: &[SourceState], now: Timestamp) -> Option<Chosen<'_>> {
+    pub fn resolve(
+        &self,
+        sources: &[SourceState],
+        now: Timestamp,
+    ) -> Option<ResolvedSelection<'_>> {
         let everything = Self {
             fields: self.fields.clone(),
             ..Self::default()
@@ -129,13 +133,14 @@ impl Selection {
             return None;
         }
         let is_wanted = |source: &&SourceState| {
-            let young = |age| Freshness::of(source.fetched_at, age, now) == Freshness::Fresh;
+            let young =
+                |age| Freshness::of(source.polling.fetched_at, age, now) == Freshness::Fresh;
             let fresh = || source.freshness(now) == Freshness::Fresh;
             self.may_choose(&source.name)
                 && self.max_age.is_none_or(young)
                 && (self.stale != Some(Stale::Exclude) || fresh())
         };
-        Some(Chosen {
+        Some(ResolvedSelection {
             selection: self,
             sources: sources
                 .iter()
@@ -184,12 +189,12 @@ impl Selection {
 
 /// What a selection chooses, at one moment.
 #[derive(Debug)]
-pub struct Chosen<'a> {
+pub struct ResolvedSelection<'a> {
     selection: &'a Selection,
     sources: BTreeSet<SourceName>,
 }
 
-impl Chosen<'_> {
+impl ResolvedSelection<'_> {
     /// The same for whatever chooses the same. What depends on the time is in the sources.
     pub fn name(&self) -> String {
         let Selection {
@@ -219,12 +224,7 @@ impl Chosen<'_> {
     }
 }
 
-impl Restriction for Chosen<'_> {
-    // Those that are too old are told all the same: that is why their models are not there.
-    fn tells_source(&self, source: &SourceName) -> bool {
-        self.selection.may_choose(source)
-    }
-
+impl Restriction for ResolvedSelection<'_> {
     fn wants_row(&self, source: &SourceName, _id: &str) -> bool {
         self.sources.contains(source)
     }
@@ -245,12 +245,8 @@ fn insert<T: Ord>(values: &mut BTreeSet<T>, name: &'static str, value: T) -> Res
     Ok(())
 }
 
-/// A time, in seconds or with units.
 fn parse_age(text: &str) -> Result<TimeDelta, BadFilter> {
-    text.parse()
-        .ok()
-        .and_then(TimeDelta::try_seconds)
-        .or_else(|| TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok())
+    parse_duration(text)
         .filter(|age| *age > TimeDelta::zero())
         .ok_or_else(|| BadFilter {
             name: "max_age",
@@ -358,7 +354,7 @@ mod tests {
         let snapshot = snapshot();
         let selection = Selection::parse(Some(query)).expect("usable");
         let part = match selection.resolve(&snapshot.sources, now()) {
-            Some(chosen) => snapshot.only(&chosen).expect("made"),
+            Some(chosen) => snapshot.restrict(&chosen).expect("made"),
             None => snapshot,
         };
         let ids: Vec<&str> = part.models.iter().map(|model| model.id.as_str()).collect();
@@ -463,7 +459,7 @@ mod tests {
         let told = |query: &str| {
             let selection = Selection::parse(Some(query)).expect("usable");
             let chosen = selection.resolve(&snapshot.sources, now()).expect("some");
-            let part = snapshot.only(&chosen).expect("made");
+            let part = snapshot.restrict(&chosen).expect("made");
             part.sources
                 .iter()
                 .map(|source| source.name.to_string())

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{Snapshot, merge::ServedModel};
+use super::merge::ServedModel;
 use crate::model::{
     source::{Role, SourceName, source_order},
     state::StoredModel,
@@ -10,7 +10,7 @@ use crate::model::{
 
 /// One model as one caller sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct ModelView<'a> {
     /// What the caller knows it by: the whole id, or at its source's base the source's own.
     pub id: &'a str,
     /// Whether that is its source's own.
@@ -20,10 +20,10 @@ pub struct Seen<'a> {
     /// The entry of the merged list that it belongs to.
     pub model: &'a ServedModel,
     /// The entry as its source sent it in the caller's dialect, where there is such a thing.
-    pub sent: Option<&'a RawValue>,
+    pub raw: Option<&'a RawValue>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> ModelView<'a> {
     /// `model` as an entry of the merged list.
     pub fn merged(model: &'a ServedModel) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl<'a> Seen<'a> {
             is_own: false,
             row: &model.rows[0],
             model,
-            sent: None,
+            raw: None,
         }
     }
 
@@ -43,7 +43,7 @@ impl<'a> Seen<'a> {
             is_own: true,
             row,
             model,
-            sent: None,
+            raw: None,
         })
     }
 
@@ -79,24 +79,5 @@ impl<'a> Place<'a> {
             source: source_order(Role::Provider, provider),
             model_id,
         }
-    }
-
-    /// That of the whole `id` in `snapshot`. One that is not listed (any more) has the place at which
-    /// it would be.
-    pub fn of(id: &'a str, snapshot: &'a Snapshot) -> Self {
-        if let Some(model) = snapshot.find(id) {
-            return Seen::merged(model).place();
-        }
-        let providers = snapshot
-            .sources
-            .iter()
-            .filter(|source| source.role == Role::Provider);
-        providers
-            .map(|source| source.name.as_str())
-            .find_map(|name| {
-                let model_id = id.strip_prefix(name)?.strip_prefix(':')?;
-                Some(Self::cloud(name, model_id))
-            })
-            .unwrap_or(Self::local(id))
     }
 }

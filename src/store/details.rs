@@ -1,20 +1,17 @@
-//! What sources have told of their models beyond their lists: kept so that nobody is asked twice.
+//! `model_details`: what sources say of their models beyond their lists, kept so that no request is
+//! repeated.
 
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::{Store, error::Result};
-use crate::{config::source::SourceConfig, model::listing::Details};
+use super::error::Result;
+use crate::model::listing::Details;
 
-impl Store {
-    /// What `source` has told of its models beyond its list.
-    pub async fn list_details(&self, source: &SourceConfig) -> Result<Details> {
-        let mut connection = self.pool.acquire().await?;
-        read_details(&mut connection, source.name.as_str()).await
-    }
-}
-
-async fn read_details(connection: &mut SqliteConnection, source: &str) -> Result<Details> {
+/// What the source has said of its models beyond its list.
+pub(super) async fn read_details(
+    connection: &mut SqliteConnection,
+    source: &str,
+) -> Result<Details> {
     let json = sqlx::query_scalar!(
         r#"SELECT json_group_object(
                       model_id,
@@ -28,7 +25,7 @@ async fn read_details(connection: &mut SqliteConnection, source: &str) -> Result
     Ok(serde_json::from_str(&json)?)
 }
 
-/// Makes `details` what is known of the models of `source`.
+/// Replaces what is known of the models of `source` by `details`.
 pub(super) async fn write_details(
     connection: &mut SqliteConnection,
     source: &str,

@@ -1,226 +1,215 @@
-//! The enrichment: the file that fills in what sources do not say. When it is asked, what it says,
-//! and what that changes.
+//! The enrichment's rows: applying its setting, claiming it, and committing what it says together with
+//! what that changes.
 
-use std::collections::BTreeMap;
-
-use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::{Store, commit::Commit, error::Result, events::next_revision};
+use super::{
+    Store, commit::Attempt, derive::Target, error::Result, events::next_revision, sources::Claim,
+};
 use crate::{
-    config::source::SourceConfig,
-    ingest::{diff::Counts, schedule},
+    ingest::schedule::{self, Backoff},
     model::{
-        attributes::Attributes, fetch::FetchError, listing::Entry, source::Role, time::Timestamp,
+        event::Counts,
+        fetch::{Committed, FetchError, Fetched},
+        listing::{Details, Entry},
+        settings::SourceSettings,
+        source::Role,
+        state::Polling,
+        time::Timestamp,
     },
 };
 
-/// What an enrichment says, and its name.
-pub(super) struct Enrichment {
-    name: String,
-    /// By the source's own id.
-    models: BTreeMap<String, Attributes>,
-}
-
-impl Enrichment {
-    /// What it says of the models of `provider`; none without an enrichment.
-    pub(super) async fn read(
-        connection: &mut SqliteConnection,
-        provider: &str,
-    ) -> Result<Option<Self>> {
-        let row = sqlx::query!(
-            r#"SELECT name, (
-                   SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || attributes), '') || '}'
-                   FROM enrichment_models WHERE provider = ?1
-               ) AS "models!: String"
-               FROM enrichment"#,
-            provider,
+/// Makes `source` the enrichment, or has none. What another file said is deleted; what that changes is
+/// seen when the settings of the sources are applied.
+pub(super) async fn apply_enrichment(
+    connection: &mut SqliteConnection,
+    source: Option<&SourceSettings>,
+) -> Result<()> {
+    let name = source.map_or("", |source| source.name.as_str());
+    let address = source.map_or("", |source| source.address.as_str());
+    let other = sqlx::query!(
+        "DELETE FROM enrichment WHERE name <> ?1 OR address <> ?2",
+        name,
+        address,
+    )
+    .execute(&mut *connection)
+    .await?;
+    if other.rows_affected() > 0 {
+        sqlx::query!("DELETE FROM enrichment_models")
+            .execute(&mut *connection)
+            .await?;
+    }
+    if let Some(source) = source {
+        let ttl_secs = source.ttl.num_seconds();
+        sqlx::query!(
+            "INSERT INTO enrichment (name, address, ttl_secs) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET ttl_secs = excluded.ttl_secs",
+            name,
+            address,
+            ttl_secs,
         )
-        .fetch_optional(connection)
+        .execute(connection)
         .await?;
-        row.map(|row| {
-            Ok(Self {
-                name: row.name,
-                models: serde_json::from_str(&row.models)?,
-            })
-        })
-        .transpose()
     }
-
-    /// Fills in what `entry` does not say.
-    pub(super) fn fill(&self, entry: &mut Entry) {
-        if let Some(known) = self.models.get(&entry.id) {
-            entry.attributes.fill(known, &self.name);
-        }
-    }
+    Ok(())
 }
 
 impl Store {
-    /// Makes `source` the enrichment, or has none. What another file said is forgotten; what that
-    /// changes is seen when the settings of the sources are applied.
-    pub async fn apply_enrichment(&self, source: Option<&SourceConfig>) -> Result<()> {
-        let name = source.map_or("", |source| source.name.as_str());
-        let address = source.map(SourceConfig::address).unwrap_or_default();
-        let mut tx = self.begin().await?;
-        let other = sqlx::query!(
-            "DELETE FROM enrichment WHERE name <> ?1 OR address <> ?2",
-            name,
-            address,
-        )
-        .execute(&mut *tx)
-        .await?;
-        if other.rows_affected() > 0 {
-            sqlx::query!("DELETE FROM enrichment_models")
-                .execute(&mut *tx)
-                .await?;
-        }
-        if let Some(source) = source {
-            let ttl_secs = source.ttl.num_seconds();
-            sqlx::query!(
-                "INSERT INTO enrichment (name, address, ttl_secs) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET ttl_secs = excluded.ttl_secs",
-                name,
-                address,
-                ttl_secs,
-            )
-            .execute(&mut *tx)
-            .await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// Claims the enrichment for one fetch, if `source` still is it and nobody else has it.
-    pub async fn claim_enrichment(&self, source: &SourceConfig, now: Timestamp) -> Result<bool> {
-        let (address, until) = (source.address(), now.plus(schedule::CLAIM));
+    pub(super) async fn claim_enrichment(
+        &self,
+        source: &SourceSettings,
+        now: Timestamp,
+    ) -> Result<Option<Claim>> {
         let mut tx = self.begin().await?;
-        let Some(row) = sqlx::query!(
-            r#"SELECT next_attempt_at AS "next_attempt_at: Timestamp" FROM enrichment WHERE address = ?1"#,
-            address,
-        )
-        .fetch_optional(&mut *tx)
-        .await?
-        else {
-            return Ok(false);
+        let Some(polling) = find_polling(&mut tx, Some(&source.address), None).await? else {
+            return Ok(None);
         };
-        if !schedule::is_due(row.next_attempt_at, source.ttl, now) {
-            return Ok(false);
+        if !schedule::is_due(&polling, now) {
+            return Ok(None);
         }
+        let until = now.plus(schedule::CLAIM);
         sqlx::query!(
             "UPDATE enrichment SET attempted_at = ?2, next_attempt_at = ?3 WHERE address = ?1",
-            address,
+            source.address,
             now,
             until,
         )
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(Some(Claim {
+            at: now,
+            attempted_at: polling.attempted_at,
+            next_attempt_at: polling.next_attempt_at,
+            details: Details::new(),
+        }))
     }
 
-    /// Gives the claim made at `at` back unused.
-    pub async fn release_enrichment(&self, at: Timestamp) -> Result<()> {
+    /// Gives a claim of the enrichment back unused.
+    pub(super) async fn release_enrichment(&self, claim: &Claim) -> Result<()> {
         sqlx::query!(
-            "UPDATE enrichment SET next_attempt_at = NULL WHERE attempted_at = ?1",
-            at
+            "UPDATE enrichment SET attempted_at = ?2, next_attempt_at = ?3 WHERE attempted_at = ?1",
+            claim.at,
+            claim.attempted_at,
+            claim.next_attempt_at,
         )
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// Commits what the enrichment, claimed at `claimed_at`, says, and what that changes of every
-    /// provider's models, in one revision. None if the claim no longer stands.
-    pub async fn commit_enrichment(
+    /// Commits what the enrichment says and what that changes of every provider's models, in one revision;
+    /// or a failure, which leaves what it said before.
+    pub(super) async fn commit_enrichment(
         &self,
-        source: &SourceConfig,
-        claimed_at: Timestamp,
-        entries: &[Entry],
+        claim: &Claim,
+        result: std::result::Result<Fetched, FetchError>,
+        attempt: Attempt,
         now: Timestamp,
-    ) -> Result<Option<Counts>> {
-        let next = now.plus(source.ttl);
+    ) -> Result<Committed> {
         let mut tx = self.begin().await?;
-        let stands = sqlx::query!(
-            "UPDATE enrichment
-             SET fetched_at = ?2, next_attempt_at = ?3, consecutive_failures = 0,
-                 error_kind = NULL, error_message = NULL, error_since = NULL
-             WHERE attempted_at = ?1",
-            claimed_at,
-            now,
-            next,
-        )
-        .execute(&mut *tx)
-        .await?;
-        if stands.rows_affected() == 0 {
-            return Ok(None);
-        }
-        let rows: Vec<_> = entries
-            .iter()
-            .filter_map(|entry| {
-                let (provider, id) = entry.id.split_once(':')?;
-                Some(json!({"provider": provider, "id": id, "attributes": entry.attributes}))
-            })
-            .collect();
-        let rows = serde_json::to_string(&rows)?;
-        sqlx::query!("DELETE FROM enrichment_models")
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query!(
-            "INSERT INTO enrichment_models (provider, model_id, attributes)
-             SELECT value ->> 'provider', value ->> 'id', value -> 'attributes'
-             FROM json_each(?1)
-             WHERE true
-             ON CONFLICT DO NOTHING",
-            rows,
-        )
-        .execute(&mut *tx)
-        .await?;
-        let counts = restate_providers(&mut tx, now).await?;
-        tx.commit().await?;
-        Ok(Some(counts))
-    }
-
-    /// Commits a failure of the enrichment, claimed at `claimed_at`: what it said stays.
-    pub async fn fail_enrichment(
-        &self,
-        claimed_at: Timestamp,
-        error: &FetchError,
-        wait: impl FnOnce(i64) -> TimeDelta,
-        now: Timestamp,
-    ) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let failures = sqlx::query_scalar!(
-            "SELECT consecutive_failures + 1 FROM enrichment WHERE attempted_at = ?1",
-            claimed_at,
-        )
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(failures) = failures else {
-            return Ok(());
+        let Some(polling) = find_polling(&mut tx, None, Some(claim.at)).await? else {
+            return Ok(Committed::Superseded);
         };
-        let (next, kind) = (now.plus(wait(failures)), error.kind.as_str());
+        let (polling, committed) = match result {
+            Err(error) => {
+                let backoff = Backoff::of(Role::Provider);
+                let jitter = attempt.jitter;
+                let polling = schedule::after_failure(&polling, &error, backoff, jitter, now);
+                (polling, Committed::Failed(error))
+            }
+            Ok(fetched) => {
+                replace_models(&mut tx, &fetched.listing.entries).await?;
+                let counts = rederive_providers(&mut tx, now).await?;
+                let committed = match counts == Counts::default() {
+                    true => Committed::Unchanged,
+                    false => Committed::Changed(counts),
+                };
+                (schedule::after_success(&polling, now), committed)
+            }
+        };
+        let error = polling.error.as_ref();
+        let (kind, message, since) = (
+            error.map(|error| error.kind.as_str()),
+            error.map(|error| error.message.as_str()),
+            error.map(|error| error.since),
+        );
         sqlx::query!(
             "UPDATE enrichment
-             SET next_attempt_at = ?2, consecutive_failures = ?3, error_kind = ?4,
-                 error_message = ?5, error_since = COALESCE(error_since, ?1)
+             SET fetched_at = ?2, next_attempt_at = ?3, consecutive_failures = ?4,
+                 error_kind = ?5, error_message = ?6, error_since = ?7
              WHERE attempted_at = ?1",
-            claimed_at,
-            next,
-            failures,
+            claim.at,
+            polling.fetched_at,
+            polling.next_attempt_at,
+            polling.consecutive_failures,
             kind,
-            error.message,
+            message,
+            since,
         )
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(())
+        Ok(committed)
     }
 }
 
-/// Makes what is stored of every provider that is served what it would be, had its last listing come
-/// now; in one revision. What is hidden is restated when it is shown.
-async fn restate_providers(connection: &mut SqliteConnection, now: Timestamp) -> Result<Counts> {
+/// The enrichment's polling state, if its address and last attempt are these.
+async fn find_polling(
+    connection: &mut SqliteConnection,
+    address: Option<&str>,
+    attempted_at: Option<Timestamp>,
+) -> Result<Option<Polling>> {
+    let json = sqlx::query_scalar!(
+        r#"SELECT json_object(
+                      'ttl_secs', ttl_secs, 'fetched_at', fetched_at, 'attempted_at', attempted_at,
+                      'next_attempt_at', next_attempt_at,
+                      'consecutive_failures', consecutive_failures,
+                      'error', CASE WHEN error_kind IS NOT NULL THEN json_object(
+                          'kind', error_kind, 'message', error_message, 'since', error_since
+                      ) END
+                  ) AS "json!: String"
+           FROM enrichment
+           WHERE (?1 IS NULL OR address = ?1) AND (?2 IS NULL OR attempted_at = ?2)"#,
+        address,
+        attempted_at,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
+}
+
+/// Makes `entries`, whose ids are whole ones of providers' models, what the enrichment says.
+async fn replace_models(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<()> {
+    let rows: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| {
+            let (provider, id) = entry.id.split_once(':')?;
+            Some(json!({"provider": provider, "id": id, "attributes": entry.attributes}))
+        })
+        .collect();
+    let rows = serde_json::to_string(&rows)?;
+    sqlx::query!("DELETE FROM enrichment_models")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "INSERT INTO enrichment_models (provider, model_id, attributes)
+         SELECT value ->> 'provider', value ->> 'id', value -> 'attributes'
+         FROM json_each(?1)
+         WHERE true
+         ON CONFLICT DO NOTHING",
+        rows,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Derives the models of every served provider anew, in one revision. Those of a hidden provider are
+/// derived when it is shown.
+async fn rederive_providers(connection: &mut SqliteConnection, now: Timestamp) -> Result<Counts> {
     let revision = next_revision(connection).await?;
     let providers = sqlx::query!(
         r#"SELECT name, fetched_at AS "fetched_at!: Timestamp"
@@ -231,7 +220,7 @@ async fn restate_providers(connection: &mut SqliteConnection, now: Timestamp) ->
     .await?;
     let mut counts = Counts::default();
     for provider in providers {
-        let commit = Commit {
+        let target = Target {
             role: Role::Provider,
             name: &provider.name,
             revision,
@@ -239,7 +228,7 @@ async fn restate_providers(connection: &mut SqliteConnection, now: Timestamp) ->
             last_seen_at: Some(provider.fetched_at),
             fetched_at: provider.fetched_at,
         };
-        let made = commit.restate(connection).await?;
+        let made = target.rederive(connection).await?;
         counts.changed += made.changed;
     }
     Ok(counts)

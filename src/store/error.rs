@@ -80,7 +80,8 @@ pub enum StoreError {
     Content(#[from] serde_json::Error),
 }
 
-pub(super) type Result<T> = std::result::Result<T, StoreError>;
+/// The result of a store operation.
+pub type Result<T> = std::result::Result<T, StoreError>;
 
 pub(super) fn open_error(path: &str, error: &sqlx::Error) -> StoreError {
     let (path, cause) = (path.to_owned(), explain(error));

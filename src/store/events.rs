@@ -5,10 +5,11 @@ use sqlx::SqliteConnection;
 
 use super::error::Result;
 use crate::{
-    ingest::diff::{Change, Event},
-    model::time::Timestamp,
+    ingest::diff::Change,
+    model::{event::EventKind, time::Timestamp},
 };
 
+/// The number of the next revision.
 pub(super) async fn next_revision(connection: &mut SqliteConnection) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"SELECT COALESCE(MAX(revision), 0) + 1 AS "revision!: i64" FROM model_events"#
@@ -17,13 +18,15 @@ pub(super) async fn next_revision(connection: &mut SqliteConnection) -> Result<i
     .await?)
 }
 
+/// Writes that the source `name` was hidden or shown.
 pub(super) async fn record_source_event(
     connection: &mut SqliteConnection,
     revision: i64,
     name: &str,
     at: Timestamp,
-    event: &str,
+    event: EventKind,
 ) -> Result<()> {
+    let event = event.as_str();
     sqlx::query!(
         "INSERT INTO model_events (revision, source, model_id, at, event) VALUES (?1, ?2, '', ?3, ?4)",
         revision,
@@ -36,14 +39,14 @@ pub(super) async fn record_source_event(
     Ok(())
 }
 
-/// Writes the events of `changes`; the source was last heard from at `last_seen_at`.
+/// Writes the events of `changes`; `last_seen_at` is the source's last success before them.
 pub(super) async fn record_events(
     connection: &mut SqliteConnection,
     revision: i64,
     name: &str,
     at: Timestamp,
     last_seen_at: Option<Timestamp>,
-    changes: &[Change<'_>],
+    changes: &[Change],
 ) -> Result<()> {
     let rows: Vec<_> = changes
         .iter()
@@ -51,10 +54,13 @@ pub(super) async fn record_events(
             let event = change.event?;
             Some(json!({
                 "id": change.model_id, "event": event, "attributes": change.served(),
-                "changed": (event == Event::Changed).then_some(&change.changed),
+                "changed": (event == EventKind::Changed).then_some(&change.changed),
             }))
         })
         .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
     let rows = serde_json::to_string(&rows)?;
     sqlx::query!(
         "INSERT INTO model_events (

@@ -2,119 +2,93 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use sqlx::SqliteConnection;
 
-use super::{error::Result, sources::Claim};
-use crate::{
-    ingest::diff::Counts,
-    model::{fetch::FetchError, listing::Listing, source::Role, time::Timestamp},
+use super::error::Result;
+use crate::model::{
+    event::Counts,
+    fetch::{FetchError, Outcome},
+    source::Role,
+    time::Timestamp,
 };
 
 /// How many rows of `fetches` are kept for a source.
 const FETCHES_KEPT_PER_SOURCE: i64 = 10_000;
+
 /// One attempt, as the database remembers it.
-pub(super) struct Attempt<'a> {
-    pub(super) claim: &'a Claim,
+pub(super) struct FetchRow<'a> {
+    pub(super) source: &'a str,
     pub(super) role: Role,
+    pub(super) started_at: Timestamp,
     pub(super) duration: Duration,
+    pub(super) outcome: Outcome,
+    /// The size of the listing, where there was one.
+    pub(super) size: Option<ListingSize>,
+    /// Why there was none.
+    pub(super) error: Option<&'a FetchError>,
+    pub(super) counts: Counts,
+    pub(super) revision: Option<i64>,
 }
 
-impl Attempt<'_> {
-    pub(super) fn ended_at(&self) -> Timestamp {
-        self.claim
-            .at
-            .plus(TimeDelta::from_std(self.duration).unwrap_or_default())
-    }
+/// The size of a listing.
+#[derive(Clone, Copy)]
+pub(super) struct ListingSize {
+    pub(super) pages: usize,
+    pub(super) models: usize,
+    pub(super) skipped: usize,
+}
 
-    fn duration_ms(&self) -> i64 {
-        i64::try_from(self.duration.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    pub(super) async fn record_answer(
-        &self,
-        connection: &mut SqliteConnection,
-        listing: &Listing,
-        outcome: &str,
-        counts: Counts,
-        revision: Option<i64>,
-    ) -> Result<()> {
-        if revision.is_none() && self.is_routine(connection, None).await? {
+impl FetchRow<'_> {
+    /// Writes the row, unless it is routine.
+    pub(super) async fn record(&self, connection: &mut SqliteConnection) -> Result<()> {
+        if self.is_routine(connection).await? {
             return Ok(());
         }
-        let name = self.claim.source.as_str();
-        let duration_ms = self.duration_ms();
-        let [pages, models, skipped] =
-            [listing.pages, listing.entries.len(), listing.skipped].map(count);
+        let (size, error) = (self.size, self.error);
+        let duration_ms = i64::try_from(self.duration.as_millis()).unwrap_or(i64::MAX);
+        let outcome = self.outcome.as_str();
+        let http_status = error.map_or(Some(200), |error| error.http_status);
+        let pages = count(error.map_or(size.map_or(0, |size| size.pages), |error| error.pages));
+        let models = size.map(|size| count(size.models));
+        let skipped = size.map(|size| count(size.skipped));
+        let error_kind = error.map(|error| error.kind.as_str());
+        let error_message = error.map(|error| error.message.as_str());
         sqlx::query!(
             "INSERT INTO fetches (
                  source, started_at, duration_ms, outcome, http_status, pages, models, skipped,
-                 added, changed, removed, returned, revision
-             ) VALUES (?1, ?2, ?3, ?4, 200, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            name,
-            self.claim.at,
+                 added, changed, removed, returned, revision, error_kind, error_message
+             ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            self.source,
+            self.started_at,
             duration_ms,
             outcome,
+            http_status,
             pages,
             models,
             skipped,
-            counts.added,
-            counts.changed,
-            counts.removed,
-            counts.returned,
-            revision,
+            self.counts.added,
+            self.counts.changed,
+            self.counts.removed,
+            self.counts.returned,
+            self.revision,
+            error_kind,
+            error_message,
         )
         .execute(&mut *connection)
         .await?;
         self.prune(connection).await
     }
 
-    pub(super) async fn record_failure(
-        &self,
-        connection: &mut SqliteConnection,
-        error: &FetchError,
-        revision: Option<i64>,
-    ) -> Result<()> {
-        let kind = error.kind.as_str();
-        if revision.is_none() && self.is_routine(connection, Some(kind)).await? {
-            return Ok(());
-        }
-        let name = self.claim.source.as_str();
-        let duration_ms = self.duration_ms();
-        let pages = count(error.pages);
-        sqlx::query!(
-            "INSERT INTO fetches (
-                 source, started_at, duration_ms, outcome, http_status, pages, revision,
-                 error_kind, error_message
-             ) VALUES (?1, ?2, ?3, 'failed', ?4, ?5, ?6, ?7, ?8)",
-            name,
-            self.claim.at,
-            duration_ms,
-            error.http_status,
-            pages,
-            revision,
-            kind,
-            error.message,
-        )
-        .execute(&mut *connection)
-        .await?;
-        self.prune(connection).await
-    }
-
-    /// Whether this is an endpoint that did just what it did last time: asked every 30 s, it
-    /// would fill the table.
-    async fn is_routine(
-        &self,
-        connection: &mut SqliteConnection,
-        error_kind: Option<&str>,
-    ) -> Result<bool> {
-        if self.role == Role::Provider {
+    /// Whether this is an endpoint that did just what it did last time: fetched every 30 s, it would
+    /// fill the table.
+    async fn is_routine(&self, connection: &mut SqliteConnection) -> Result<bool> {
+        if self.role == Role::Provider || self.revision.is_some() {
             return Ok(false);
         }
-        let name = self.claim.source.as_str();
+        let error_kind = self.error.map(|error| error.kind.as_str());
         let last = sqlx::query_scalar!(
             "SELECT error_kind FROM fetches WHERE source = ?1 ORDER BY id DESC LIMIT 1",
-            name,
+            self.source,
         )
         .fetch_optional(connection)
         .await?;
@@ -122,13 +96,12 @@ impl Attempt<'_> {
     }
 
     async fn prune(&self, connection: &mut SqliteConnection) -> Result<()> {
-        let name = self.claim.source.as_str();
         sqlx::query!(
             "DELETE FROM fetches
              WHERE source = ?1
                AND id <= (SELECT id FROM fetches WHERE source = ?1
                           ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            name,
+            self.source,
             FETCHES_KEPT_PER_SOURCE,
         )
         .execute(connection)
@@ -138,6 +111,6 @@ impl Attempt<'_> {
 }
 
 /// A count as SQLite holds it.
-pub(super) fn count(number: usize) -> i64 {
+fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,15 +1,21 @@
-//! The two model tables: what is stored of a source, and writing what changed.
+//! The two model tables: reading what is stored of a source, and writing what changed. Each choice
+//! between them by role is here.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use serde::Deserialize;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::error::Result;
+use super::{Store, error::Result};
 use crate::{
-    ingest::diff::{Change, Event, Stored, with_first_created},
-    model::{source::Role, time::Timestamp},
+    ingest::diff::{Change, FirstEvent, Stored},
+    model::{
+        attributes::Attributes,
+        listing::{Entry, RawEntries},
+        source::{Role, SourceName},
+        state::StoredModel,
+        time::Timestamp,
+    },
 };
 
 /// What is stored of a source's models. One row: decoding a row each would take most of the time.
@@ -47,28 +53,16 @@ pub(super) async fn list_stored(
     Ok(serde_json::from_str(&json)?)
 }
 
-/// Turns `added` into `returned` for models that were listed before; answers when each of them was
-/// seen first.
-pub(super) async fn mark_returned<'a>(
+/// The first event of each of the models `ids` of the source `name` that has any.
+pub(super) async fn list_first_events(
     connection: &mut SqliteConnection,
     name: &str,
-    changes: &mut [Change<'a>],
-) -> Result<BTreeMap<&'a str, String>> {
-    #[derive(Deserialize)]
-    struct First {
-        at: String,
-        created: i64,
-        alias_of: Option<String>,
-    }
-    let mut added: BTreeMap<&'a str, &mut Change<'a>> = changes
-        .iter_mut()
-        .filter(|change| change.event == Some(Event::Added))
-        .map(|change| (change.model_id, change))
-        .collect();
-    if added.is_empty() {
+    ids: &[&str],
+) -> Result<BTreeMap<String, FirstEvent>> {
+    if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let ids = serde_json::to_string(&added.keys().collect::<Vec<_>>())?;
+    let ids = serde_json::to_string(ids)?;
     let json = sqlx::query_scalar!(
         r#"SELECT json_group_object(model_id, json_object('at', at, 'created', created, 'alias_of', alias_of)) AS "json!: String"
            FROM (
@@ -84,33 +78,110 @@ pub(super) async fn mark_returned<'a>(
     )
     .fetch_one(connection)
     .await?;
-    let firsts: BTreeMap<String, First> = serde_json::from_str(&json)?;
-    let mut first_seen = BTreeMap::new();
-    for (id, first) in firsts {
-        if let Some(change) = added.get_mut(id.as_str()) {
-            change.event = Some(Event::Returned);
-            if let Some(row) = &mut change.row
-                && row.attributes.alias_of == first.alias_of
-            {
-                let new = std::mem::take(&mut row.attributes);
-                row.attributes = with_first_created(new, first.created);
-            }
-            first_seen.insert(change.model_id, first.at);
-        }
-    }
-    Ok(first_seen)
+    Ok(serde_json::from_str(&json)?)
 }
 
+/// The served models of `json`, an array of `[source, model_id, attributes]`.
+pub(super) fn parse_models(role: Role, json: &str) -> Result<Vec<Arc<StoredModel>>> {
+    let rows: Vec<(SourceName, String, Attributes)> = serde_json::from_str(json)?;
+    let model = |(source, model_id, attributes)| {
+        Arc::new(StoredModel {
+            source,
+            role,
+            model_id,
+            attributes,
+        })
+    };
+    Ok(rows.into_iter().map(model).collect())
+}
+
+/// The entries of a source's last listing, without enrichment and aliases: what it said itself.
+pub(super) async fn list_raw(
+    connection: &mut SqliteConnection,
+    role: Role,
+    name: &str,
+) -> Result<Vec<Entry>> {
+    let json = match role {
+        Role::Provider => {
+            sqlx::query_scalar!(
+                r#"SELECT json_group_array(json_array(model_id, json(attributes), raw)) AS "json!: String"
+                   FROM cloud_models WHERE provider = ?1 AND alias_of IS NULL"#,
+                name,
+            )
+            .fetch_one(connection)
+            .await?
+        }
+        Role::Endpoint => {
+            sqlx::query_scalar!(
+                r#"SELECT json_group_array(json_array(model_id, json(attributes), raw)) AS "json!: String"
+                   FROM local_models WHERE endpoint = ?1 AND alias_of IS NULL"#,
+                name,
+            )
+            .fetch_one(connection)
+            .await?
+        }
+    };
+    let rows: Vec<(String, Attributes, String)> = serde_json::from_str(&json)?;
+    let entry = |(id, attributes, raw): (String, Attributes, String)| Entry {
+        id,
+        attributes: attributes.without_enrichment(),
+        raw,
+        hidden_by: None,
+    };
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+impl Store {
+    /// The served entries of the source `name` as it sent them, without aliases, which it did not send.
+    /// One row: they are JSON already.
+    pub async fn raw_entries(&self, role: Role, name: &SourceName) -> Result<RawEntries> {
+        let name = name.as_str();
+        let (revision, entries) = match role {
+            Role::Provider => {
+                let row = sqlx::query!(
+                    r#"SELECT
+                        (SELECT COALESCE(MAX(revision), 0) FROM model_events) AS "revision!: i64",
+                        (SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || raw), '') || '}'
+                         FROM cloud_models
+                         WHERE provider = ?1 AND hidden_by IS NULL AND alias_of IS NULL) AS "entries!: String""#,
+                    name,
+                )
+                .fetch_one(&self.pool)
+                .await?;
+                (row.revision, row.entries)
+            }
+            Role::Endpoint => {
+                let row = sqlx::query!(
+                    r#"SELECT
+                        (SELECT COALESCE(MAX(revision), 0) FROM model_events) AS "revision!: i64",
+                        (SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || raw), '') || '}'
+                         FROM local_models
+                         WHERE endpoint = ?1 AND hidden_by IS NULL AND alias_of IS NULL) AS "entries!: String""#,
+                    name,
+                )
+                .fetch_one(&self.pool)
+                .await?;
+                (row.revision, row.entries)
+            }
+        };
+        Ok(RawEntries {
+            revision,
+            entries: serde_json::from_str(&entries)?,
+        })
+    }
+}
+
+/// Deletes the rows of models that are gone.
 pub(super) async fn remove_models(
     connection: &mut SqliteConnection,
     role: Role,
     name: &str,
-    changes: &[Change<'_>],
+    changes: &[Change],
 ) -> Result<()> {
     let ids: Vec<&str> = changes
         .iter()
         .filter(|change| change.row.is_none())
-        .map(|change| change.model_id)
+        .map(|change| change.model_id.as_str())
         .collect();
     if ids.is_empty() {
         return Ok(());
@@ -141,22 +212,21 @@ pub(super) async fn remove_models(
     Ok(())
 }
 
-/// One statement for all rows, however many.
+/// Writes the rows of models that came or changed: one statement, however many.
 pub(super) async fn upsert_models(
     connection: &mut SqliteConnection,
     role: Role,
     name: &str,
     now: Timestamp,
     fetched_at: Timestamp,
-    changes: &[Change<'_>],
-    first_seen: &BTreeMap<&str, String>,
+    changes: &[Change],
 ) -> Result<()> {
     let rows: Vec<_> = changes
         .iter()
         .filter_map(|change| {
             let row = change.row.as_ref()?;
             Some(json!({
-                "id": change.model_id, "row": row, "first_seen_at": first_seen.get(change.model_id),
+                "id": change.model_id, "row": row, "first_seen_at": change.first_seen_at,
             }))
         })
         .collect();

@@ -1,15 +1,20 @@
-//! Forgetting what is older than it is to be kept.
+//! Deleting history past its retention.
 
 use super::{Store, error::Result};
-use crate::{config::Retention, model::time::Timestamp};
+use crate::model::time::Timestamp;
 
 impl Store {
-    /// Forgets what is older than `retention` says at `now`; how many events that were.
+    /// Deletes attempts from before `attempts_from` and, where that is set, events from before
+    /// `events_from`; returns the number of deleted events.
     ///
     /// Of each model the first event stays (when it was seen first) and the last one before the
-    /// horizon (what was served then): from the horizon on, everything can be told as before.
-    pub async fn prune(&self, retention: Retention, now: Timestamp) -> Result<u64> {
-        let oldest = now.plus(-retention.attempts);
+    /// horizon (what was served then): from the horizon on, history is as it was.
+    pub async fn prune(
+        &self,
+        events_from: Option<Timestamp>,
+        attempts_from: Timestamp,
+    ) -> Result<u64> {
+        let oldest = attempts_from;
         let mut tx = self.begin().await?;
         sqlx::query!("DELETE FROM fetches WHERE started_at < ?1", oldest)
             .execute(&mut *tx)
@@ -21,10 +26,9 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         let mut pruned = 0;
-        if let Some(kept) = retention.events {
-            let oldest = now.plus(-kept);
+        if let Some(oldest) = events_from {
             // Up to the first event that is younger: one alone that looks old (a clock was wrong) takes
-            // nothing with it. What a webhook has not been told yet stays.
+            // nothing with it. What is still to be delivered to a webhook stays.
             let horizon = sqlx::query_scalar!(
                 r#"SELECT MIN(
                        COALESCE(

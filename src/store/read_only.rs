@@ -8,12 +8,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use super::{
     BUSY_TIMEOUT, MIGRATOR, Store,
     error::{Result, StoreError, open_error},
-    is_foreign,
+    is_foreign, parse_url,
 };
 use crate::model::state::State;
 
-/// What is served from the database of `options`, by whatever process.
-pub async fn read_state(options: &SqliteConnectOptions) -> Result<State> {
+/// What is served from the database at `url`, by whatever process.
+pub async fn read_state(url: &str) -> Result<State> {
+    let options = parse_url(url)?;
     let path = options.get_filename();
     let database = std::fs::canonicalize(path).map_err(|error| {
         let path = path.display().to_string();
@@ -55,7 +56,10 @@ async fn read(options: &SqliteConnectOptions) -> Result<State> {
             other => other,
         }
     })?;
-    let state = store.load().await.map_err(|error| store.at_start(error));
+    let state = store
+        .load(None)
+        .await
+        .map_err(|error| store.at_start(error));
     store.close().await;
     state
 }

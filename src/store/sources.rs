@@ -1,123 +1,98 @@
-//! The sources' rows: applying the settings to them, and claiming a fetch.
+//! The sources' rows: applying the settings to them, claiming a fetch, and writing their state.
 
 use sqlx::SqliteConnection;
 
 use super::{
     Store,
-    commit::Commit,
+    derive::Target,
+    details::read_details,
     error::{Result, StoreError},
     events::next_revision,
+    state::find_source,
 };
 use crate::{
-    config::source::SourceConfig,
-    ingest::{
-        rules::Rules,
-        schedule::{self, ClaimMode, Schedule},
+    ingest::schedule::{self, ClaimMode},
+    model::{
+        listing::Details,
+        settings::{Rules, SourceSettings},
+        source::Kind,
+        state::{HiddenReason, SourceState},
+        time::Timestamp,
     },
-    model::{source::SourceName, time::Timestamp},
 };
 
-/// The right to fetch one source and commit the result. Others respect it until
-/// `next_attempt_at`, 30 s after it was made.
+/// The right to fetch one source and commit the result. Others respect it until `next_attempt_at`, 30 s
+/// after it was made.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// The source.
-    pub source: SourceName,
-    /// When it was claimed.
+    /// When it was made.
     pub at: Timestamp,
-    before: Schedule,
+    /// What the source has said of its models beyond its list.
+    pub details: Details,
+    /// The last attempt before it.
+    pub(super) attempted_at: Option<Timestamp>,
+    /// When the next attempt was due before it.
+    pub(super) next_attempt_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// Makes `sources` the configured ones: the last `serve` that started wins. A source that is
-    /// no longer configured is hidden, one that is again is shown; a changed TTL takes effect. A
-    /// source whose address has changed is due, and so is one whose key was refused more than 30 s
-    /// ago: the key may have been replaced.
-    pub async fn apply_settings(&self, sources: &[SourceConfig], now: Timestamp) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let revision = next_revision(&mut tx).await?;
-        for source in sources {
-            configure(&mut tx, source, revision, now).await?;
-        }
-        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-        let names = serde_json::to_string(&names)?;
-        sqlx::query!(
-            "UPDATE sources SET configured = 0
-             WHERE configured = 1 AND name NOT IN (SELECT value FROM json_each(?1))",
-            names,
-        )
-        .execute(&mut *tx)
-        .await?;
-        hide_and_show(&mut tx, revision, now).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Adds one source (a discovered endpoint) to the configured ones.
-    pub async fn add_source(&self, source: &SourceConfig, now: Timestamp) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let revision = next_revision(&mut tx).await?;
-        configure(&mut tx, source, revision, now).await?;
-        hide_and_show(&mut tx, revision, now).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// The names of every source that was ever configured.
-    pub async fn list_source_names(&self) -> Result<Vec<String>> {
-        Ok(sqlx::query_scalar!("SELECT name FROM sources")
-            .fetch_all(&self.pool)
-            .await?)
-    }
-
-    /// Claims `source` for one fetch, if it may be asked at `now`; none when it may not or when
-    /// somebody else has it.
+    /// Claims `source` for one fetch, if `mode` allows it at `now`; none when it does not, or when another
+    /// task or process has it.
     pub async fn claim(
         &self,
-        source: &SourceConfig,
+        source: &SourceSettings,
         mode: ClaimMode,
         now: Timestamp,
     ) -> Result<Option<Claim>> {
+        if source.kind == Kind::Enrichment {
+            return self.claim_enrichment(source, now).await;
+        }
         let name = source.name.as_str();
         let mut tx = self.begin().await?;
-        let before = read_schedule(&mut tx, name).await?;
-        if !before.may_claim(mode, now) {
+        let Some(before) = find_source(&mut tx, name)
+            .await?
+            .filter(|before| schedule::may_claim(before, mode, now))
+        else {
             return Ok(None);
-        }
+        };
         let until = now.plus(schedule::CLAIM);
-        let address = source.address();
         let claimed = sqlx::query!(
             "UPDATE sources SET attempted_at = ?2, next_attempt_at = ?3
              WHERE name = ?1 AND address = ?4",
             name,
             now,
             until,
-            address,
+            source.address,
         )
         .execute(&mut *tx)
         .await?;
         if claimed.rows_affected() == 0 {
-            // A process that started later has it asked elsewhere.
+            // A process that started later polls it at another address.
             return Ok(None);
         }
+        let details = read_details(&mut tx, name).await?;
         tx.commit().await?;
         Ok(Some(Claim {
-            source: source.name.clone(),
             at: now,
-            before,
+            details,
+            attempted_at: before.polling.attempted_at,
+            next_attempt_at: before.polling.next_attempt_at,
         }))
     }
 
     /// Gives `claim` back unused: the source is due again as it was before.
-    pub async fn release(&self, claim: &Claim) -> Result<()> {
-        let name = claim.source.as_str();
+    pub async fn release(&self, source: &SourceSettings, claim: &Claim) -> Result<()> {
+        if source.kind == Kind::Enrichment {
+            return self.release_enrichment(claim).await;
+        }
+        let name = source.name.as_str();
         sqlx::query!(
             "UPDATE sources SET attempted_at = ?3, next_attempt_at = ?4
              WHERE name = ?1 AND attempted_at = ?2",
             name,
             claim.at,
-            claim.before.attempted_at,
-            claim.before.next_attempt_at,
+            claim.attempted_at,
+            claim.next_attempt_at,
         )
         .execute(&self.pool)
         .await?;
@@ -125,11 +100,47 @@ impl Store {
     }
 }
 
+/// Makes `sources` the configured ones, in one revision if clients see anything change. A source that is
+/// no longer configured is hidden, one that is again is shown; a changed TTL takes effect. A source whose
+/// address has changed is due, and so is one whose key was refused more than 30 s ago: the key may
+/// have been replaced.
+pub(super) async fn apply_sources(
+    connection: &mut SqliteConnection,
+    sources: &[&SourceSettings],
+    now: Timestamp,
+) -> Result<()> {
+    let revision = next_revision(connection).await?;
+    for source in sources {
+        configure(connection, source, revision, now).await?;
+    }
+    let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    let names = serde_json::to_string(&names)?;
+    sqlx::query!(
+        "UPDATE sources SET configured = 0
+         WHERE configured = 1 AND name NOT IN (SELECT value FROM json_each(?1))",
+        names,
+    )
+    .execute(&mut *connection)
+    .await?;
+    hide_and_show(connection, revision, now).await
+}
+
+/// Adds `source` to the configured ones.
+pub(super) async fn add_source(
+    connection: &mut SqliteConnection,
+    source: &SourceSettings,
+    now: Timestamp,
+) -> Result<()> {
+    let revision = next_revision(connection).await?;
+    configure(connection, source, revision, now).await?;
+    hide_and_show(connection, revision, now).await
+}
+
 /// Writes what the settings say of `source`, in `revision` should clients see models come or go by
 /// it.
 async fn configure(
     connection: &mut SqliteConnection,
-    source: &SourceConfig,
+    source: &SourceSettings,
     revision: i64,
     now: Timestamp,
 ) -> Result<()> {
@@ -139,7 +150,6 @@ async fn configure(
         source.kind.as_str(),
     );
     let ttl_secs = source.ttl.num_seconds();
-    let address = source.address();
     let rules = match source.rules == Rules::default() {
         true => None,
         false => Some(serde_json::to_string(&source.rules)?),
@@ -166,30 +176,30 @@ async fn configure(
         kind,
         ttl_secs,
         now,
-        address,
+        source.address,
         rules,
     )
     .execute(&mut *connection)
     .await?;
-    let stored = sqlx::query!(
-        r#"SELECT role, COALESCE(hidden_reason IN ('unreachable', 'refused'), 0) AS "stays_hidden!: bool"
-           FROM sources WHERE name = ?1"#,
-        name
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if stored.role != role {
+    let Some(stored) = find_source(connection, name).await? else {
+        return Err(sqlx::Error::RowNotFound.into());
+    };
+    if stored.role != source.role {
         return Err(StoreError::RoleChanged {
             name: name.to_owned(),
-            stored: stored.role,
+            stored: stored.role.as_str().to_owned(),
         });
     }
-    let schedule = read_schedule(connection, name).await?;
-    // What stays hidden is restated by the listing that shows it: until then nobody sees a change.
-    if let Some(fetched_at) = schedule.fetched_at
-        && !stored.stays_hidden
+    // The models of a source that stays hidden are derived by the listing that shows it: until then
+    // nobody sees a change.
+    let stays_hidden = stored
+        .hidden
+        .as_ref()
+        .is_some_and(|hidden| hidden.reason != HiddenReason::Unconfigured);
+    if let Some(fetched_at) = stored.polling.fetched_at
+        && !stays_hidden
     {
-        let commit = Commit {
+        let target = Target {
             role: source.role,
             name,
             revision,
@@ -197,9 +207,9 @@ async fn configure(
             last_seen_at: Some(fetched_at),
             fetched_at,
         };
-        commit.restate(connection).await?;
+        target.rederive(connection).await?;
     }
-    if let Some(next) = schedule.next_attempt_after_restart(now) {
+    if let Some(next) = schedule::next_attempt_after_restart(&stored, now) {
         sqlx::query!(
             "UPDATE sources SET next_attempt_at = ?2 WHERE name = ?1",
             name,
@@ -211,7 +221,8 @@ async fn configure(
     Ok(())
 }
 
-/// Hides the sources that are no longer configured and shows those that are again, in `revision`. A source without a listing has nothing to hide.
+/// Hides the sources that are no longer configured and shows those that are again, in `revision`. A source without a
+/// listing has nothing to hide.
 async fn hide_and_show(
     connection: &mut SqliteConnection,
     revision: i64,
@@ -241,21 +252,52 @@ async fn hide_and_show(
     Ok(())
 }
 
-async fn read_schedule(connection: &mut SqliteConnection, name: &str) -> Result<Schedule> {
-    Ok(sqlx::query_as!(
-        Schedule,
-        r#"SELECT configured AS "configured: bool",
-                  ttl_secs,
-                  COALESCE(listed_address <> address, 0) AS "moved!: bool",
-                  fetched_at AS "fetched_at: Timestamp",
-                  attempted_at AS "attempted_at: Timestamp",
-                  next_attempt_at AS "next_attempt_at: Timestamp",
-                  consecutive_failures,
-                  held_since IS NOT NULL AS "held!: bool",
-                  COALESCE(error_kind = 'unauthorized', 0) AS "unauthorized!: bool"
-           FROM sources WHERE name = ?1"#,
+/// Writes the state of `source`; `is_listed` says that the stored listing is from its address.
+pub(super) async fn write_source(
+    connection: &mut SqliteConnection,
+    source: &SourceState,
+    is_listed: bool,
+) -> Result<()> {
+    let (name, kind) = (source.name.as_str(), source.kind.as_str());
+    let polling = &source.polling;
+    let error = polling.error.as_ref();
+    let (error_kind, error_message, error_since) = (
+        error.map(|error| error.kind.as_str()),
+        error.map(|error| error.message.as_str()),
+        error.map(|error| error.since),
+    );
+    let held = source.held.as_ref();
+    let (held_since, held_models) = (
+        held.map(|held| held.since),
+        held.and_then(|held| held.models),
+    );
+    let hidden_since = source.hidden_since();
+    let hidden_reason = source.hidden.as_ref().map(|hidden| hidden.reason.as_str());
+    sqlx::query!(
+        "UPDATE sources
+         SET kind = ?2, fetched_at = ?3, next_attempt_at = ?4, consecutive_failures = ?5,
+             error_kind = ?6, error_message = ?7, error_since = ?8,
+             refusals = ?9, refused_since = ?10, held_since = ?11, held_models = ?12,
+             hidden_since = ?13, hidden_reason = ?14,
+             listed_address = IIF(?15, address, listed_address)
+         WHERE name = ?1",
         name,
+        kind,
+        polling.fetched_at,
+        polling.next_attempt_at,
+        polling.consecutive_failures,
+        error_kind,
+        error_message,
+        error_since,
+        source.refusals,
+        source.refused_since,
+        held_since,
+        held_models,
+        hidden_since,
+        hidden_reason,
+        is_listed,
     )
-    .fetch_one(connection)
-    .await?)
+    .execute(connection)
+    .await?;
+    Ok(())
 }

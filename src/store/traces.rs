@@ -1,4 +1,4 @@
-//! What the database knows of one id, listed or not: for whoever asks why.
+//! What the database knows of one id, listed or not.
 
 use super::{Store, error::Result};
 use crate::model::event::Trace;
@@ -6,7 +6,7 @@ use crate::model::event::Trace;
 impl Store {
     /// What every source that a model with the whole id `id` may belong to knows of it; those that
     /// know nothing included.
-    pub async fn find_traces(&self, id: &str) -> Result<Vec<Trace>> {
+    pub async fn traces(&self, id: &str) -> Result<Vec<Trace>> {
         let json = sqlx::query_scalar!(
             r#"SELECT json_group_array(json_object(
                    'source', s.name, 'role', s.role, 'model_id', s.model_id,

@@ -6,28 +6,33 @@ use sqlx::SqliteConnection;
 use super::{Store, error::Result};
 use crate::model::{
     event::{Alert, Problem},
+    source::SourceName,
     time::Timestamp,
 };
 
-impl Store {
-    /// Forgets what was known of models that are not `watched` any more.
-    pub async fn apply_watch(&self, watched: &[&str]) -> Result<()> {
-        let watched = serde_json::to_string(watched)?;
-        sqlx::query!(
-            "DELETE FROM watched_models WHERE model NOT IN (SELECT value FROM json_each(?1))",
-            watched,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
+/// Deletes what is known of models that are no longer `watched`.
+pub(super) async fn apply_watch(
+    connection: &mut SqliteConnection,
+    watched: &[String],
+) -> Result<()> {
+    let watched = serde_json::to_string(watched)?;
+    sqlx::query!(
+        "DELETE FROM watched_models WHERE model NOT IN (SELECT value FROM json_each(?1))",
+        watched,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
 
-    /// Writes down what is wrong with `model` at `now`; whether that is news. Messages that count the
-    /// days are no news of their own.
+impl Store {
+    /// Records what is wrong with `model`, which `listed_by` list, at `now`; whether that is news. Messages
+    /// that count the days are no news of their own.
     pub async fn record_watched(
         &self,
         model: &str,
         problems: &[Problem],
+        listed_by: &[&SourceName],
         now: Timestamp,
     ) -> Result<bool> {
         let kinds = |problems: &[Problem]| -> Vec<_> {
@@ -62,11 +67,25 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         if news {
+            let listed_by = serde_json::to_string(listed_by)?;
             sqlx::query!(
-                "INSERT INTO watch_alerts (at, model, problems) VALUES (?1, ?2, ?3)",
+                "INSERT INTO watch_alerts (at, model, problems, sources)
+                 SELECT ?1, ?2, ?3, CASE
+                     WHEN json_array_length(?4) > 0 THEN ?4
+                     -- Nobody lists it: it may be any source's that ever did, and the id may be of the
+                     -- provider whose prefix it carries.
+                     ELSE (
+                         SELECT json_group_array(name) FROM sources
+                         WHERE CASE role
+                             WHEN 'provider' THEN substr(?2, 1, length(name) + 1) = name || ':'
+                             ELSE EXISTS (SELECT 1 FROM model_events WHERE source = name AND model_id = ?2)
+                         END
+                     )
+                 END",
                 now,
                 model,
                 json,
+                listed_by,
             )
             .execute(&mut *tx)
             .await?;
@@ -76,9 +95,10 @@ impl Store {
     }
 
     /// The first alert after `cursor`.
-    pub async fn find_next_alert(&self, cursor: i64) -> Result<Option<Alert>> {
+    pub async fn next_alert(&self, cursor: i64) -> Result<Option<Alert>> {
         let row = sqlx::query!(
-            r#"SELECT alert, at AS "at: Timestamp", model, problems
+            r#"SELECT alert, at AS "at: Timestamp", model, problems,
+                      COALESCE(sources, '[]') AS "sources!: String"
                FROM watch_alerts WHERE alert > ?1 ORDER BY alert LIMIT 1"#,
             cursor,
         )
@@ -93,6 +113,7 @@ impl Store {
             id: row.model,
             ok: row.problems == "[]",
             problems: RawValue::from_string(row.problems)?,
+            sources: serde_json::from_str(&row.sources)?,
         }))
     }
 }

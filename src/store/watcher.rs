@@ -1,24 +1,33 @@
-//! Noticing what other connections, of this process or another, commit.
+//! Noticing what other connections commit.
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::error::Result;
 
-/// Notices commits of others.
-pub struct Watcher {
-    pub(super) connection: SqliteConnection,
-    pub(super) version: i64,
+/// Notices commits of other connections, those of this process's own pool included.
+pub struct CommitWatcher {
+    connection: SqliteConnection,
+    version: i64,
 }
 
-impl Watcher {
-    /// Whether somebody else has committed since the last call.
-    pub async fn changed(&mut self) -> Result<bool> {
+impl CommitWatcher {
+    pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<Self> {
+        let mut connection = SqliteConnection::connect_with(options).await?;
+        let version = data_version(&mut connection).await?;
+        Ok(Self {
+            connection,
+            version,
+        })
+    }
+
+    /// Whether another connection has committed since the last call.
+    pub async fn has_changed(&mut self) -> Result<bool> {
         let version = data_version(&mut self.connection).await?;
         Ok(std::mem::replace(&mut self.version, version) != version)
     }
 }
 
-pub(super) async fn data_version(connection: &mut SqliteConnection) -> Result<i64> {
+async fn data_version(connection: &mut SqliteConnection) -> Result<i64> {
     Ok(sqlx::query_scalar("PRAGMA data_version")
         .fetch_one(connection)
         .await?)

@@ -22,6 +22,7 @@ mod fuzz;
 mod helpers;
 mod history;
 mod keys;
+mod layout;
 mod lock;
 mod payloads;
 mod providers;

@@ -92,7 +92,7 @@ async fn make(catalog: Catalog, permit: OwnedSemaphorePermit) -> Result<Copy, Ap
     let made = async {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("catalog.sqlite");
-        let copied = catalog.store().copy_to(&path).await;
+        let copied = catalog.store().backup(&path).await;
         copied.map_err(io::Error::other)?;
         let file = File::open(&path).await?;
         let bytes = file.metadata().await?.len();

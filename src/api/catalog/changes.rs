@@ -1,5 +1,4 @@
-//! `/catalog/changes` and its relatives: what changed since a revision, one model's history, and
-//! what is going to be retired.
+//! `GET /catalog/changes`: the events after a revision.
 
 use std::time::Duration;
 
@@ -15,12 +14,12 @@ use crate::{
         auth::Caller,
         error::ApiError,
         middleware::CATALOG_REVISION,
-        models::past,
-        query::{Parameters, filter, wait},
+        query::{Parameters, filter},
         response::no_store,
     },
     catalog::Catalog,
-    model::event::ChangeEvent,
+    model::{event::ChangeEvent, time::parse_duration},
+    store::changes::Changes,
 };
 
 /// How many events a page has unless something else is asked for.
@@ -28,7 +27,7 @@ const DEFAULT_LIMIT: usize = 250;
 /// The most that may be asked for.
 const MAX_LIMIT: usize = 10_000;
 /// The longest wait for a change: less than a request may take.
-pub const MAX_WAIT: Duration = Duration::from_secs(50);
+const MAX_WAIT: Duration = Duration::from_secs(50);
 
 /// Of `GET /catalog/changes`.
 #[derive(Deserialize)]
@@ -75,9 +74,10 @@ pub async fn changes(
     let wait = wait(parameters.wait.as_deref())?;
     let deadline = Instant::now() + wait;
     let mut revisions = catalog.shared().revisions();
-    let mut since = since(&catalog, parameters.since.as_deref()).await?;
+    let mut since = parse_since(parameters.since.as_deref())?;
     loop {
-        let page = catalog.store().list_changes(since, &filter, limit).await?;
+        let page = catalog.store().changes(since, &filter, limit).await?;
+        check_since(since, &page)?;
         since = page.next;
         let more = async {
             tokio::select! {
@@ -92,7 +92,7 @@ pub async fn changes(
             continue;
         }
         // What another process has just committed may be ahead of our snapshot.
-        let revision = catalog.current().revision.max(page.next);
+        let revision = catalog.current().snapshot.revision.max(page.next);
         let answer = ChangesAnswer {
             revision,
             next: page.next,
@@ -103,23 +103,43 @@ pub async fn changes(
     }
 }
 
-/// Where to begin: 0 unless said otherwise.
-pub async fn since(catalog: &Catalog, text: Option<&str>) -> Result<i64, ApiError> {
-    let since = match text.map(str::parse) {
-        None => return Ok(0),
-        Some(Ok(since @ 0..)) => since,
-        Some(_) => {
-            return Err(ApiError::bad(
-                "invalid_revision",
-                "since= must be a revision: a whole number from 0.",
-            ));
-        }
-    };
-    past::is_made(catalog, since).await?;
-    // From the beginning all that is kept is told; from in between it would have holes.
-    let history_from = catalog.store().history_from().await?;
-    if (1..history_from - 1).contains(&since) {
-        return Err(ApiError::pruned(history_from));
+/// Where to begin: 0 unless the request says otherwise.
+pub fn parse_since(text: Option<&str>) -> Result<i64, ApiError> {
+    match text.map(str::parse) {
+        None => Ok(0),
+        Some(Ok(since @ 0..)) => Ok(since),
+        Some(_) => Err(ApiError::bad(
+            "invalid_revision",
+            "since= must be a revision: a whole number from 0.",
+        )),
     }
-    Ok(since)
+}
+
+/// Whether the events after `since` are all kept, as `page`, which begins there, has it.
+pub fn check_since(since: i64, page: &Changes) -> Result<(), ApiError> {
+    if since > page.head {
+        return Err(ApiError::future_revision(page.head));
+    }
+    // From 0 everything that is kept follows; from in between there would be holes.
+    if (1..page.history_from - 1).contains(&since) {
+        return Err(ApiError::pruned(page.history_from));
+    }
+    Ok(())
+}
+
+fn wait(text: Option<&str>) -> Result<Duration, ApiError> {
+    let refuse = || {
+        let message = format!(
+            "wait= must be a time of at most {} s, such as 30s.",
+            MAX_WAIT.as_secs()
+        );
+        ApiError::bad("invalid_wait", message)
+    };
+    let Some(text) = text else {
+        return Ok(Duration::ZERO);
+    };
+    parse_duration(text)
+        .and_then(|wait| wait.to_std().ok())
+        .filter(|wait| *wait <= MAX_WAIT)
+        .ok_or_else(refuse)
 }

@@ -13,7 +13,10 @@ use axum::{
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::{atom, changes::since};
+use super::{
+    atom,
+    changes::{check_since, parse_since},
+};
 use crate::{
     api::{
         auth::Caller,
@@ -56,13 +59,13 @@ pub async fn atom(
         parameters.model,
     )?;
     let store = catalog.store();
-    let revision = catalog.current().revision;
-    let events = store.list_latest_changes(ATOM_REVISIONS, &filter).await?;
+    let revision = catalog.current().snapshot.revision;
+    let events = store.latest_changes(ATOM_REVISIONS, &filter).await?;
     let revisions = Revision::group(events);
     let revision = revisions
         .last()
         .map_or(revision, |last| last.revision.max(revision));
-    let written = atom::atom(&store.catalog_id().await?, &revisions).map_err(|error| {
+    let written = atom::atom(&catalog.shared().catalog_id, &revisions).map_err(|error| {
         tracing::error!(%error, "the Atom feed cannot be written");
         ApiError::internal()
     })?;
@@ -106,15 +109,20 @@ pub async fn events(
         .get("last-event-id")
         .map(|id| id.to_str().unwrap_or("not a text").to_owned());
     let since = match last_event_id.or(parameters.since) {
-        Some(text) => since(&catalog, Some(&text)).await?,
-        None => catalog.current().revision,
+        Some(text) => parse_since(Some(&text))?,
+        None => catalog.current().snapshot.revision,
     };
+    let first = catalog
+        .store()
+        .changes(since, &filter, STREAM_LIMIT)
+        .await?;
+    check_since(since, &first)?;
     let follower = Follower {
         catalog,
         filter,
-        since,
-        told: None,
-        waiting: VecDeque::new(),
+        since: first.next,
+        sent: None,
+        waiting: Revision::group(first.events).into(),
     };
     let events = stream::unfold(follower, |mut follower| async move {
         match follower.next().await {
@@ -137,7 +145,7 @@ struct Follower {
     filter: EventFilter,
     since: i64,
     /// The id that the client has.
-    told: Option<i64>,
+    sent: Option<i64>,
     waiting: VecDeque<Revision>,
 }
 
@@ -148,21 +156,21 @@ impl Follower {
         let mut revisions = self.catalog.shared().revisions();
         loop {
             if let Some(revision) = self.waiting.pop_front() {
-                self.told = Some(revision.revision);
+                self.sent = Some(revision.revision);
                 return Ok(event(&revision));
             }
-            if self.told != Some(self.since) {
-                self.told = Some(self.since);
+            if self.sent != Some(self.since) {
+                self.sent = Some(self.since);
                 return Ok(Some(Event::default().id(self.since.to_string())));
             }
             let page = self
                 .catalog
                 .store()
-                .list_changes(self.since, &self.filter, STREAM_LIMIT)
+                .changes(self.since, &self.filter, STREAM_LIMIT)
                 .await?;
             self.since = page.next;
             self.waiting = Revision::group(page.events).into();
-            if !self.waiting.is_empty() || page.has_more || self.told != Some(self.since) {
+            if !self.waiting.is_empty() || page.has_more || self.sent != Some(self.since) {
                 continue;
             }
             let since = self.since;

@@ -1,13 +1,10 @@
 //! `GET /catalog/models/{id}/history`: everything that ever happened to one model.
 
-use std::borrow::Cow;
-
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
     response::Response,
 };
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use crate::{
@@ -15,10 +12,14 @@ use crate::{
         auth::Caller,
         error::ApiError,
         query::{NoParameters, Parameters},
+        request::ids,
         response::no_store,
     },
     catalog::Catalog,
-    model::{event::ChangeEvent, time::Timestamp},
+    model::{
+        event::{ChangeEvent, EventFilter},
+        time::Timestamp,
+    },
 };
 
 #[derive(Serialize)]
@@ -51,24 +52,43 @@ pub async fn model_history(
             "Under /catalog/models there is /catalog/models/{id}/history.",
         ));
     };
-    let decoded = percent_decode_str(raw)
-        .decode_utf8()
-        .unwrap_or(Cow::Borrowed(raw));
-    for id in [raw, decoded.as_ref()] {
-        let history = catalog
-            .store()
-            .find_model_history(id, caller.scope())
-            .await?;
-        let (Some(first), Some(last)) = (history.events.first(), history.events.last()) else {
+    let scope = caller.scope();
+    let ids = ids(Some(raw));
+    for id in &ids {
+        let filter = EventFilter {
+            model: Some(id.to_string()),
+            scope: scope.clone(),
+            ..EventFilter::default()
+        };
+        let store = catalog.store();
+        let events = store.changes(0, &filter, usize::MAX).await?.events;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
             continue;
         };
+        let current = catalog.current();
+        let listed_at = store
+            .traces(id)
+            .await?
+            .iter()
+            .filter(|trace| scope.allows_source(trace.source.as_str()))
+            .filter(|trace| {
+                trace
+                    .row
+                    .as_ref()
+                    .is_some_and(|row| row.hidden_by.is_none())
+            })
+            .filter_map(|trace| current.find_source(&trace.source))
+            .filter(|source| source.hidden.is_none())
+            .filter_map(|source| source.polling.fetched_at)
+            .max();
         return Ok(no_store(HistoryAnswer {
             id,
-            listed: history.listed_at.is_some(),
+            listed: listed_at.is_some(),
             first_seen_at: first.at,
-            last_seen_at: history.listed_at.or(last.last_seen_at),
-            events: &history.events,
+            last_seen_at: listed_at.or(last.last_seen_at),
+            events: &events,
         }));
     }
-    Err(ApiError::no_model(&decoded))
+    let [_, decoded] = &ids;
+    Err(ApiError::no_model(decoded))
 }

@@ -1,18 +1,13 @@
 //! `POST /catalog/refresh`: asks one source, or all, now.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{StatusCode, header},
-    response::{AppendHeaders, IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    api::{auth::Operator, error::ApiError, query::Parameters},
+    api::{auth::Operator, error::ApiError, query::Parameters, response::no_store},
     catalog::{Catalog, tasks::refresh::RefreshOutcome},
-    ingest::diff::Counts,
+    model::{event::Counts, fetch::Outcome},
 };
 
 /// Of `POST /catalog/refresh`.
@@ -75,47 +70,53 @@ pub async fn refresh(
     };
     let sources: Vec<_> = outcomes
         .iter()
-        .map(|(name, outcome)| outcome.answer(name.as_str()))
+        .map(|(name, outcome)| OutcomeAnswer::of(name.as_str(), outcome))
         .collect();
-    let answer = json!({ "revision": catalog.current().revision, "sources": sources });
-    Ok((
-        AppendHeaders([(header::CACHE_CONTROL, "no-store")]),
-        Json(answer),
-    )
-        .into_response())
+    let answer = json!({ "revision": catalog.current().snapshot.revision, "sources": sources });
+    Ok(no_store(answer))
 }
 
-impl RefreshOutcome {
-    /// This outcome of the source `name`.
-    pub fn answer<'a>(&self, name: &'a str) -> OutcomeAnswer<'a> {
-        let plain = |outcome| OutcomeAnswer {
+impl<'a> OutcomeAnswer<'a> {
+    /// The answer to `outcome` of the source `name`.
+    fn of(name: &'a str, outcome: &RefreshOutcome) -> Self {
+        let failed = Outcome::Failed.as_str();
+        let mut answer = Self {
             name,
-            outcome,
+            outcome: outcome.outcome().map_or("busy", Outcome::as_str),
             counts: None,
             held: None,
             error: None,
         };
-        let failed = |kind, message| OutcomeAnswer {
-            error: Some(ErrorAnswer { kind, message }),
-            ..plain("failed")
-        };
-        match self {
-            Self::NotDue | Self::Stopped => plain("busy"),
-            Self::Unchanged => plain("unchanged"),
-            Self::Changed(counts) => OutcomeAnswer {
-                counts: Some(*counts),
-                ..plain("changed")
-            },
-            Self::Held { listed, stored } => OutcomeAnswer {
-                held: Some(HeldAnswer {
+        match outcome {
+            RefreshOutcome::NotDue | RefreshOutcome::Stopped | RefreshOutcome::Unchanged => {}
+            RefreshOutcome::Changed(counts) => answer.counts = Some(*counts),
+            RefreshOutcome::Held { listed, stored } => {
+                answer.held = Some(HeldAnswer {
                     listed: *listed,
                     stored: *stored,
-                }),
-                ..plain("held")
-            },
-            Self::Failed(error) => failed(error.kind.as_str(), error.message.clone()),
-            Self::StoreFailed(error) => failed("store", error.to_string()),
-            Self::Panicked => failed("internal", "a bug: the log says more".to_owned()),
+                });
+            }
+            RefreshOutcome::Failed(error) => {
+                answer.error = Some(ErrorAnswer {
+                    kind: error.kind.as_str(),
+                    message: error.message.clone(),
+                });
+            }
+            RefreshOutcome::StoreFailed(error) => {
+                answer.outcome = failed;
+                answer.error = Some(ErrorAnswer {
+                    kind: "store",
+                    message: error.to_string(),
+                });
+            }
+            RefreshOutcome::Panicked => {
+                answer.outcome = failed;
+                answer.error = Some(ErrorAnswer {
+                    kind: "internal",
+                    message: "a bug: the log says more".to_owned(),
+                });
+            }
         }
+        answer
     }
 }

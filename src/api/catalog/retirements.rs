@@ -1,11 +1,15 @@
 //! `GET /catalog/retirements`: the listed models whose end is announced.
 
 use axum::{extract::State, response::Response};
-use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::{auth::Caller, error::ApiError, query::Parameters, response::no_store},
+    api::{
+        auth::Caller,
+        error::ApiError,
+        query::{Parameters, duration},
+        response::no_store,
+    },
     catalog::Catalog,
     snapshot::retiring::Retiring,
 };
@@ -30,16 +34,8 @@ pub async fn retirements(
     State(catalog): State<Catalog>,
     Parameters(RetirementsParameters { within }): Parameters<RetirementsParameters>,
 ) -> Result<Response, ApiError> {
-    let within = within
-        .map(|text| {
-            let time = humantime::parse_duration(&text).ok();
-            time.and_then(|time| TimeDelta::from_std(time).ok())
-                .ok_or_else(|| {
-                    ApiError::bad("invalid_parameter", "within= must be a time such as 90d.")
-                })
-        })
-        .transpose()?;
-    let snapshot = caller.sees(catalog.current())?;
+    let within = duration("within", "invalid_parameter", within.as_deref(), "90d")?;
+    let snapshot = caller.sees(&catalog.current().snapshot)?;
     let until = within.map(|within| catalog.now().plus(within));
     let soon = |model: &&Retiring| match (model.retires_at, until) {
         (Some(at), Some(until)) => at <= until,

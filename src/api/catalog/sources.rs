@@ -1,11 +1,6 @@
-//! `/catalog/…`: how each source is doing, and asking them now.
+//! `GET /catalog/sources`: how each source is doing.
 
-use axum::{
-    Json,
-    extract::State,
-    http::header,
-    response::{AppendHeaders, IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use serde::Serialize;
 
 use crate::{
@@ -13,6 +8,7 @@ use crate::{
         auth::Caller,
         error::ApiError,
         query::{NoParameters, Parameters},
+        response::no_store,
     },
     catalog::{Catalog, NO_SOURCE, shared::DatabaseError},
     config::Unconfigured,
@@ -59,20 +55,21 @@ struct SourceAnswer<'a> {
 }
 
 impl<'a> SourceAnswer<'a> {
-    fn of(source: &'a SourceState, hint: Option<&'a str>, now: Timestamp) -> Self {
+    fn of(source: &'a SourceState, models: i64, hint: Option<&'a str>, now: Timestamp) -> Self {
+        let polling = &source.polling;
         Self {
             name: &source.name,
             kind: source.kind,
             role: source.role,
             state: state_of(source, now),
-            models: source.models,
-            fetched_at: source.fetched_at,
-            attempted_at: source.attempted_at,
-            next_attempt_at: source.next_attempt_at.filter(|_| source.configured),
-            ttl_secs: Some(source.ttl_secs),
-            consecutive_failures: source.consecutive_failures,
-            error: source.error.as_ref(),
-            hidden_since: source.hidden_since,
+            models,
+            fetched_at: polling.fetched_at,
+            attempted_at: polling.attempted_at,
+            next_attempt_at: polling.next_attempt_at.filter(|_| source.configured),
+            ttl_secs: Some(polling.ttl_secs),
+            consecutive_failures: polling.consecutive_failures,
+            error: polling.error.as_ref(),
+            hidden_since: source.hidden_since(),
             held: source.held.clone(),
             hint,
         }
@@ -102,7 +99,7 @@ impl<'a> SourceAnswer<'a> {
 pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     match source.freshness(now) {
         _ if !source.configured => "unconfigured",
-        _ if source.hidden_since.is_some() => "hidden",
+        _ if source.hidden.is_some() => "hidden",
         Freshness::Fresh => "fresh",
         Freshness::Stale => "stale",
         Freshness::Missing => "missing",
@@ -117,7 +114,7 @@ pub async fn sources(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
     let (scope, now) = (caller.scope(), catalog.now());
-    let snapshot = caller.sees(catalog.current())?;
+    let current = catalog.current();
     let unconfigured: Vec<&Unconfigured> = catalog
         .unconfigured()
         .iter()
@@ -129,21 +126,27 @@ pub async fn sources(
             .find(|other| other.name == *name)
             .map(|other| other.hint.as_str())
     };
-    let mut sources: Vec<SourceAnswer> = snapshot
-        .sources
-        .iter()
-        .map(|source| SourceAnswer::of(source, hint_for(&source.name), now))
+    let counts = &current.snapshot.counts;
+    let states = current.sources.states.iter();
+    let mut sources: Vec<SourceAnswer> = states
+        .filter(|source| scope.allows_source(source.name.as_str()))
+        .map(|source| {
+            let models = counts.get(&source.name).copied().unwrap_or(0);
+            SourceAnswer::of(source, models, hint_for(&source.name), now)
+        })
         .collect();
+    let is_any_configured = sources.iter().any(|source| source.state != "unconfigured");
     if !scope.has_all_models() {
+        let seen = caller.sees(&current.snapshot)?;
         for source in &mut sources {
-            source.models = snapshot.count_models(source.name);
+            source.models = seen.count_listed(source.name);
             if let Some(held) = &mut source.held {
                 held.models = None;
             }
         }
     }
     for other in unconfigured {
-        if snapshot.find_source(&other.name).is_none() {
+        if current.find_source(&other.name).is_none() {
             sources.push(SourceAnswer::unconfigured(
                 &other.name,
                 other.kind,
@@ -152,17 +155,11 @@ pub async fn sources(
         }
     }
     let database_error = catalog.database_error();
-    let any = snapshot.sources.iter().any(|source| source.configured);
-    let answer = SourcesAnswer {
-        revision: snapshot.revision,
+    Ok(no_store(SourcesAnswer {
+        revision: current.snapshot.revision,
         sources,
-        enrichment: snapshot.enrichment.as_ref(),
+        enrichment: current.sources.enrichment.as_ref(),
         database_error: database_error.as_deref(),
-        hint: (!any && scope.is_all()).then_some(NO_SOURCE),
-    };
-    Ok((
-        AppendHeaders([(header::CACHE_CONTROL, "no-store")]),
-        Json(answer),
-    )
-        .into_response())
+        hint: (!is_any_configured && scope.is_all()).then_some(NO_SOURCE),
+    }))
 }

@@ -1,14 +1,7 @@
 //! `GET /catalog/why/{id}`: why a model is listed or not, for any id.
 
-use std::borrow::Cow;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{Uri, header::CACHE_CONTROL},
-    response::{IntoResponse, Response},
-};
-use percent_encoding::percent_decode_str;
+use axum::{extract::State, http::Uri, response::Response};
 use serde::Serialize;
 
 use super::sources::state_of;
@@ -17,6 +10,8 @@ use crate::{
         auth::Caller,
         error::ApiError,
         query::{NoParameters, Parameters},
+        request::ids,
+        response::no_store,
     },
     catalog::Catalog,
     model::{
@@ -90,20 +85,20 @@ impl<'a> SourceTrace<'a> {
             hidden_by: row.and_then(|row| row.hidden_by.as_deref()),
             first_seen_at: row.map(|row| row.first_seen_at).or(trace.first_event_at),
             last_seen_at: match (row, removed) {
-                (Some(_), _) => source.fetched_at,
+                (Some(_), _) => source.polling.fetched_at,
                 (None, Some(last)) => last.last_seen_at.or(Some(last.at)),
                 (None, None) => None,
             },
             removed_in_revision: removed.map(|last| last.revision),
-            fetched_at: source.fetched_at,
-            hidden_since: source.hidden_since,
-            error: source.error.as_ref(),
+            fetched_at: source.polling.fetched_at,
+            hidden_since: source.hidden_since(),
+            error: source.polling.error.as_ref(),
             held: source.held.clone(),
         }
     }
 
     /// Leaves out what is about models that `scope` does not have.
-    fn tell_only(&mut self, scope: &Scope) {
+    fn restrict(&mut self, scope: &Scope) {
         let whole = |id: &str| self.role.whole_id(self.name, id);
         self.alias_of = self.alias_of.filter(|id| scope.allows_id(&whole(id)));
         if let Some(held) = &mut self.held {
@@ -135,9 +130,7 @@ impl<'a> SourceTrace<'a> {
         if self.known {
             return (
                 1,
-                format!(
-                    "{name} listed it when it was last heard from, and is hidden since then{error}"
-                ),
+                format!("{name} listed it when it last answered, and has been hidden since{error}"),
             );
         }
         if let (Some(revision), Some(at)) = (self.removed_in_revision, self.last_seen_at) {
@@ -147,7 +140,7 @@ impl<'a> SourceTrace<'a> {
             );
         }
         if self.fetched_at.is_none() {
-            return (3, format!("{name} was never heard from{error}"));
+            return (3, format!("{name} has never answered{error}"));
         }
         (4, format!("{name} has never listed it{error}"))
     }
@@ -160,15 +153,13 @@ pub async fn why(
     uri: Uri,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
-    let raw = uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let decoded = percent_decode_str(raw)
-        .decode_utf8()
-        .unwrap_or(Cow::Borrowed(raw));
+    let [raw, decoded] = &ids(uri.path().strip_prefix(PREFIX));
     let (scope, now) = (caller.scope(), catalog.now());
-    let snapshot = caller.sees(catalog.current())?;
+    let current = catalog.current();
+    let snapshot = caller.sees(&current.snapshot)?;
     // As for the model itself: as it came if that is listed, else decoded.
-    let id = if snapshot.lists(raw) { raw } else { &decoded };
-    let traces = catalog.store().find_traces(id).await?;
+    let id: &str = if snapshot.lists(raw) { raw } else { decoded };
+    let traces = catalog.store().traces(id).await?;
     let sources: Vec<SourceTrace> = traces
         .iter()
         .filter(|trace| scope.allows(&trace.source, id))
@@ -177,10 +168,10 @@ pub async fn why(
             trace.role == Role::Provider || trace.row.is_some() || trace.last_event.is_some()
         })
         .filter_map(|trace| {
-            let source = snapshot.find_source(&trace.source)?;
+            let source = current.find_source(&trace.source)?;
             let mut known = SourceTrace::of(trace, source, now);
             if !scope.has_all_models() {
-                known.tell_only(&scope);
+                known.restrict(&scope);
             }
             Some(known)
         })
@@ -197,7 +188,7 @@ pub async fn why(
         },
         sources,
     };
-    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+    Ok(no_store(answer))
 }
 
 /// The reason in one sentence.

@@ -7,8 +7,7 @@ use crate::{
     api::error::ApiError,
     catalog::Catalog,
     model::{
-        event::Moment,
-        state::{SourceState, State},
+        event::{EventFilter, Moment},
         time::Timestamp,
     },
     snapshot::Snapshot,
@@ -16,7 +15,7 @@ use crate::{
 
 /// The moment that the query asks for; none where it asks for no past one. Other parameters are
 /// ignored.
-pub fn wanted(query: Option<&str>) -> Result<Option<Moment>, ApiError> {
+pub fn requested_moment(query: Option<&str>) -> Result<Option<Moment>, ApiError> {
     let find = |name: &str| {
         form_urlencoded::parse(query?.as_bytes())
             .find(|(key, _)| key == name)
@@ -57,14 +56,16 @@ pub fn cache_control(moment: Moment) -> HeaderValue {
     })
 }
 
-/// Whether `revision` has been made: by us, or by another process a moment ago.
-pub async fn is_made(catalog: &Catalog, revision: i64) -> Result<(), ApiError> {
-    if revision <= catalog.current().revision {
+/// Refuses a `revision` that is not made yet, by this process or by another a moment ago.
+async fn ensure_exists(catalog: &Catalog, revision: i64) -> Result<(), ApiError> {
+    if revision <= catalog.current().snapshot.revision {
         return Ok(());
     }
-    let last = catalog.store().last_revision().await?;
-    if revision > last {
-        return Err(ApiError::future_revision(last));
+    let everything = EventFilter::default();
+    let page = catalog.store().changes(revision, &everything, 1).await?;
+    let head = page.head;
+    if revision > head {
+        return Err(ApiError::future_revision(head));
     }
     Ok(())
 }
@@ -79,27 +80,14 @@ pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, Api
             ));
         }
         Moment::Time(_) => {}
-        Moment::Revision(revision) => is_made(catalog, revision).await?,
+        Moment::Revision(revision) => ensure_exists(catalog, revision).await?,
     }
-    let past = catalog.store().load_past(moment).await?;
-    // Before the first revision there was nothing, whatever has been forgotten since.
-    if (1..past.history_from).contains(&past.revision) {
+    let past = catalog.store().past(moment).await?;
+    // Before the first revision there was nothing, whatever has been deleted since.
+    if (1..past.history_from).contains(&past.content.revision) {
         return Err(ApiError::pruned(past.history_from));
     }
-    let state = State {
-        revision: past.revision,
-        sources: past
-            .sources
-            .into_iter()
-            .map(|(name, role)| SourceState::of_past(name, role))
-            .collect(),
-        models: past.models,
-        enrichment: None,
-    };
-    Snapshot::build(state).map_err(|error| {
-        tracing::error!(%error, "the catalog of the past cannot be written");
-        ApiError::internal()
-    })
+    Snapshot::build(past.content).map_err(|error| ApiError::unwritable(&error))
 }
 
 impl ApiError {

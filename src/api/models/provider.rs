@@ -15,21 +15,21 @@ use crate::{
     api::{
         auth::Caller,
         error::ApiError,
-        page_request::Part,
-        request::{self, Asked, ids},
+        page_request::PageRequest,
+        request::{self, ModelsPath, ids},
         response::written,
     },
     catalog::Catalog,
     model::{
+        listing::RawEntries,
         source::{Kind, Role},
         state::SourceState,
     },
     snapshot::{
         body::Body,
         dialect::Dialect,
-        view::{Place, Seen},
+        view::{ModelView, Place},
     },
-    store::raw::Sent,
 };
 
 /// The list of one source, or one model of it.
@@ -38,10 +38,10 @@ pub async fn models(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let asked = Asked::of(&uri, &headers);
-    let base = Base::find(catalog, &asked, &headers)?;
+    let path = ModelsPath::of(&uri, &headers);
+    let base = Base::find(catalog, &path, &headers)?;
     let dialect = base.dialect;
-    let answer = match asked.id {
+    let answer = match path.id {
         None => base.list(&uri, &headers).await,
         Some(raw) => base.retrieve(&uri, &headers, raw).await,
     };
@@ -56,20 +56,20 @@ struct Base {
 }
 
 impl Base {
-    /// The base that is `asked` for: that of a source which the settings name and the caller may see.
-    fn find(catalog: Catalog, asked: &Asked, headers: &HeaderMap) -> Result<Self, ApiError> {
+    /// The base of `path`: that of a source which the settings name and the caller may see.
+    fn find(catalog: Catalog, path: &ModelsPath, headers: &HeaderMap) -> Result<Self, ApiError> {
         let scope = Caller::of(&catalog, headers)?.scope();
-        let name = asked
+        let name = path
             .base
             .and_then(request::source_name)
             .filter(|name| scope.allows_source(name.as_str()));
-        let snapshot = catalog.current();
+        let current = catalog.current();
         let source = name
-            .and_then(|name| snapshot.find_source(&name))
+            .and_then(|name| current.find_source(&name))
             .filter(|source| source.configured)
             .cloned()
             .ok_or_else(unknown)?;
-        let dialect = asked.dialect.unwrap_or(Dialect::of_kind(source.kind));
+        let dialect = path.dialect.unwrap_or(Dialect::of_kind(source.kind));
         // Who looks for an Ollama must not believe that one is found.
         if dialect == Dialect::Ollama && source.kind != Kind::Ollama {
             let message = format!("{} is no Ollama: its list is at v1/models.", source.name);
@@ -87,16 +87,16 @@ impl Base {
     }
 
     async fn list(&self, uri: &Uri, headers: &HeaderMap) -> Result<(View, Body), ApiError> {
-        let part = Part::of(uri.query(), self.dialect)?;
+        let page_request = PageRequest::of(uri.query(), self.dialect)?;
         let view = View::of_source(self.catalog.clone(), uri, headers, &self.source.name).await?;
-        let sent = self.sent(&view).await?;
+        let raw_entries = self.raw_entries(&view).await?;
         let models = view.snapshot.models.iter();
-        let models: Vec<Seen> = models
-            .filter_map(|model| Seen::own(model, &self.source.name))
-            .map(|model| self.with_sent(model, sent.as_deref()))
-            .filter(|model| part.has(model))
+        let models: Vec<ModelView> = models
+            .filter_map(|model| ModelView::own(model, &self.source.name))
+            .map(|model| self.with_raw(model, raw_entries.as_deref()))
+            .filter(|model| page_request.has(model))
             .collect();
-        let page = part.page(&models, |id| self.place(id));
+        let page = page_request.page(&models, |id| self.place(id));
         let body = written(self.dialect.list(&page, view.fields()))?;
         Ok((view, body))
     }
@@ -109,38 +109,36 @@ impl Base {
     ) -> Result<(View, Body), ApiError> {
         let name = &self.source.name;
         let [raw, decoded] = ids(Some(raw));
-        let whole = [&raw, &decoded].map(|id| match self.source.role {
-            Role::Provider => format!("{name}:{id}"),
-            Role::Endpoint => id.to_string(),
-        });
+        let whole = [&raw, &decoded].map(|id| self.source.role.whole_id(name, id));
         let whole = [whole[0].as_str(), whole[1].as_str()];
         let view = View::of_model(self.catalog.clone(), uri, headers, &whole).await?;
-        let sent = self.sent(&view).await?;
+        let raw_entries = self.raw_entries(&view).await?;
         let model = whole
             .iter()
-            .find_map(|id| Seen::own(view.snapshot.find(id)?, name))
+            .find_map(|id| ModelView::own(view.snapshot.find(id)?, name))
             .ok_or_else(|| ApiError::no_model(&decoded))?;
-        let body = written(self.dialect.model(&self.with_sent(model, sent.as_deref())))?;
+        let body = written(
+            self.dialect
+                .model(&self.with_raw(model, raw_entries.as_deref())),
+        )?;
         Ok((view, body))
     }
 
-    /// What the source sent, where that is in the caller's dialect and of now.
-    async fn sent(&self, view: &View) -> Result<Option<Arc<Sent>>, ApiError> {
-        if view.is_past() || !self.dialect.is_sent_by(self.source.kind) {
+    /// The entries as the source sent them, where these are in the caller's dialect and of now.
+    async fn raw_entries(&self, view: &View) -> Result<Option<Arc<RawEntries>>, ApiError> {
+        if view.is_past() || !self.dialect.is_native_to(self.source.kind) {
             return Ok(None);
         }
         let shared = self.catalog.shared();
         let revision = view.snapshot.revision;
-        let sent = shared
-            .sent
-            .of(&self.source, revision, &shared.store)
-            .await?;
-        Ok(Some(sent))
+        let SourceState { name, role, .. } = &self.source;
+        let raw = shared.raw.get(name, *role, revision, &shared.store).await?;
+        Ok(Some(raw))
     }
 
-    fn with_sent<'a>(&self, model: Seen<'a>, sent: Option<&'a Sent>) -> Seen<'a> {
-        let sent = sent.and_then(|sent| sent.find(&model.row.model_id));
-        Seen { sent, ..model }
+    fn with_raw<'a>(&self, model: ModelView<'a>, raw: Option<&'a RawEntries>) -> ModelView<'a> {
+        let raw = raw.and_then(|raw| raw.find(&model.row.model_id));
+        ModelView { raw, ..model }
     }
 
     /// Where the source's own `id` stands.

@@ -1,5 +1,5 @@
 //! The catalog as one request sees it: what its key may see, of the moment and the models that it
-//! asks for; and the headers that every answer about models has.
+//! wants; and the headers that every answer about models has.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,8 +11,13 @@ use axum::{
 use super::past;
 use crate::{
     api::{auth::Caller, error::ApiError, middleware::CATALOG_REVISION, response},
-    catalog::Catalog,
-    model::{event::Moment, source::SourceName},
+    catalog::{Catalog, current::Current},
+    model::{
+        event::Moment,
+        scope::Scope,
+        source::SourceName,
+        state::{SourceState, Sources},
+    },
     snapshot::{
         Snapshot,
         body::Body,
@@ -30,9 +35,13 @@ pub struct View {
     catalog: Catalog,
     /// Everything that it sees.
     pub snapshot: Arc<Snapshot>,
-    /// The moment of the past that it asked for; none for now.
+    /// How the sources are doing.
+    sources: Arc<Sources>,
+    /// What its key may see.
+    scope: Arc<Scope>,
+    /// The moment of the past that it wants; none for now.
     moment: Option<Moment>,
-    /// What it asks for.
+    /// What it filters.
     selection: Selection,
 }
 
@@ -65,42 +74,45 @@ impl View {
         selection: Selection,
     ) -> Result<Self, ApiError> {
         let caller = Caller::of(&catalog, headers)?;
-        let moment = past::wanted(uri.query())?;
+        let moment = past::requested_moment(uri.query())?;
         let scope = caller.scope();
-        let snapshot = match (moment, selection.of_now()) {
+        let current = match (moment, selection.current_only_filter()) {
             (Some(_), Some(name)) => {
                 let message =
                     format!("{name}= is about now: leave it out together with at= and revision=.");
                 return Err(BadFilter { name, message }.into());
             }
-            (Some(moment), None) => past::snapshot(&catalog, moment).await?.into(),
+            (Some(moment), None) => past(&catalog, moment).await?,
             (None, _) => {
                 let counts = |source: &SourceName| {
                     scope.allows_source(source.as_str()) && selection.may_choose(source)
                 };
-                catalog.snapshot(counts).await
+                catalog.current_with(counts).await
             }
         };
-        let seen = caller.sees(snapshot.clone())?;
-        let seen = match selection.resolve(&seen.sources, catalog.now()) {
+        let Current { snapshot, sources } = &*current;
+        let seen = caller.sees(snapshot)?;
+        let seen = match selection.resolve(&sources.states, catalog.now()) {
             None => seen,
-            // Kept with the whole snapshot, as what the caller sees is: together they have one bound.
+            // Cached with the whole snapshot, as what the caller sees is: together they have one bound.
             Some(chosen) => snapshot
                 .part(&format!("{}?{}", caller.part_name(), chosen.name()), || {
-                    seen.only(&chosen)
+                    seen.restrict(&chosen)
                 })
                 .map_err(|error| ApiError::unwritable(&error))?,
         };
         Ok(Self {
             catalog,
             snapshot: seen,
+            sources: sources.clone(),
+            scope,
             moment,
             selection,
         })
     }
 
-    /// What the request for `uri` sees of the model that has one of `ids`: an unknown one may have
-    /// its provider asked.
+    /// What the request for `uri` sees of the model that has one of `ids`: an unknown one may trigger a
+    /// refresh of its provider.
     pub async fn of_model(
         catalog: Catalog,
         uri: &Uri,
@@ -108,17 +120,30 @@ impl View {
         ids: &[&str],
     ) -> Result<Self, ApiError> {
         let caller = Caller::of(&catalog, headers)?;
-        let moment = past::wanted(uri.query())?;
-        let snapshot = match moment {
-            Some(moment) => past::snapshot(&catalog, moment).await?.into(),
-            None => catalog.snapshot_with_any(ids, &caller.scope()).await,
+        let moment = past::requested_moment(uri.query())?;
+        let scope = caller.scope();
+        let current = match moment {
+            Some(moment) => past(&catalog, moment).await?,
+            None => catalog.current_with_any(ids, &scope).await,
         };
         Ok(Self {
             catalog,
-            snapshot: caller.sees(snapshot)?,
+            snapshot: caller.sees(&current.snapshot)?,
+            sources: current.sources.clone(),
+            scope,
             moment,
             selection: Selection::default(),
         })
+    }
+
+    /// The sources that the answer is made of.
+    fn visible_sources(&self) -> impl Iterator<Item = &SourceState> {
+        // Stale ones that a filter leaves out are among them: that is why their models are not there.
+        let is_visible = |source: &&SourceState| {
+            self.scope.allows_source(source.name.as_str())
+                && self.selection.may_choose(&source.name)
+        };
+        self.sources.states.iter().filter(is_visible)
     }
 
     /// OpenAI's list, with the fields that are asked for.
@@ -148,7 +173,7 @@ impl View {
         let cache_control = match self.moment {
             Some(moment) => past::cache_control(moment),
             // An answer that lacks a source must not be kept; any other is revalidated for free.
-            None if self.snapshot.list_missing().next().is_some() => {
+            None if self.visible_sources().any(SourceState::is_missing) => {
                 HeaderValue::from_static("no-store")
             }
             None => HeaderValue::from_static("no-cache"),
@@ -168,13 +193,22 @@ impl View {
 
     /// The names of the sources that are stale; none where none is.
     fn stale(&self) -> Option<HeaderValue> {
+        let now = self.catalog.now();
         let stale: Vec<&str> = self
-            .snapshot
-            .list_stale(self.catalog.now())
-            .map(AsRef::as_ref)
+            .visible_sources()
+            .filter(|source| source.is_stale(now))
+            .map(|source| source.name.as_str())
             .collect();
         (!stale.is_empty())
             .then(|| HeaderValue::try_from(stale.join(", ")).ok())
             .flatten()
     }
+}
+
+/// The catalog as it was served at `moment`, beside how its sources are doing now.
+async fn past(catalog: &Catalog, moment: Moment) -> Result<Arc<Current>, ApiError> {
+    Ok(Arc::new(Current {
+        snapshot: Arc::new(past::snapshot(catalog, moment).await?),
+        sources: catalog.current().sources.clone(),
+    }))
 }

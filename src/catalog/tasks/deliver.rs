@@ -1,9 +1,8 @@
-//! Telling a target each revision and alert that it wants, in order, at least once. One task per
-//! target; a dead one is no matter to anything else.
+//! Delivering to a webhook each revision and alert that it wants: in order, at least once. One task per
+//! target; a dead one delays nothing else.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use reqwest::{StatusCode, Url, header::CONTENT_TYPE};
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -15,34 +14,26 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     catalog::shared::Shared,
     config::webhook::WebhookConfig,
-    ingest::schedule::jittered,
+    ingest::schedule::Backoff,
     model::{
+        delivery::{Delivery, DeliveryId, Undelivered, WebhookState},
         event::{Alert, EventFilter, Revision},
         time::Timestamp,
     },
     provider::failure::retry_after_header,
-    store::{
-        error::StoreError,
-        webhooks::{Delivery, Told, WebhookState},
-    },
+    store::error::StoreError,
 };
 
 /// How long a target has to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// The first wait after a failure; it doubles.
-const BACKOFF_MIN: TimeDelta = TimeDelta::seconds(10);
-/// The longest wait, unless the target asks for more.
-const BACKOFF_MAX: TimeDelta = TimeDelta::hours(6);
-/// The longest wait that a target may ask for.
-const RETRY_AFTER_MAX: TimeDelta = TimeDelta::hours(24);
 /// The longest sleep: a clock may jump.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// How many events are looked through at a time for the next revision that a target wants.
+/// How many events are searched at a time for the next revision that a target wants.
 const LOOK_AHEAD: usize = 200;
 /// The sleep after the database has failed.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// What a target is sent.
+/// The body of a message.
 #[derive(Serialize)]
 struct Message<'a, T> {
     r#type: &'static str,
@@ -50,21 +41,21 @@ struct Message<'a, T> {
     data: &'a T,
 }
 
-/// The next thing to tell.
-enum Next {
+/// The next message.
+enum Outgoing {
     Revision(Revision),
     Alert(Alert),
 }
 
-impl Next {
-    fn told(&self) -> Told {
+impl Outgoing {
+    fn delivery_id(&self) -> DeliveryId {
         match self {
-            Self::Revision(revision) => Told::Revision(revision.revision),
-            Self::Alert(alert) => Told::Alert(alert.alert),
+            Self::Revision(revision) => DeliveryId::Revision(revision.revision),
+            Self::Alert(alert) => DeliveryId::Alert(alert.alert),
         }
     }
 
-    /// The message's id: of a revision its number, which every cursor is.
+    /// The message's id: of a revision its number, as in every cursor.
     fn id(&self) -> String {
         match self {
             Self::Revision(revision) => revision.revision.to_string(),
@@ -100,31 +91,31 @@ impl Next {
 enum Step {
     /// There may be more at once.
     Again,
-    /// Everything that it wants has been told.
+    /// Everything that it wants has been delivered.
     Idle,
     /// Not before then.
     Waits(Timestamp),
-    /// Somebody else tells it, or nobody does.
+    /// It is not configured here, or gone.
     Left,
 }
 
-/// Tells one target until the catalog stops.
-pub(crate) struct Teller {
+/// Delivers to one target until the catalog stops.
+pub struct Deliverer {
     shared: Arc<Shared>,
     webhook: WebhookConfig,
     wake: Arc<Notify>,
 }
 
-impl Teller {
-    /// Starts to tell `webhook`; the answer wakes it early.
-    pub(crate) fn spawn(shared: &Arc<Shared>, webhook: WebhookConfig) -> Arc<Notify> {
+impl Deliverer {
+    /// Starts delivering to `webhook`; the returned handle wakes it early.
+    pub fn spawn(shared: &Arc<Shared>, webhook: WebhookConfig) -> Arc<Notify> {
         let wake = Arc::new(Notify::new());
-        let teller = Self {
+        let deliverer = Self {
             shared: shared.clone(),
             webhook,
             wake: wake.clone(),
         };
-        shared.tasks.spawn(teller.run());
+        shared.tasks.spawn(deliverer.run());
         wake
     }
 
@@ -144,7 +135,7 @@ impl Teller {
                     .min(LONGEST_SLEEP),
                 Err(error) => {
                     let webhook = &self.webhook.name;
-                    tracing::warn!(%webhook, "webhook {webhook} cannot be told: {error}");
+                    tracing::warn!(%webhook, "cannot deliver to webhook {webhook}: {error}");
                     SLEEP_AFTER_ERROR
                 }
             };
@@ -160,7 +151,7 @@ impl Teller {
         }
     }
 
-    /// Tells the next revision, if it is time.
+    /// Delivers the next message, if it is time.
     async fn step(&self, now: Timestamp) -> Result<Step, StoreError> {
         let Shared { store, .. } = &*self.shared;
         let name = self.webhook.name.as_str();
@@ -177,13 +168,13 @@ impl Teller {
             return Ok(Step::Idle);
         };
         if store.claim_delivery(name, &state, now).await? {
-            self.tell(&state, &next, now).await?;
+            self.deliver(&state, &next, now).await?;
         }
         Ok(Step::Again)
     }
 
-    /// What it is to be told next: revisions, then alerts. What it does not want is passed over.
-    async fn find_next(&self, state: &WebhookState) -> Result<Option<Next>, StoreError> {
+    /// The next message: revisions, then alerts. What the target does not want is skipped.
+    async fn find_next(&self, state: &WebhookState) -> Result<Option<Outgoing>, StoreError> {
         let store = &self.shared.store;
         let name = self.webhook.name.as_str();
         let filter = EventFilter {
@@ -192,14 +183,16 @@ impl Teller {
         };
         let mut since = state.cursor;
         loop {
-            let page = store.list_changes(since, &filter, LOOK_AHEAD).await?;
+            let page = store.changes(since, &filter, LOOK_AHEAD).await?;
             let mut events = page.events;
             events.retain(|event| self.webhook.wants(event));
             if let Some(revision) = Revision::group(events).into_iter().next() {
-                return Ok(Some(Next::Revision(revision)));
+                return Ok(Some(Outgoing::Revision(revision)));
             }
             if page.next > since {
-                store.pass_over(name, Told::Revision(page.next)).await?;
+                store
+                    .skip_delivery(name, DeliveryId::Revision(page.next))
+                    .await?;
             }
             since = page.next;
             if !page.has_more {
@@ -207,21 +200,21 @@ impl Teller {
             }
         }
         let mut cursor = state.alert_cursor;
-        while let Some(alert) = store.find_next_alert(cursor).await? {
+        while let Some(alert) = store.next_alert(cursor).await? {
             if self.webhook.wants_alert(&alert) {
-                return Ok(Some(Next::Alert(alert)));
+                return Ok(Some(Outgoing::Alert(alert)));
             }
             cursor = alert.alert;
-            store.pass_over(name, Told::Alert(cursor)).await?;
+            store.skip_delivery(name, DeliveryId::Alert(cursor)).await?;
         }
         Ok(None)
     }
 
-    /// Sends `next` and writes down what came of it.
-    async fn tell(
+    /// Sends `next` and commits the result.
+    async fn deliver(
         &self,
         state: &WebhookState,
-        next: &Next,
+        next: &Outgoing,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let store = &self.shared.store;
@@ -237,39 +230,38 @@ impl Teller {
         };
         let delivery = Delivery {
             webhook: webhook.as_str(),
-            told: next.told(),
+            id: next.delivery_id(),
             at: now,
             duration: began.elapsed(),
         };
         let failure = match sent {
             Ok(status) => {
-                tracing::debug!(%webhook, "webhook {webhook} was told {}", next.name());
-                return store.record_delivery(delivery, status.as_u16()).await;
+                tracing::debug!(%webhook, "delivered {} to webhook {webhook}", next.name());
+                store.commit_delivery(delivery, Ok(status.as_u16())).await?;
+                return Ok(());
             }
             Err(failure) => failure,
         };
-        let wait = backoff(
-            state.consecutive_failures.saturating_add(1),
-            failure.retry_after,
-            fastrand::f64(),
-        );
-        let gone = failure.http_status == Some(StatusCode::GONE);
-        let http_status = failure.http_status.map(|status| status.as_u16());
-        let given_up = store
-            .record_undelivered(delivery, http_status, &failure.message, wait, gone)
-            .await?;
-        if gone {
-            tracing::warn!(%webhook, "webhook {webhook} answered 410: it is told nothing more until a restart");
+        let failures = state.consecutive_failures.saturating_add(1);
+        let failure = Undelivered {
+            http_status: failure.http_status.map(|status| status.as_u16()),
+            message: failure.message,
+            wait: Backoff::WEBHOOK.wait(failures, failure.retry_after, fastrand::f64()),
+            is_gone: failure.http_status == Some(StatusCode::GONE),
+        };
+        let given_up = store.commit_delivery(delivery, Err(&failure)).await?;
+        if failure.is_gone {
+            tracing::warn!(%webhook, "webhook {webhook} answered 410 Gone: no deliveries until a restart");
         } else if state.consecutive_failures == 0 {
-            tracing::warn!(%webhook, "webhook {webhook} was not told {}: {}; it is tried again for three days", next.name(), failure.message);
+            tracing::warn!(%webhook, "cannot deliver {} to webhook {webhook}: {}; retrying for three days", next.name(), failure.message);
         }
         if let Some(last) = given_up {
-            tracing::error!(%webhook, "webhook {webhook} has failed for three days: what is older is given up, up to {last:?}");
+            tracing::error!(%webhook, "webhook {webhook} has failed for three days: gave up what is older, up to {last:?}");
         }
         Ok(())
     }
 
-    async fn send(&self, next: &Next, now: Timestamp) -> Result<StatusCode, Failure> {
+    async fn send(&self, next: &Outgoing, now: Timestamp) -> Result<StatusCode, Failure> {
         let body = next.body().map_err(Failure::ours)?;
         let id = next.id();
         let timestamp = now.millis() / 1000;
@@ -303,7 +295,7 @@ impl Teller {
     }
 }
 
-/// Why a target was not told.
+/// Why a delivery failed.
 struct Failure {
     http_status: Option<StatusCode>,
     /// One line, without the target's URL.
@@ -334,17 +326,4 @@ impl Failure {
             retry_after: None,
         }
     }
-}
-
-/// How long to wait after the `failures`th failure in a row: doubling from 10 s to 6 h, of which
-/// `jitter` (0 to 1) takes away up to half; or as long as the target asks, 24 h at most.
-fn backoff(failures: i64, retry_after: Option<Duration>, jitter: f64) -> TimeDelta {
-    if let Some(wait) = retry_after {
-        return TimeDelta::from_std(wait)
-            .unwrap_or(RETRY_AFTER_MAX)
-            .clamp(BACKOFF_MIN, RETRY_AFTER_MAX);
-    }
-    let doublings = failures.clamp(1, 20) - 1;
-    let longest = (BACKOFF_MIN * (1 << doublings)).min(BACKOFF_MAX);
-    jittered(longest, jitter)
 }

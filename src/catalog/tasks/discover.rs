@@ -1,11 +1,15 @@
-//! Finding local servers: the well-known loopback ports are asked at start and each minute,
-//! without keys, quietly. What is found becomes an endpoint like any other.
+//! Finding local servers: probes the well-known loopback ports at start and each minute, without keys
+//! and quietly. What it finds becomes an endpoint like any other.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::{catalog::Catalog, config::source::SourceConfig, provider};
+use crate::{
+    catalog::{members::Members, shared::Shared},
+    config::source::SourceConfig,
+    provider,
+};
 
-/// How often the ports are looked at.
+/// How often the ports are probed.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// How long a port has to answer: it is on this machine.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -28,14 +32,14 @@ pub fn candidates(ports: &[u16], configured: &[SourceConfig]) -> Vec<SourceConfi
         .collect()
 }
 
-/// Looks for `candidates` until all are found or the catalog stops.
-pub async fn run(catalog: Catalog, mut candidates: Vec<SourceConfig>) {
-    let shared = catalog.shared().clone();
-    let look = async {
+/// Probes for `candidates` until all are found or the catalog stops.
+pub async fn run(shared: Arc<Shared>, members: Arc<Members>, mut candidates: Vec<SourceConfig>) {
+    let probe = async {
         while !candidates.is_empty() {
             let mut unseen = Vec::new();
             for candidate in candidates {
-                if !is_there(&catalog, &candidate).await || !add(&catalog, &candidate).await {
+                if !answers(&shared, &candidate).await || !add(&shared, &members, &candidate).await
+                {
                     unseen.push(candidate);
                 }
             }
@@ -43,34 +47,27 @@ pub async fn run(catalog: Catalog, mut candidates: Vec<SourceConfig>) {
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    let _ = shared.stop.run_until_cancelled(look).await;
+    let _ = shared.stop.run_until_cancelled(probe).await;
 }
 
-async fn is_there(catalog: &Catalog, candidate: &SourceConfig) -> bool {
-    let fetched = provider::fetch(
-        &catalog.shared().clients,
-        candidate,
-        None,
-        None,
-        LIMIT,
-        catalog.now(),
-    )
-    .await;
+async fn answers(shared: &Shared, candidate: &SourceConfig) -> bool {
+    let now = shared.clock.now();
+    let fetched = provider::fetch(&shared.clients, candidate, None, None, LIMIT, now).await;
     if let Err(error) = &fetched {
         tracing::trace!(provider = %candidate.name, %error, "no local server found");
     }
     fetched.is_ok()
 }
 
-async fn add(catalog: &Catalog, candidate: &SourceConfig) -> bool {
+async fn add(shared: &Arc<Shared>, members: &Members, candidate: &SourceConfig) -> bool {
     let name = &candidate.name;
-    match catalog.add_source(candidate.clone()).await {
+    match members.add(shared, candidate.clone()).await {
         Ok(()) => {
             tracing::info!(provider = %name, "found a local server: its models are listed as those of {name}");
             true
         }
         Err(error) => {
-            tracing::warn!(provider = %name, "a local server was found and cannot be added: {error}");
+            tracing::warn!(provider = %name, "found a local server but cannot add it: {error}");
             false
         }
     }

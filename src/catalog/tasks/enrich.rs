@@ -1,28 +1,32 @@
-//! Asking the enrichment, the file that fills in what sources do not say, whenever it is due.
+//! Fetching the enrichment, the file that fills in what sources leave out, whenever it is due.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
+use super::refresh::{LONGEST_SLEEP, until_due};
 use crate::{
     catalog::shared::Shared,
     config::source::SourceConfig,
-    ingest::schedule,
-    model::{source::Role, time::Timestamp},
+    ingest::schedule::{self, ClaimMode},
+    model::{fetch::Committed, state::Polling},
     provider,
-    store::error::StoreError,
+    store::{commit::Attempt, error::StoreError},
 };
 
-/// The longest sleep: a clock may jump, and another process may change the schedule.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// The shortest sleep between two looks at the schedule.
+const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
-/// Asks `source` whenever it is due until the catalog stops; `wake` has its schedule looked at.
+/// Fetches `source` whenever it is due until the catalog stops; `wake` has its schedule looked at.
 pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
     loop {
         if let Err(error) = step(&shared, &source).await {
             shared.record_database_error(&error);
         }
-        let sleep = until_due(&shared);
+        // Another process may have configured another one, or none.
+        let sleep = polling(&shared).map_or(LONGEST_SLEEP, |polling| {
+            until_due(&polling, shared.clock.now(), SHORTEST_SLEEP)
+        });
         tokio::select! {
             () = shared.stop.cancelled() => return,
             () = wake.notified() => {}
@@ -31,62 +35,57 @@ pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
     }
 }
 
-/// How long the schedule that we know lets us sleep.
-fn until_due(shared: &Shared) -> Duration {
-    let snapshot = shared.snapshot.load();
-    // Another process has another one, or none.
-    let Some(state) = &snapshot.enrichment else {
-        return LONGEST_SLEEP;
-    };
-    let next = state.next_attempt_at;
-    let wait = next.map_or(Duration::ZERO, |next| {
-        next.since(shared.clock.now()).to_std().unwrap_or_default()
-    });
-    wait.clamp(Duration::from_secs(1), LONGEST_SLEEP)
+/// The schedule that is known; none where another process has configured no enrichment.
+fn polling(shared: &Shared) -> Option<Polling> {
+    let current = shared.current.load();
+    let enrichment = current.sources.enrichment.as_ref()?;
+    Some(enrichment.polling.clone())
 }
 
-/// Claim, fetch, commit, and let everybody see it.
+/// Claim, fetch, commit, and serve the result.
 async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> {
     let (store, now) = (&shared.store, shared.clock.now());
-    let due = |shared: &Shared| {
-        let snapshot = shared.snapshot.load();
-        snapshot
-            .enrichment
-            .as_ref()
-            .is_some_and(|state| state.is_due(now))
-    };
-    if !due(shared) || !store.claim_enrichment(source, now).await? {
+    if !polling(shared).is_some_and(|polling| schedule::is_due(&polling, now)) {
         return Ok(());
     }
+    let settings = source.settings();
+    let Some(claim) = store.claim(&settings, ClaimMode::Due, now).await? else {
+        return Ok(());
+    };
+    let began = Instant::now();
     let fetched = tokio::select! {
         biased;
-        () = shared.stop.cancelled() => return store.release_enrichment(now).await,
+        () = shared.stop.cancelled() => return store.release(&settings, &claim).await,
         fetched = provider::fetch(&shared.clients, source, None, None, shared.fetch_timeout, now) => fetched,
     };
+    let models = fetched
+        .as_ref()
+        .map_or(0, |fetched| fetched.listing.entries.len());
+    let attempt = Attempt {
+        accept: false,
+        duration: began.elapsed(),
+        jitter: fastrand::f64(),
+    };
     let name = &source.name;
-    let ended: Timestamp = shared.clock.now();
-    match fetched {
-        Ok(fetched) => {
-            let entries = &fetched.listing.entries;
-            let committed = store.commit_enrichment(source, now, entries, ended).await?;
-            if let Some(counts) = committed {
-                tracing::info!(
-                    provider = %name, models = entries.len(), changed = counts.changed,
-                    "{name} describes {} models: {} of ours changed", entries.len(), counts.changed
-                );
-            }
-        }
-        Err(error) => {
-            let wait = |failures| {
-                schedule::backoff(Role::Provider, failures, error.retry_after, fastrand::f64())
-            };
-            store.fail_enrichment(now, &error, wait, ended).await?;
+    let changed = match store.commit(&settings, &claim, fetched, attempt).await? {
+        Committed::Failed(error) => {
             tracing::warn!(
                 provider = %name, kind = error.kind.as_str(),
-                "{name} gave no enrichment, what it said before stays: {}", error.message
+                "{name} gave no enrichment; still using what it said before: {}", error.message
             );
+            None
         }
+        Committed::Changed(counts) => Some(counts.changed),
+        Committed::Unchanged => Some(0),
+        Committed::Superseded | Committed::Held { .. } => None,
+    };
+    if let Some(changed) = changed {
+        tracing::info!(
+            provider = %name, models, changed,
+            "{name} describes {models} models: {changed} of ours changed"
+        );
     }
     shared.record_database_success();
-    shared.reload().await
+    shared.reload().await?;
+    Ok(())
 }

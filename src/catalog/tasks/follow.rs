@@ -1,32 +1,45 @@
-//! Following other processes: serves what they commit, and has every schedule looked at.
+//! Following other processes on the same database: serves what they commit, and has every schedule
+//! looked at.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
 
 use crate::{
-    catalog::Catalog,
-    store::{error::StoreError, watcher::Watcher},
+    catalog::{members::Members, shared::Shared},
+    store::{error::StoreError, watcher::CommitWatcher},
 };
 
-/// How often commits of other processes are looked for.
-const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// How often other connections' commits are looked for.
+const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Serves what other processes commit, and follows a schedule that they have changed.
-pub async fn follow(catalog: Catalog, mut watcher: Watcher) {
-    let shared = catalog.shared();
+/// Looks for commits until the catalog stops. Our own are seen too: there is nothing new in them, so that
+/// they cost one small query.
+pub async fn run(
+    shared: Arc<Shared>,
+    members: Arc<Members>,
+    sleepers: Vec<Arc<Notify>>,
+    mut watcher: CommitWatcher,
+) {
     // Stays until the change has been read: a failure to read it loses nothing.
-    let mut changed = false;
+    let mut is_changed = false;
     while shared
         .stop
-        .run_until_cancelled(tokio::time::sleep(WATCH_INTERVAL))
+        .run_until_cancelled(tokio::time::sleep(INTERVAL))
         .await
         .is_some()
     {
         let seen = async {
-            changed |= watcher.changed().await?;
-            if changed {
-                shared.reload().await?;
-                changed = false;
-                catalog.wake();
+            is_changed |= watcher.has_changed().await?;
+            if is_changed {
+                let is_news = shared.reload().await?;
+                is_changed = false;
+                if is_news {
+                    members.wake();
+                    for sleeper in &sleepers {
+                        sleeper.notify_one();
+                    }
+                }
             }
             Ok::<(), StoreError>(())
         };

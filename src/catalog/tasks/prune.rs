@@ -1,29 +1,31 @@
-//! Forgetting, now and then, what is older than it is to be kept.
+//! Deletes history past its retention.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{catalog::shared::Shared, config::Retention};
 
-/// How often it is looked.
+/// How often.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Looks at the start and each hour until the catalog stops.
+/// Deletes at the start and each hour until the catalog stops.
 pub async fn run(shared: Arc<Shared>, retention: Retention) {
-    let look = async {
+    let prune = async {
         loop {
-            match shared.store.prune(retention, shared.clock.now()).await {
+            let now = shared.clock.now();
+            let events_from = retention.events.map(|kept| now.plus(-kept));
+            let attempts_from = now.plus(-retention.attempts);
+            match shared.store.prune(events_from, attempts_from).await {
                 Ok(0) => {}
                 Ok(events) => {
-                    tracing::info!(
-                        events,
-                        "{events} events older than keep_events were forgotten"
-                    );
+                    tracing::info!(events, "deleted {events} events older than keep_events");
                 }
-                // It is looked again in an hour: nothing is lost by keeping more.
-                Err(error) => tracing::warn!("what is old could not be forgotten: {error}"),
+                // The next attempt is in an hour: keeping more loses nothing.
+                Err(error) => {
+                    tracing::warn!("cannot delete history past its retention: {error}");
+                }
             }
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    let _ = shared.stop.run_until_cancelled(look).await;
+    let _ = shared.stop.run_until_cancelled(prune).await;
 }

@@ -1,5 +1,5 @@
 //! Refreshing one source: a loop that only sleeps, and the step that it takes. One task per source
-//! and therefore one fetch at a time per source, whoever asks for it.
+//! and therefore one fetch at a time per source, whoever requests it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,71 +7,84 @@ use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::shared::Shared,
     config::source::SourceConfig,
-    ingest::{
-        diff::Counts,
-        schedule::{ClaimMode, backoff},
-    },
+    ingest::schedule::{self, ClaimMode},
     model::{
-        fetch::{ErrorKind, FetchError},
+        event::Counts,
+        fetch::{Committed, ErrorKind, FetchError, Outcome},
+        settings::SourceSettings,
         source::{Kind, Role, SourceName},
+        state::{Polling, SourceState},
         time::Timestamp,
     },
     provider,
-    store::{commit::Committed, error::StoreError},
+    store::{commit::Attempt, error::StoreError},
 };
 
 /// The longest sleep: a clock may jump, and another process may change the schedule.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+pub const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest sleep between two looks at the schedule.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
-/// The sleep after the database has failed, or after a bug of ours.
+/// The sleep after a database failure or a panic.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// What one step came to.
 #[derive(Clone, Debug)]
 pub enum RefreshOutcome {
-    /// It was not due, or somebody else has it.
+    /// It was not due, or another task or process has it.
     NotDue,
     /// The same models as before.
     Unchanged,
     /// A new revision.
     Changed(Counts),
-    /// A strange answer, not believed.
+    /// A suspicious listing that waits for confirmation.
     Held {
         /// How many models it has.
         listed: usize,
-        /// How many keep being served.
+        /// How many are stored, and still served.
         stored: usize,
     },
-    /// The fetch failed; what is stored keeps being served.
+    /// The fetch failed; the stored models are still served.
     Failed(FetchError),
     /// The database failed.
     StoreFailed(Arc<StoreError>),
-    /// A bug of ours; the log says more. The source is asked again.
+    /// A bug in the catalog; the log says more. The source is tried again.
     Panicked,
     /// The catalog is stopping; the claim was given back.
     Stopped,
 }
 
-/// Somebody who wants a source asked and waits for the outcome.
-pub struct Ask {
+impl RefreshOutcome {
+    /// The outcome's name; none where there was no attempt.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::NotDue | Self::Stopped | Self::Panicked => None,
+            Self::Unchanged => Some(Outcome::Unchanged),
+            Self::Changed(_) => Some(Outcome::Changed),
+            Self::Held { .. } => Some(Outcome::Held),
+            Self::Failed(_) => Some(Outcome::Failed),
+            Self::StoreFailed(_) => Some(Outcome::StoreFailed),
+        }
+    }
+}
+
+/// A request for a refresh.
+struct Request {
     mode: ClaimMode,
-    /// Whether a strange answer is believed.
+    /// Whether a suspicious listing is believed at once.
     accept: bool,
     reply: oneshot::Sender<RefreshOutcome>,
 }
 
-/// How others reach a source's task.
+/// The handle of a source's task.
 #[derive(Clone, Debug)]
 pub struct Refresher {
     /// The source.
     pub source: Arc<SourceConfig>,
-    asks: mpsc::UnboundedSender<Ask>,
+    requests: mpsc::UnboundedSender<Request>,
     wake: Arc<Notify>,
     first_attempt: watch::Receiver<bool>,
     began: Instant,
@@ -79,33 +92,34 @@ pub struct Refresher {
 
 impl Refresher {
     /// Starts the task of `source`.
-    pub(crate) fn spawn(shared: Arc<Shared>, source: SourceConfig) -> Self {
-        let (asks, asked) = mpsc::unbounded_channel();
+    pub fn spawn(shared: Arc<Shared>, source: SourceConfig) -> Self {
+        let (requests, requested) = mpsc::unbounded_channel();
         let (first_done, first_attempt) = watch::channel(false);
         let wake = Arc::new(Notify::new());
         let source = Arc::new(source);
         let task = Task {
             shared: shared.clone(),
+            settings: source.settings(),
             source: source.clone(),
             wake: wake.clone(),
-            stop: shared.stop.clone(),
         };
-        shared.tasks.spawn(Arc::new(task).run(asked, first_done));
+        shared
+            .tasks
+            .spawn(Arc::new(task).run(requested, first_done));
         Self {
             source,
-            asks,
+            requests,
             wake,
             first_attempt,
             began: Instant::now(),
         }
     }
 
-    /// Asks for a refresh; the outcome comes when it is done. It is done whether or not anybody
-    /// waits.
-    pub fn ask(&self, mode: ClaimMode, accept: bool) -> oneshot::Receiver<RefreshOutcome> {
+    /// Requests a refresh, which is made whether or not the receiver is awaited.
+    pub fn request(&self, mode: ClaimMode, accept: bool) -> oneshot::Receiver<RefreshOutcome> {
         let (reply, outcome) = oneshot::channel();
         // A closed channel is a stopped catalog: the receiver then says so.
-        let _ = self.asks.send(Ask {
+        let _ = self.requests.send(Request {
             mode,
             accept,
             reply,
@@ -127,7 +141,7 @@ impl Refresher {
 }
 
 /// Runs one step of the source `name`; a panic in it ends the step and not the task.
-async fn survive(
+async fn catch_panic(
     name: &SourceName,
     step: impl Future<Output = RefreshOutcome> + Send + 'static,
 ) -> RefreshOutcome {
@@ -137,80 +151,94 @@ async fn survive(
     })
 }
 
+/// How long to sleep until `polling`, which is known at `now`, is due.
+pub fn until_due(polling: &Polling, now: Timestamp, shortest: Duration) -> Duration {
+    let next = polling
+        .next_attempt_at
+        .filter(|_| !schedule::is_due(polling, now));
+    let wait = next.map_or(Duration::ZERO, |next| {
+        next.since(now).to_std().unwrap_or_default()
+    });
+    wait.clamp(shortest, LONGEST_SLEEP)
+}
+
 struct Task {
     shared: Arc<Shared>,
     source: Arc<SourceConfig>,
+    settings: SourceSettings,
     wake: Arc<Notify>,
-    stop: CancellationToken,
 }
 
 impl Task {
     async fn run(
         self: Arc<Self>,
-        mut asked: mpsc::UnboundedReceiver<Ask>,
+        mut requested: mpsc::UnboundedReceiver<Request>,
         first_done: watch::Sender<bool>,
     ) {
         let mut sleep = Duration::ZERO;
         loop {
-            let ask = tokio::select! {
+            let request = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => break,
-                ask = asked.recv() => match ask {
-                    Some(ask) => Some(ask),
+                () = self.shared.stop.cancelled() => break,
+                request = requested.recv() => match request {
+                    Some(request) => Some(request),
                     None => break,
                 },
                 () = self.wake.notified() => None,
                 () = tokio::time::sleep(sleep) => None,
             };
             let now = self.shared.clock.now();
-            let (task, wanted) = (self.clone(), ask.as_ref().map(|ask| (ask.mode, ask.accept)));
+            let task = self.clone();
+            let wanted = request
+                .as_ref()
+                .map(|request| (request.mode, request.accept));
             let step = async move {
                 match wanted {
                     Some((mode, accept)) => task.refresh(mode, accept, now).await,
                     None => task.refresh_if_due(now).await,
                 }
             };
-            let outcome = survive(&self.source.name, step).await;
+            let outcome = catch_panic(&self.source.name, step).await;
             first_done.send_replace(true);
             sleep = match &outcome {
                 RefreshOutcome::StoreFailed(_) | RefreshOutcome::Panicked => SLEEP_AFTER_ERROR,
                 _ => self.until_due(self.shared.clock.now()),
             };
-            if let Some(ask) = ask {
-                // Whoever asked may have gone.
-                let _ = ask.reply.send(outcome);
+            if let Some(request) = request {
+                // The caller may have gone.
+                let _ = request.reply.send(outcome);
             }
         }
     }
 
-    fn until_due(&self, now: Timestamp) -> Duration {
-        let snapshot = self.shared.snapshot.load();
-        let state = snapshot.find_source(&self.source.name);
-        if state.is_some_and(|state| !state.configured) {
-            return LONGEST_SLEEP;
-        }
-        let next = state.and_then(|state| (!state.is_due(now)).then_some(state.next_attempt_at?));
-        let wait = next.map_or(Duration::ZERO, |next| {
-            next.since(now).to_std().unwrap_or_default()
-        });
-        wait.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+    /// The state of the source that is known.
+    fn state(&self) -> Option<SourceState> {
+        let current = self.shared.current.load();
+        current.find_source(&self.source.name).cloned()
     }
 
-    /// Asks the source if its schedule says so.
+    fn until_due(&self, now: Timestamp) -> Duration {
+        match self.state() {
+            None => SHORTEST_SLEEP,
+            Some(state) if !state.configured => LONGEST_SLEEP,
+            Some(state) => until_due(&state.polling, now, SHORTEST_SLEEP),
+        }
+    }
+
+    /// Refreshes the source if its schedule says so.
     async fn refresh_if_due(&self, now: Timestamp) -> RefreshOutcome {
-        let snapshot = self.shared.snapshot.load();
-        if snapshot
-            .find_source(&self.source.name)
-            .is_some_and(|state| !state.is_due(now))
-        {
+        let is_due = |state: &SourceState| schedule::may_claim(state, ClaimMode::Due, now);
+        if self.state().is_some_and(|state| !is_due(&state)) {
             return RefreshOutcome::NotDue;
         }
         self.refresh(ClaimMode::Due, false, now).await
     }
 
-    /// The step: claim, fetch, commit, and let everybody see it.
+    /// The step: claim, fetch, commit, and serve the result.
     async fn refresh(&self, mode: ClaimMode, accept: bool, now: Timestamp) -> RefreshOutcome {
-        let known_error = self.last_error();
+        let known_error = self
+            .state()
+            .and_then(|state| Some(state.polling.error?.kind));
         let outcome = match self.claim_and_fetch(mode, accept, now).await {
             Ok(outcome) => {
                 // A claim that is not made writes nothing and shows nothing.
@@ -227,14 +255,14 @@ impl Task {
         // Also when it was not due: another process may have changed the schedule that we know.
         let reloaded = self.shared.reload().await;
         self.log(&outcome, known_error);
-        if let Some(outcome) = outcome.label() {
+        if let Some(outcome) = outcome.outcome() {
             let metrics = &self.shared.metrics;
-            metrics.count_fetch(self.source.name.as_str(), outcome);
+            metrics.count_fetch(self.source.name.as_str(), outcome.as_str());
         }
         match reloaded {
-            Ok(()) => outcome,
+            Ok(_) => outcome,
             Err(error) => {
-                tracing::error!(provider = %self.source.name, %error, "cannot read the catalog back; the last known list keeps being served");
+                tracing::error!(provider = %self.source.name, %error, "cannot read the catalog back; still serving the last list");
                 RefreshOutcome::StoreFailed(Arc::new(error))
             }
         }
@@ -252,72 +280,46 @@ impl Task {
             fetch_timeout,
             ..
         } = &*self.shared;
-        let source = &*self.source;
-        let Some(claim) = store.claim(source, mode, now).await? else {
+        let Some(claim) = store.claim(&self.settings, mode, now).await? else {
             return Ok(RefreshOutcome::NotDue);
         };
-        let known = store.list_details(source).await?;
         let began = Instant::now();
-        let recognised = self.recognised();
+        let recognised: Option<Kind> = self.state().map(|state| state.kind);
+        let known = Some(&claim.details);
         let fetched = tokio::select! {
             biased;
-            () = self.stop.cancelled() => {
-                store.release(&claim).await?;
+            () = self.shared.stop.cancelled() => {
+                store.release(&self.settings, &claim).await?;
                 return Ok(RefreshOutcome::Stopped);
             }
-            fetched = provider::fetch(clients, source, recognised, Some(&known), *fetch_timeout, now) => fetched,
+            fetched = provider::fetch(clients, &self.source, recognised, known, *fetch_timeout, now) => fetched,
         };
-        let duration = began.elapsed();
-        let committed = match &fetched {
-            Ok(fetched) => {
-                store
-                    .commit_listing(source, &claim, fetched, accept, duration)
-                    .await?
-            }
-            Err(error) => {
-                let wait =
-                    |failures| backoff(source.role, failures, error.retry_after, fastrand::f64());
-                store
-                    .commit_failure(source, &claim, error, wait, duration)
-                    .await?
-            }
+        let attempt = Attempt {
+            accept,
+            duration: began.elapsed(),
+            jitter: fastrand::f64(),
         };
-        Ok(match (committed, fetched) {
-            (Committed::Superseded, _) => RefreshOutcome::NotDue,
-            (_, Err(error)) => RefreshOutcome::Failed(error),
-            (Committed::Unchanged, Ok(_)) => RefreshOutcome::Unchanged,
-            (Committed::Held { listed, stored }, Ok(_)) => RefreshOutcome::Held { listed, stored },
-            (Committed::Changed(counts), Ok(_)) => RefreshOutcome::Changed(counts),
+        let committed = store
+            .commit(&self.settings, &claim, fetched, attempt)
+            .await?;
+        Ok(match committed {
+            Committed::Superseded => RefreshOutcome::NotDue,
+            Committed::Unchanged => RefreshOutcome::Unchanged,
+            Committed::Changed(counts) => RefreshOutcome::Changed(counts),
+            Committed::Held { listed, stored } => RefreshOutcome::Held { listed, stored },
+            Committed::Failed(error) => RefreshOutcome::Failed(error),
         })
-    }
-
-    /// The kind in which the source last answered.
-    fn recognised(&self) -> Option<Kind> {
-        self.shared
-            .snapshot
-            .load()
-            .find_source(&self.source.name)
-            .map(|state| state.kind)
-    }
-
-    /// Why the last attempt failed, if it did.
-    fn last_error(&self) -> Option<ErrorKind> {
-        let snapshot = self.shared.snapshot.load();
-        Some(
-            snapshot
-                .find_source(&self.source.name)?
-                .error
-                .as_ref()?
-                .kind,
-        )
     }
 
     fn log(&self, outcome: &RefreshOutcome, known_error: Option<ErrorKind>) {
         let provider = &self.source.name;
+        let Some(label) = outcome.outcome().map(Outcome::as_str) else {
+            return;
+        };
         match outcome {
             RefreshOutcome::NotDue | RefreshOutcome::Stopped | RefreshOutcome::Panicked => {}
             RefreshOutcome::Unchanged => {
-                tracing::debug!(%provider, outcome = "unchanged", "{provider} lists the same models as before");
+                tracing::debug!(%provider, outcome = label, "{provider} lists the same models as before");
             }
             RefreshOutcome::Changed(counts) => {
                 let Counts {
@@ -327,43 +329,29 @@ impl Task {
                     returned,
                 } = counts;
                 tracing::info!(
-                    %provider, outcome = "changed", added, changed, removed, returned,
-                    "{provider} lists other models: {added} added, {changed} changed, {removed} removed, {returned} returned"
+                    %provider, outcome = label, added, changed, removed, returned,
+                    "{provider} changed its list: {added} added, {changed} changed, {removed} removed, {returned} returned"
                 );
             }
             RefreshOutcome::Held { listed, stored } => {
                 tracing::warn!(
-                    %provider, outcome = "held", listed, stored,
-                    "{provider} suddenly lists {listed} instead of {stored} models: not believed unless the next answer, in 10 minutes, is alike; POST /catalog/refresh?source={provider}&accept=true believes it now"
+                    %provider, outcome = label, listed, stored,
+                    "{provider} suddenly lists {listed} models instead of {stored}: held until a second listing, in 10 minutes, confirms it; POST /catalog/refresh?source={provider}&accept=true accepts it now"
                 );
             }
-            // A local server that is off is asked every 30 s: once is enough to say so.
+            // A local server that is off is tried every 30 s: once is enough to say so.
             RefreshOutcome::Failed(error)
                 if self.source.role == Role::Endpoint && known_error == Some(error.kind) =>
             {
-                tracing::debug!(%provider, outcome = "failed", "{provider} still cannot be listed: {error}");
+                tracing::debug!(%provider, outcome = label, "{provider} still cannot be listed: {error}");
             }
             RefreshOutcome::Failed(error) => {
                 let kind = error.kind.as_str();
-                tracing::warn!(%provider, outcome = "failed", error = kind, "{provider} could not be listed ({kind}): {error}");
+                tracing::warn!(%provider, outcome = label, error = kind, "{provider} could not be listed ({kind}): {error}");
             }
             RefreshOutcome::StoreFailed(error) => {
-                tracing::debug!(%provider, outcome = "store_failed", "{provider} was not refreshed: {error}");
+                tracing::debug!(%provider, outcome = label, "{provider} was not refreshed: {error}");
             }
-        }
-    }
-}
-
-impl RefreshOutcome {
-    /// What an attempt came to; none where there was none.
-    fn label(&self) -> Option<&'static str> {
-        match self {
-            Self::NotDue | Self::Stopped | Self::Panicked => None,
-            Self::Unchanged => Some("unchanged"),
-            Self::Changed(_) => Some("changed"),
-            Self::Held { .. } => Some("held"),
-            Self::Failed(_) => Some("failed"),
-            Self::StoreFailed(_) => Some("store_failed"),
         }
     }
 }
@@ -375,9 +363,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_ends_a_step_and_not_the_task() {
         let name = "acme".parse().expect("a name");
-        let outcome = survive(&name, async { panic!("on purpose") }).await;
+        let outcome = catch_panic(&name, async { panic!("on purpose") }).await;
         assert!(matches!(outcome, RefreshOutcome::Panicked));
-        let outcome = survive(&name, async { RefreshOutcome::Unchanged }).await;
+        let outcome = catch_panic(&name, async { RefreshOutcome::Unchanged }).await;
         assert!(matches!(outcome, RefreshOutcome::Unchanged));
     }
 }

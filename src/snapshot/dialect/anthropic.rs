@@ -4,13 +4,13 @@ use axum::http::StatusCode;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
-use crate::{model::time::Timestamp, snapshot::view::Seen};
+use crate::{model::time::Timestamp, snapshot::view::ModelView};
 
 /// The stages of a model's life that Anthropic's shape has words for.
 pub const LIFECYCLES: [&str; 3] = ["active", "deprecated", "retired"];
 
 /// What its SDKs need in every entry.
-pub(super) fn standard_fields(model: &Seen) -> Vec<(&'static str, Value)> {
+pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     let attributes = &model.row.attributes;
     let created = Timestamp::from_millis(attributes.created.saturating_mul(1000));
     let display_name = attributes.display_name.as_deref().unwrap_or(model.id);
@@ -24,7 +24,7 @@ pub(super) fn standard_fields(model: &Seen) -> Vec<(&'static str, Value)> {
 }
 
 /// One entry: its standard fields and what else is known.
-pub(super) fn entry(model: &Seen, mut entry: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn entry(model: &ModelView, mut entry: Map<String, Value>) -> Map<String, Value> {
     let attributes = &model.row.attributes;
     let mut say = |name: &str, value: Value| entry.insert(name.to_owned(), value);
     say("max_input_tokens", attributes.context_window.into());
@@ -45,7 +45,7 @@ pub(super) fn entry(model: &Seen, mut entry: Map<String, Value>) -> Map<String, 
     entry
 }
 
-impl Seen<'_> {
+impl ModelView<'_> {
     /// The stage of its life, where it is one of Anthropic's words.
     pub fn lifecycle(&self) -> Option<&str> {
         let said = self.row.attributes.lifecycle.as_deref();

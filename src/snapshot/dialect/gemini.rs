@@ -3,10 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::snapshot::view::Seen;
+use crate::snapshot::view::ModelView;
 
 /// What identifies a model there; nothing else is needed.
-pub(super) fn standard_fields(model: &Seen) -> Vec<(&'static str, Value)> {
+pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     // Google's other kind of name, which its list also has.
     let name = if model.id.starts_with("tunedModels/") {
         model.id.to_owned()
@@ -17,7 +17,7 @@ pub(super) fn standard_fields(model: &Seen) -> Vec<(&'static str, Value)> {
 }
 
 /// One entry: what is unknown is absent, as proto3 has it.
-pub(super) fn entry(model: &Seen, mut entry: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn entry(model: &ModelView, mut entry: Map<String, Value>) -> Map<String, Value> {
     let attributes = &model.row.attributes;
     let methods = &attributes.supported_methods;
     let said = [

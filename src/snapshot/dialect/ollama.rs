@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::{model::time::Timestamp, snapshot::view::Seen};
+use crate::{model::time::Timestamp, snapshot::view::ModelView};
 
 /// What every entry has. What its server did not say is left out.
-pub(super) fn standard_fields(model: &Seen) -> Vec<(&'static str, Value)> {
+pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     let mut fields = vec![("name", model.id.into()), ("model", model.id.into())];
     let created = model.row.attributes.created;
     if created > 0 {

@@ -5,10 +5,12 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use crate::{model::attributes::Attributes, snapshot::view::Seen};
+use crate::{model::attributes::Attributes, snapshot::view::ModelView};
 
 /// What stands in front of the entries.
 pub const HEAD: &[u8] = br#"{"object":"list","data":["#;
+/// What stands behind them.
+pub const TAIL: &[u8] = b"]}";
 
 /// One entry of the list: OpenAI's fields and ours.
 pub struct Entry<'a> {
@@ -24,8 +26,8 @@ pub struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// That of `model`.
-    pub fn of(model: &Seen<'a>) -> Self {
-        let Seen {
+    pub fn of(model: &ModelView<'a>) -> Self {
+        let ModelView {
             id,
             is_own,
             row,
@@ -144,7 +146,7 @@ impl<M: SerializeMap> Said<'_, '_, '_, M> {
 }
 
 /// What every client finds in every entry.
-pub(super) fn standard_fields(model: &Seen) -> Vec<(&'static str, Value)> {
+pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     vec![
         ("id", model.id.into()),
         ("object", "model".into()),

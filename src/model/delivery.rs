@@ -1,0 +1,90 @@
+//! Deliveries to webhooks: how far each target has come, and each attempt.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::time::Timestamp;
+
+/// How long a target may fail before deliveries older than that are given up.
+pub const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(3);
+/// No rule sets a time further ahead: beyond it a clock was wrong.
+const FURTHEST: TimeDelta = TimeDelta::hours(25);
+
+/// How far one target has come.
+#[derive(Clone, Debug)]
+pub struct WebhookState {
+    /// The last revision that was delivered or skipped.
+    pub cursor: i64,
+    /// The last alert, likewise.
+    pub alert_cursor: i64,
+    /// No attempt before then.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Failures since the last delivery.
+    pub consecutive_failures: i64,
+    /// When the target answered 410 Gone.
+    pub gone_at: Option<Timestamp>,
+}
+
+impl WebhookState {
+    /// Whether a delivery may be tried at `now`.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.gone_at.is_none()
+            && self
+                .next_attempt_at
+                .is_none_or(|at| at <= now || at.since(now) > FURTHEST)
+    }
+}
+
+/// What a delivery is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryId {
+    /// A revision.
+    Revision(i64),
+    /// An alert.
+    Alert(i64),
+}
+
+impl DeliveryId {
+    /// The revision, of one.
+    pub fn revision(self) -> Option<i64> {
+        match self {
+            Self::Revision(revision) => Some(revision),
+            Self::Alert(_) => None,
+        }
+    }
+
+    /// The alert, of one.
+    pub fn alert(self) -> Option<i64> {
+        match self {
+            Self::Revision(_) => None,
+            Self::Alert(alert) => Some(alert),
+        }
+    }
+}
+
+/// One attempt at a target.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// The target's name.
+    pub webhook: &'a str,
+    /// What it is about.
+    pub id: DeliveryId,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Why an attempt at a target failed.
+#[derive(Clone, Debug)]
+pub struct Undelivered {
+    /// The answer's status; none where no answer came.
+    pub http_status: Option<u16>,
+    /// One line, without the target's URL.
+    pub message: String,
+    /// How long to wait before the next attempt.
+    pub wait: TimeDelta,
+    /// Whether the target answered 410 Gone.
+    pub is_gone: bool,
+}

@@ -1,0 +1,113 @@
+//! From what a source sent to what is stored of it: writing the changes of a listing that has just
+//! come, and deriving the models anew when rules or the enrichment have changed.
+
+use sqlx::SqliteConnection;
+
+use super::{
+    error::Result,
+    events::record_events,
+    models::{list_first_events, list_raw, list_stored, remove_models, upsert_models},
+};
+use crate::{
+    ingest::{
+        diff::{Change, count},
+        enrich::Enrichment,
+        plan::{Derivation, list_added, mark_returned, plan_models},
+    },
+    model::{event::Counts, source::Role, time::Timestamp},
+};
+
+/// The source and the revision that changes are written for.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) role: Role,
+    pub(super) name: &'a str,
+    /// The revision that is made, should clients see anything happen.
+    pub(super) revision: i64,
+    pub(super) at: Timestamp,
+    /// The last success before it.
+    pub(super) last_seen_at: Option<Timestamp>,
+    /// The last success from now on.
+    pub(super) fetched_at: Timestamp,
+}
+
+impl Target<'_> {
+    /// Writes `changes`: events, and the models' rows.
+    pub(super) async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        changes: &[Change],
+    ) -> Result<()> {
+        let Self { role, name, .. } = *self;
+        record_events(
+            connection,
+            self.revision,
+            name,
+            self.at,
+            self.last_seen_at,
+            changes,
+        )
+        .await?;
+        remove_models(connection, role, name, changes).await?;
+        upsert_models(connection, role, name, self.at, self.fetched_at, changes).await
+    }
+
+    /// Derives the source's models anew from what it sent last, as its rules and the enrichment now
+    /// have it; how many models clients see change.
+    pub(super) async fn rederive(&self, connection: &mut SqliteConnection) -> Result<Counts> {
+        let stored = list_stored(connection, self.role, self.name).await?;
+        let entries = list_raw(connection, self.role, self.name).await?;
+        let derivation = read_derivation(connection, self.role, self.name).await?;
+        let mut changes = plan_models(&stored, entries, &derivation);
+        let firsts = list_first_events(connection, self.name, &list_added(&changes)).await?;
+        mark_returned(&mut changes, firsts);
+        self.write(connection, &changes).await?;
+        Ok(count(&changes))
+    }
+}
+
+/// What makes models of a source's entries.
+pub(super) async fn read_derivation(
+    connection: &mut SqliteConnection,
+    role: Role,
+    name: &str,
+) -> Result<Derivation> {
+    let rules = sqlx::query_scalar!("SELECT rules FROM sources WHERE name = ?1", name)
+        .fetch_one(&mut *connection)
+        .await?;
+    Ok(Derivation {
+        rules: match rules {
+            Some(rules) => serde_json::from_str(&rules)?,
+            None => Default::default(),
+        },
+        // It speaks of providers: an endpoint may have the name of one.
+        enrichment: match role {
+            Role::Provider => read_enrichment(connection, name).await?,
+            Role::Endpoint => None,
+        },
+    })
+}
+
+/// What the enrichment says of the models of `provider`; none without an enrichment.
+async fn read_enrichment(
+    connection: &mut SqliteConnection,
+    provider: &str,
+) -> Result<Option<Enrichment>> {
+    let row = sqlx::query!(
+        r#"SELECT name, (
+               SELECT '{' || COALESCE(GROUP_CONCAT(json_quote(model_id) || ':' || attributes), '') || '}'
+               FROM enrichment_models WHERE provider = ?1
+           ) AS "models!: String"
+           FROM enrichment"#,
+        provider,
+    )
+    .fetch_optional(connection)
+    .await?;
+    match row {
+        None => Ok(None),
+        Some(row) => Ok(Some(Enrichment {
+            name: row.name,
+            models: serde_json::from_str(&row.models)?,
+        })),
+    }
+}
