@@ -237,15 +237,6 @@ mod tests {
                 "zzz:z"
             ]
         );
-        let sources: Vec<&str> = snapshot
-            .sources
-            .iter()
-            .map(|source| source.name.as_str())
-            .collect();
-        assert_eq!(
-            sources,
-            ["box", "zed", "openai", "google", "anthropic", "acme", "zzz"]
-        );
     }
 
     #[test]
@@ -280,8 +271,26 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_found_in_any_case_and_have_a_place_when_they_are_gone() {
+        let snapshot = Snapshot::build(content(vec![
+            model("openai", "Big", 1),
+            model("box", "m:7b", 2),
+        ]))
+        .expect("a snapshot");
+        let find = |id| {
+            let model = snapshot.find_in_any_case(id);
+            model.map(|model| model.id.as_str())
+        };
+        assert_eq!(find("OPENAI:big"), Some("openai:Big"));
+        assert_eq!(find("openai:bigger"), None);
+        assert_eq!(snapshot.place_of("gone:7b"), Place::local("gone:7b"));
+        let gone = Place::cloud("google", "gone");
+        assert_eq!(snapshot.place_of("google:gone"), gone);
+    }
+
+    #[test]
     fn an_empty_list_is_an_array() {
-        let snapshot = Snapshot::build(State::default()).expect("a snapshot");
+        let snapshot = Snapshot::build(Content::default()).expect("a snapshot");
         assert_eq!(&snapshot.list.bytes[..], br#"{"object":"list","data":[]}"#);
     }
 

@@ -81,7 +81,7 @@ mod tests {
             miss.end(&RefreshOutcome::Unchanged, now);
             assert!(miss.under_way().is_none());
             assert!(
-                !misses.may_refresh(
+                !miss.may_refresh(
                     now.plus(TimeDelta::minutes(minutes) - TimeDelta::milliseconds(1))
                 )
             );

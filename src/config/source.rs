@@ -12,7 +12,11 @@ use super::{
     globs::parse_patterns,
     url::{is_loopback, parse_base_url},
 };
-use crate::model::{listing::is_usable_id, settings::{Rules, SourceSettings}, source::{Kind, Role, SourceName}};
+use crate::model::{
+    listing::is_usable_id,
+    settings::{Rules, SourceSettings},
+    source::{Kind, Role, SourceName},
+};
 
 /// How long a provider's listing is fresh: 24 h.
 pub const PROVIDER_TTL: TimeDelta = TimeDelta::hours(24);

@@ -7,7 +7,11 @@ use secrecy::SecretString;
 use standardwebhooks::Webhook;
 
 use super::{error::ConfigError, globs::parse_patterns, url::parse_target};
-use crate::model::{event::{Alert, ChangeEvent, EventKind}, scope::Scope, source::SourceName};
+use crate::model::{
+    event::{Alert, ChangeEvent, EventKind},
+    scope::Scope,
+    source::SourceName,
+};
 
 /// One target and what it wants.
 #[derive(Clone)]

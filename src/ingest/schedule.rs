@@ -202,7 +202,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::model::{source::Kind, state::Held};
+    use crate::model::state::Held;
 
     const NOW_MS: i64 = 1_800_000_000_000;
 
@@ -219,16 +219,8 @@ mod tests {
 
     fn source(polling: Polling) -> SourceState {
         SourceState {
-            name: "acme".parse().expect("a name"),
-            role: Role::Provider,
-            kind: Kind::OpenAi,
-            configured: true,
-            moved: false,
             polling,
-            refusals: 0,
-            refused_since: None,
-            held: None,
-            hidden: None,
+            ..SourceState::sample("acme", Role::Provider)
         }
     }
 

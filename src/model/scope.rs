@@ -73,6 +73,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::event::ChangeEvent;
 
     fn scope(sources: &[&str], globs: &[&str]) -> Scope {
         let mut scope = Scope::default();
@@ -80,7 +81,8 @@ mod tests {
             scope.add_source(source);
         }
         if !globs.is_empty() {
-            scope.set_models(Pattern::list("models", globs).expect("usable"));
+            let pattern = |glob: &&str| Pattern::try_from((*glob).to_owned()).expect("usable");
+            scope.set_models(globs.iter().map(pattern).collect());
         }
         scope
     }
@@ -103,12 +105,12 @@ mod tests {
         #[case] id: Option<&str>,
         #[case] expected: bool,
     ) {
-        let event = serde_json::from_value(json!({
+        let event: ChangeEvent = serde_json::from_value(json!({
             "revision": 1, "at": "2026-11-23T00:00:00.000Z", "source": source,
             "event": if id.is_some() { "added" } else { "hidden" }, "id": id,
         }))
         .expect("an event");
-        assert_eq!(scope(sources, globs).allows_event(&event), expected);
+        assert_eq!(event.is_in(&scope(sources, globs)), expected);
     }
 
     #[test]

@@ -234,3 +234,25 @@ impl Sources {
 fn zero_or_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(i64::deserialize(deserializer)? != 0)
 }
+
+#[cfg(test)]
+impl SourceState {
+    /// A configured source that has never been polled, with a TTL of a minute.
+    pub fn sample(name: &str, role: Role) -> Self {
+        Self {
+            name: name.parse().expect("a name"),
+            role,
+            kind: Kind::OpenAi,
+            configured: true,
+            moved: false,
+            polling: Polling {
+                ttl_secs: 60,
+                ..Polling::default()
+            },
+            refusals: 0,
+            refused_since: None,
+            held: None,
+            hidden: None,
+        }
+    }
+}

@@ -276,7 +276,7 @@ mod tests {
         model::{
             attributes::Attributes,
             source::Role,
-            state::{State, StoredModel},
+            state::{Content, Polling, StoredModel},
         },
         snapshot::Snapshot,
     };
@@ -287,17 +287,32 @@ mod tests {
         Timestamp::from_millis(NOW)
     }
 
-    /// `openai` was heard from an hour ago and is fresh, `box` and `zed` ten minutes and a moment ago;
-    /// `box` is stale.
-    fn snapshot() -> Snapshot {
+    /// `openai` answered an hour ago and is fresh, `box` and `zed` ten minutes and a moment ago; `box` is
+    /// stale.
+    fn sources() -> Vec<SourceState> {
         let source = |name: &str, role, age: TimeDelta, ttl_secs| SourceState {
-            fetched_at: Some(now().plus(-age)),
-            ttl_secs,
-            ..SourceState::of_past(name.parse().expect("a name"), role)
+            polling: Polling {
+                fetched_at: Some(now().plus(-age)),
+                ttl_secs,
+                ..Polling::default()
+            },
+            ..SourceState::sample(name, role)
         };
+        vec![
+            source("box", Role::Endpoint, TimeDelta::minutes(10), 30),
+            source("zed", Role::Endpoint, TimeDelta::seconds(1), 30),
+            source("openai", Role::Provider, TimeDelta::hours(1), 86_400),
+        ]
+    }
+
+    fn snapshot() -> Snapshot {
         let model = |source: &str, id: &str, attributes| {
             std::sync::Arc::new(StoredModel {
                 source: source.parse().expect("a name"),
+                role: match source {
+                    "openai" => Role::Provider,
+                    _ => Role::Endpoint,
+                },
                 model_id: id.to_owned(),
                 attributes,
             })
@@ -308,13 +323,9 @@ mod tests {
                 .map(|&text| text.to_owned())
                 .collect::<Vec<_>>()
         };
-        Snapshot::build(State {
+        Snapshot::build(Content {
             revision: 1,
-            sources: vec![
-                source("openai", Role::Provider, TimeDelta::hours(1), 86_400),
-                source("box", Role::Endpoint, TimeDelta::minutes(10), 30),
-                source("zed", Role::Endpoint, TimeDelta::seconds(1), 30),
-            ],
+            sources: Vec::new(),
             models: vec![
                 model(
                     "openai",
@@ -344,7 +355,6 @@ mod tests {
                 model("zed", "m:7b", Attributes::default()),
                 model("box", "only", Attributes::default()),
             ],
-            enrichment: None,
         })
         .expect("a snapshot")
     }
@@ -353,7 +363,7 @@ mod tests {
     fn chosen(query: &str) -> String {
         let snapshot = snapshot();
         let selection = Selection::parse(Some(query)).expect("usable");
-        let part = match selection.resolve(&snapshot.sources, now()) {
+        let part = match selection.resolve(&sources(), now()) {
             Some(chosen) => snapshot.restrict(&chosen).expect("made"),
             None => snapshot,
         };
@@ -422,10 +432,9 @@ mod tests {
 
     #[test]
     fn what_chooses_the_same_has_the_same_name() {
-        let snapshot = snapshot();
         let name = |query: &str| {
             let selection = Selection::parse(Some(query)).expect("usable");
-            let chosen = selection.resolve(&snapshot.sources, now());
+            let chosen = selection.resolve(&sources(), now());
             chosen.map(|chosen| chosen.name()).unwrap_or_default()
         };
         let same = [
@@ -451,21 +460,5 @@ mod tests {
         let names: BTreeSet<String> = different.into_iter().map(name).collect();
         assert_eq!(names.len(), different.len(), "{names:?}");
         assert_eq!(name("fields=id"), "", "the models are all there");
-    }
-
-    #[test]
-    fn the_states_of_the_chosen_sources_are_told() {
-        let snapshot = snapshot();
-        let told = |query: &str| {
-            let selection = Selection::parse(Some(query)).expect("usable");
-            let chosen = selection.resolve(&snapshot.sources, now()).expect("some");
-            let part = snapshot.restrict(&chosen).expect("made");
-            part.sources
-                .iter()
-                .map(|source| source.name.to_string())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(told("provider=box"), ["box"]);
-        assert_eq!(told("stale=exclude"), ["box", "zed", "openai"]);
     }
 }

@@ -17,8 +17,6 @@ pub struct Past {
     pub content: Content,
     /// The first revision that can still be served as it was; 0 where nothing was ever pruned.
     pub history_from: i64,
-    /// The last revision; 0 before the first.
-    pub last_revision: i64,
 }
 
 impl Store {
@@ -44,7 +42,6 @@ impl Store {
                )
                SELECT (SELECT revision FROM wanted) AS "revision!: i64",
                       (SELECT history_from FROM catalog) AS "history_from!: i64",
-                      (SELECT COALESCE(MAX(revision), 0) FROM model_events) AS "last_revision!: i64",
                       -- How many models each had is never asked of the past.
                       (SELECT json_group_array(json_object('name', name, 'role', role, 'models', 0))
                        FROM sources) AS "sources!: String",
@@ -83,7 +80,6 @@ impl Store {
                 sources: serde_json::from_str(&row.sources)?,
             },
             history_from: row.history_from,
-            last_revision: row.last_revision,
         })
     }
 }

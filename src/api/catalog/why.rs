@@ -1,6 +1,5 @@
 //! `GET /catalog/why/{id}`: why a model is listed or not, for any id.
 
-
 use axum::{extract::State, http::Uri, response::Response};
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! Settings as people write them, and what is answered to what cannot be used.
 
-use std::{fmt::Write, path::Path};
+use std::fmt::Write;
 
 use rstest::rstest;
 
@@ -53,10 +53,7 @@ fn sources(settings: &Settings) -> String {
 fn nothing_set_is_all_defaults() {
     let settings = read(&[("OPENAI_API_KEY", "  ")], None).expect("settings");
     assert_eq!(settings.listen, "127.0.0.1:8484");
-    assert_eq!(
-        settings.config.database.get_filename(),
-        Path::new("catalog.db")
-    );
+    assert_eq!(settings.config.database_url, "sqlite://catalog.db");
     assert_eq!(settings.config.discovery_ports, DISCOVERY_PORTS);
     assert_eq!(sources(&settings), "", "a blank variable is unset");
     assert_eq!(settings.config.unconfigured.len(), 3);
@@ -133,7 +130,7 @@ fn the_file_adds_sources_and_the_environment_beats_it() {
          box endpoint openai http://box:8000/ - 90\n"
     );
     assert_eq!(settings.listen, "127.0.0.1:1");
-    assert_eq!(settings.config.database.get_filename(), Path::new("env.db"));
+    assert_eq!(settings.config.database_url, "sqlite://env.db");
     assert!(settings.config.discovery_ports.is_empty());
     assert!(
         settings
@@ -416,8 +413,5 @@ fn flags_beat_the_environment() {
     });
     let settings = Settings::read(&flags, &environment).expect("settings");
     assert_eq!(settings.listen, "127.0.0.1:2");
-    assert_eq!(
-        settings.config.database.get_filename(),
-        Path::new("flag.db")
-    );
+    assert_eq!(settings.config.database_url, "sqlite://flag.db");
 }

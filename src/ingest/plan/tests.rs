@@ -15,23 +15,14 @@ fn at(offset_secs: i64) -> Timestamp {
 /// A source that was last listed an hour ago and is being attempted now.
 fn source(role: Role) -> SourceState {
     SourceState {
-        name: "acme".parse().expect("a name"),
-        role,
-        kind: Kind::OpenAi,
-        configured: true,
-        moved: false,
         polling: Polling {
             ttl_secs: 60,
             fetched_at: Some(at(-HOUR)),
             attempted_at: Some(at(-1)),
             next_attempt_at: Some(at(29)),
-            consecutive_failures: 0,
-            error: None,
+            ..Polling::default()
         },
-        refusals: 0,
-        refused_since: None,
-        held: None,
-        hidden: None,
+        ..SourceState::sample("acme", role)
     }
 }
 

@@ -12,18 +12,19 @@ use sqlx::{AssertSqlSafe, Column, Row};
 
 use crate::{
     config::{
-        ATTEMPTS_KEPT, Config, Retention,
+        ATTEMPTS_KEPT,
         source::{PROVIDER_TTL, SourceConfig},
     },
-    ingest::schedule::{self, ClaimMode},
+    ingest::schedule::ClaimMode,
     model::{
         attributes::Attributes,
         fetch::{ErrorKind, FetchError, Fetched},
         listing::{Entry, Listing},
+        settings::{CatalogSettings, SourceSettings},
         source::{Kind, Role},
         time::Timestamp,
     },
-    store::Store,
+    store::{Store, commit::Attempt},
 };
 
 const DOCS: &str = include_str!("../../../docs/sql.md");
@@ -127,7 +128,7 @@ enum Mood {
 struct Story {
     _directory: tempfile::TempDir,
     store: Store,
-    sources: Vec<SourceConfig>,
+    sources: Vec<SourceSettings>,
     /// By source and model id, the attributes that each source says.
     lists: BTreeMap<&'static str, BTreeMap<&'static str, Value>>,
     moods: BTreeMap<&'static str, Mood>,
@@ -145,13 +146,9 @@ async fn tell() -> Story {
             None => story.until(at(line)).await,
         }
     }
-    let retention = Retention {
-        events: None,
-        attempts: ATTEMPTS_KEPT,
-    };
     story
         .store
-        .prune(retention, story.now)
+        .prune(None, story.now.plus(-ATTEMPTS_KEPT))
         .await
         .expect("pruned");
     story
@@ -163,13 +160,19 @@ fn at(text: &str) -> Timestamp {
     format!("{text}{missing}").parse().expect("a time")
 }
 
+fn attempt(duration: Duration) -> Attempt {
+    Attempt {
+        accept: false,
+        duration,
+        jitter: 0.0,
+    }
+}
+
 impl Story {
     async fn begin(now: Timestamp) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
-        let store = Store::open(&Config::new(&url).expect("usable").database)
-            .await
-            .expect("it opens");
+        let store = Store::open(&url).await.expect("it opens");
         let provider = |name, kind| SourceConfig::provider(name, kind, "http://x", None);
         let endpoint = |name| {
             // Asked once a day too: enough for a story.
@@ -178,7 +181,7 @@ impl Story {
                 ..source
             })
         };
-        let sources: Vec<SourceConfig> = [
+        let sources: Vec<SourceSettings> = [
             provider("openai", Kind::OpenAi),
             provider("google", Kind::Google),
             provider("anthropic", Kind::Anthropic),
@@ -187,14 +190,18 @@ impl Story {
             endpoint("workstation"),
         ]
         .into_iter()
-        .map(|source| source.expect("usable"))
+        .map(|source| source.expect("usable").settings())
         .collect();
         // On the one connection that is used: a story need not survive a power cut.
         sqlx::query("PRAGMA synchronous = OFF")
             .execute(&store.pool)
             .await
             .expect("a setting");
-        store.apply_settings(&sources, now).await.expect("settings");
+        let settings = CatalogSettings {
+            sources: sources.clone(),
+            ..CatalogSettings::default()
+        };
+        store.apply(&settings, now).await.expect("settings");
         Self {
             _directory: directory,
             store,
@@ -239,11 +246,15 @@ impl Story {
     /// Time passes: each source is asked whenever it is due.
     async fn until(&mut self, end: Timestamp) {
         loop {
-            let state = self.store.load().await.expect("a state");
+            let state = self.store.load(None).await.expect("a state");
             let (due, name) = state
                 .sources
+                .states
                 .into_iter()
-                .map(|source| (source.next_attempt_at.unwrap_or(self.now), source.name))
+                .map(|source| {
+                    let next = source.polling.next_attempt_at;
+                    (next.unwrap_or(self.now), source.name)
+                })
                 .min()
                 .expect("a source");
             if due >= end {
@@ -256,7 +267,7 @@ impl Story {
         self.now = end;
     }
 
-    async fn ask(&mut self, source: &SourceConfig) {
+    async fn ask(&mut self, source: &SourceSettings) {
         let claim = self.store.claim(source, ClaimMode::Due, self.now).await;
         let claim = claim.expect("a claim").expect("it is due");
         self.attempts += 1;
@@ -264,13 +275,12 @@ impl Story {
         let usual = Duration::from_millis(200 + self.attempts * 37 % 300);
         let mood = self.moods.get(name).cloned().unwrap_or_default();
         if let Mood::Fails(error) = mood {
-            let wait = |failures| schedule::backoff(source.role, failures, None, 0.0);
             let duration = match error.kind {
                 ErrorKind::Timeout => Duration::from_secs(10),
                 _ => usual,
             };
             self.store
-                .commit_failure(source, &claim, &error, wait, duration)
+                .commit(source, &claim, Err(error), attempt(duration))
                 .await
                 .expect("a commit");
             return;
@@ -300,7 +310,7 @@ impl Story {
             },
         };
         self.store
-            .commit_listing(source, &claim, &fetched, false, usual)
+            .commit(source, &claim, Ok(fetched), attempt(usual))
             .await
             .expect("a commit");
     }
@@ -441,8 +451,10 @@ async fn every_question_has_the_answer_in_the_docs() {
 async fn the_views_say_what_is_served_and_what_the_events_say() {
     let story = tell().await;
     let now = story.models("catalog_now").await;
-    let state = story.store.load().await.expect("a state");
+    let state = story.store.load(None).await.expect("a state");
     let served: Models = state
+        .content
+        .expect("models")
         .models
         .into_iter()
         .map(|model| {

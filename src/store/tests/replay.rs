@@ -7,19 +7,21 @@ use std::{
 
 use chrono::TimeDelta;
 use proptest::{collection::vec, prelude::*};
+use serde_json::json;
 use sqlx::Row;
 
 use crate::{
-    config::{Config, source::SourceConfig},
+    config::source::SourceConfig,
     ingest::schedule::ClaimMode,
     model::{
         attributes::Attributes,
         fetch::{ErrorKind, FetchError, Fetched},
         listing::{Entry, Listing},
+        settings::{CatalogSettings, SourceSettings},
         source::{Kind, Role},
         time::Timestamp,
     },
-    store::Store,
+    store::{Store, commit::Attempt},
 };
 
 /// What happens next. Sources are told by their number.
@@ -50,7 +52,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn sources() -> Vec<SourceConfig> {
+fn sources() -> Vec<SourceSettings> {
     let provider = |name| SourceConfig::provider(name, Kind::OpenAi, "http://x", None);
     [
         provider("openai"),
@@ -58,26 +60,31 @@ fn sources() -> Vec<SourceConfig> {
         SourceConfig::endpoint("box", "http://x"),
     ]
     .into_iter()
-    .map(|source| source.expect("usable"))
+    .map(|source| source.expect("usable").settings())
     .collect()
 }
 
 /// `source` under the rules of this number. They take models away, give them back, and give models
 /// further names, one of them that of another model.
-fn with_rules(source: SourceConfig, number: usize) -> SourceConfig {
-    match number {
-        0 => Ok(source),
-        1 => source
-            .exclude(&["m[01]"])
-            .and_then(|source| source.alias("x", "m0")),
-        2 => source
-            .include(&["m[123]"])
-            .and_then(|source| source.alias("m2", "m1")),
-        _ => source
-            .alias("x", "m3")
-            .and_then(|source| source.exclude(&["m4"])),
+fn with_rules(source: SourceSettings, number: usize) -> SourceSettings {
+    let rules = match number {
+        0 => json!({}),
+        1 => json!({"exclude": ["m[01]"], "aliases": {"x": "m0"}}),
+        2 => json!({"include": ["m[123]"], "aliases": {"m2": "m1"}}),
+        _ => json!({"exclude": ["m4"], "aliases": {"x": "m3"}}),
+    };
+    SourceSettings {
+        rules: serde_json::from_value(rules).expect("rules"),
+        ..source
     }
-    .expect("usable")
+}
+
+async fn apply(store: &Store, sources: Vec<SourceSettings>, now: Timestamp) {
+    let settings = CatalogSettings {
+        sources,
+        ..CatalogSettings::default()
+    };
+    store.apply(&settings, now).await.expect("settings");
 }
 
 type Models = BTreeMap<(String, String), Attributes>;
@@ -123,8 +130,10 @@ async fn replay(store: &Store) -> Models {
 }
 
 async fn served(store: &Store) -> Models {
-    let state = store.load().await.expect("a state");
+    let state = store.load(None).await.expect("a state");
     state
+        .content
+        .expect("models")
         .models
         .into_iter()
         .map(|model| {
@@ -141,9 +150,9 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
     let all = sources();
     // An attempt that was asked for, 11 s after the last one.
     *now = now.plus(TimeDelta::seconds(11));
-    let claim = async |source: &SourceConfig| {
+    let claim = async |source: &SourceSettings| {
         store
-            .claim(source, ClaimMode::Asked, *now)
+            .claim(source, ClaimMode::Requested, *now)
             .await
             .expect("a claim")
     };
@@ -183,7 +192,7 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
             let fetched = Fetched { kind, listing };
             let claim = claim(source).await.expect("it may be asked");
             store
-                .commit_listing(source, &claim, &fetched, *accept, Duration::ZERO)
+                .commit(source, &claim, Ok(fetched), attempt(*accept))
                 .await
                 .expect("a commit");
         }
@@ -195,10 +204,9 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
                 ErrorKind::Timeout
             };
             let claim = claim(source).await.expect("it may be asked");
-            let wait = |_| TimeDelta::seconds(30);
             let error = FetchError::new(kind, "on purpose");
             store
-                .commit_failure(source, &claim, &error, wait, Duration::ZERO)
+                .commit(source, &claim, Err(error), attempt(false))
                 .await
                 .expect("a commit");
         }
@@ -206,14 +214,22 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
         Step::Wait(hours) => *now = now.plus(TimeDelta::hours(*hours)),
         Step::Restart(chosen, rules) => {
             *configured = *chosen;
-            let chosen: Vec<SourceConfig> = all
+            let chosen: Vec<SourceSettings> = all
                 .into_iter()
                 .zip(chosen)
                 .filter_map(|(source, chosen)| chosen.then_some(source))
                 .map(|source| with_rules(source, *rules))
                 .collect();
-            store.apply_settings(&chosen, *now).await.expect("settings");
+            apply(store, chosen, *now).await;
         }
+    }
+}
+
+fn attempt(accept: bool) -> Attempt {
+    Attempt {
+        accept,
+        duration: Duration::ZERO,
+        jitter: 0.0,
     }
 }
 
@@ -254,22 +270,17 @@ fn check(steps: &[Step]) {
     runtime.block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
-        let store = Store::open(&Config::new(&url).expect("usable").database)
-            .await
-            .expect("it opens");
+        let store = Store::open(&url).await.expect("it opens");
         let mut now = Timestamp::from_millis(1_800_000_000_000);
         let mut configured = [true; 3];
-        store
-            .apply_settings(&sources(), now)
-            .await
-            .expect("settings");
+        apply(&store, sources(), now).await;
         let mut revision = 0;
         for step in steps {
             let before = served(&store).await;
             take(&store, step, &mut configured, &mut now).await;
             let after = served(&store).await;
             assert_eq!(replay(&store).await, after, "after {step:?}");
-            let made = store.load().await.expect("a state").revision;
+            let made = store.load(None).await.expect("a state").revision;
             assert_eq!(
                 made > revision,
                 before != after || shows_nothing(&store, revision).await,
