@@ -137,6 +137,8 @@ pub struct PresetStatus {
     pub state: PresetState,
     /// The variables of its key: the first that is set counts, of each also `<VARIABLE>_FILE`.
     pub key_variables: &'static [&'static str],
+    /// What else has to be set unless the base URL is moved: of each list one variable.
+    pub further_variables: Vec<Vec<&'static str>>,
     /// The variable that moves its base URL.
     pub base_url_variable: &'static str,
     /// Its own base URL, in which `{A|B}` is the value of the variable `A`, otherwise `B`; none where
@@ -156,8 +158,10 @@ pub enum PresetState {
     On,
     /// It is asked without a key.
     OnWithoutKey,
-    /// Its key, or what its base URL needs, is not set.
+    /// Nothing of it is set.
     NotSet,
+    /// Only a part of it is set: its key or what its base URL needs is missing.
+    Incomplete,
     /// The file switches it off.
     Off,
 }

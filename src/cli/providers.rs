@@ -56,25 +56,38 @@ fn table(providers: &[PresetStatus]) -> String {
         column.set_padding((0, 2));
     }
     for provider in providers {
+        let key = provider.key_variables.join(" or ");
+        let further = provider.further_variables.iter();
+        let further: Vec<String> = further.map(|names| names.join(" or ")).collect();
+        let base_url = provider.base_url_variable;
         table.add_row([
             provider.name,
             state(provider.state),
             if provider.public_list { "public" } else { "" },
-            &provider.key_variables.join(", "),
-            provider.base_url_variable,
+            &[&[key], further.as_slice()].concat().join(" with "),
+            &match provider.base_url {
+                Some(_) => base_url.to_owned(),
+                None => format!("{base_url} (needed)"),
+            },
         ]);
     }
     let is_on = |provider: &&PresetStatus| {
         matches!(provider.state, PresetState::On | PresetState::OnWithoutKey)
     };
     let on = providers.iter().filter(is_on).count();
-    format!(
-        "{}\n\n{on} of {} are on. The variable of its key (or <VARIABLE>_FILE) switches one on.\n\
+    let mut text = format!("{}\n\n", table.trim_fmt());
+    for provider in providers {
+        if let (PresetState::Incomplete, Some(hint)) = (provider.state, &provider.hint) {
+            text += &format!("{}: {hint}\n", provider.name);
+        }
+    }
+    text += &format!(
+        "{on} of {} are on. The variable of its key (or <VARIABLE>_FILE) switches one on.\n\
          A public list is asked without a key with `enabled = true` in [providers.name], and all of them\n\
          with MODEL_CATALOG_PUBLIC_LISTS=true.",
-        table.trim_fmt(),
         providers.len(),
-    )
+    );
+    text
 }
 
 /// `state` for people.
@@ -83,6 +96,7 @@ fn state(state: PresetState) -> &'static str {
         PresetState::On => "on",
         PresetState::OnWithoutKey => "on, no key",
         PresetState::NotSet => "",
+        PresetState::Incomplete => "incomplete",
         PresetState::Off => "switched off",
     }
 }

@@ -8,7 +8,7 @@
 //! - "SDK" and "docs": the service's own;
 //! - "code": public code that reads the list, named in brackets: models.dev (its `provider.toml` and
 //!   sync scripts), catwalk (Charm's), any-llm (Mozilla's), big-AGI, Roo Code;
-//! - "seen": the list has answered a third party, whose record is public;
+//! - "seen": the list has answered a third party, or a recorded answer is known;
 //! - "unsure": what nobody documents. No rule is built on it.
 //!
 //! `public` is a list that was seen to answer without a key, or is documented to.
@@ -104,11 +104,11 @@ impl Preset {
 
 /// Every preset: the three that are suggested, then by name.
 pub(super) const PRESETS: [Preset; 46] = [
-    // SDK openai.
+    // SDK openai 3.54.0.
     preset("openai", "https://api.openai.com/v1")
         .variables(&["OPENAI_API_KEY"], "OPENAI_BASE_URL")
         .suggested(),
-    // SDK google-genai; GOOGLE_API_KEY wins there too.
+    // SDK google-genai 3.4.0; GOOGLE_API_KEY wins there too.
     preset("google", "https://generativelanguage.googleapis.com")
         .kind(Kind::Google)
         .variables(
@@ -116,7 +116,7 @@ pub(super) const PRESETS: [Preset; 46] = [
             "GOOGLE_GEMINI_BASE_URL",
         )
         .suggested(),
-    // SDK anthropic.
+    // SDK anthropic 2.12.0.
     preset("anthropic", "https://api.anthropic.com")
         .kind(Kind::Anthropic)
         .variables(&["ANTHROPIC_API_KEY"], "ANTHROPIC_BASE_URL")
@@ -128,7 +128,7 @@ pub(super) const PRESETS: [Preset; 46] = [
         "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
     )
     .variables(&["DASHSCOPE_API_KEY"], "ALIBABA_BASE_URL"),
-    // SDK openai (lib/azure.py).
+    // SDK openai 3.54.0 (lib/azure.py).
     preset("azure", "")
         .kind(Kind::Azure)
         .variables(&["AZURE_OPENAI_API_KEY"], "AZURE_OPENAI_ENDPOINT")
@@ -138,14 +138,15 @@ pub(super) const PRESETS: [Preset; 46] = [
     // whether both work.
     preset("baseten", "https://inference.baseten.co/v1")
         .variables(&["BASETEN_API_KEY"], "BASETEN_BASE_URL"),
-    // Docs: ListFoundationModels, ListInferenceProfiles, API keys; AWS SDKs: the variables.
+    // Docs (docs.aws.amazon.com/bedrock: ListFoundationModels, ListInferenceProfiles, API keys); SDKs of
+    // AWS: the variables.
     preset(
         "bedrock",
         "https://bedrock.{AWS_REGION|AWS_DEFAULT_REGION}.amazonaws.com",
     )
     .kind(Kind::Bedrock)
     .variables(&["AWS_BEARER_TOKEN_BEDROCK"], "AWS_ENDPOINT_URL_BEDROCK"),
-    // SDK cerebras.
+    // Seen; SDK cerebras: the base URL has no version.
     preset("cerebras", "https://api.cerebras.ai")
         .variables(&["CEREBRAS_API_KEY"], "CEREBRAS_BASE_URL")
         .version("/v1"),
@@ -153,13 +154,13 @@ pub(super) const PRESETS: [Preset; 46] = [
     preset("chutes", "https://llm.chutes.ai/v1")
         .variables(&["CHUTES_API_KEY"], "CHUTES_BASE_URL")
         .public(),
-    // Docs: Model Search; SDK cloudflare: the variables. CLOUDFLARE_API_KEY is not taken: Cloudflare's
+    // Docs (developers.cloudflare.com/api: Model Search); SDK cloudflare: the variables. CLOUDFLARE_API_KEY is not taken: Cloudflare's
     // own tools call the global key so, which is no bearer token.
     preset("cloudflare", "https://api.cloudflare.com/client/v4")
         .kind(Kind::Cloudflare)
         .variables(&["CLOUDFLARE_API_TOKEN"], "CLOUDFLARE_BASE_URL")
         .version("/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai"),
-    // SDK cohere.
+    // SDK cohere 7.3.1.
     preset("cohere", "https://api.cohere.com")
         .kind(Kind::Cohere)
         .variables(&["CO_API_KEY", "COHERE_API_KEY"], "CO_API_URL")
@@ -169,14 +170,14 @@ pub(super) const PRESETS: [Preset; 46] = [
     preset("deepinfra", "https://api.deepinfra.com/v1/openai")
         .variables(&["DEEPINFRA_API_KEY"], "DEEPINFRA_BASE_URL")
         .public(),
-    // Docs.
+    // Seen.
     preset("deepseek", "https://api.deepseek.com")
         .variables(&["DEEPSEEK_API_KEY"], "DEEPSEEK_BASE_URL"),
     // Seen: open, 22,060 models. The variable is unsure.
     preset("featherless", "https://api.featherless.ai/v1")
         .variables(&["FEATHERLESS_API_KEY"], "FEATHERLESS_BASE_URL")
         .public(),
-    // Docs; the second key variable is seen in code.
+    // Code; so is the second key variable.
     preset("fireworks", "https://api.fireworks.ai/inference/v1").variables(
         &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"],
         "FIREWORKS_BASE_URL",
@@ -185,11 +186,11 @@ pub(super) const PRESETS: [Preset; 46] = [
     preset("friendli", "https://api.friendli.ai/serverless/v1")
         .variables(&["FRIENDLI_TOKEN"], "FRIENDLI_BASE_URL")
         .public(),
-    // SDK groq.
+    // SDK groq 1.7.0.
     preset("groq", "https://api.groq.com")
         .variables(&["GROQ_API_KEY"], "GROQ_BASE_URL")
         .version("/openai/v1"),
-    // Docs; seen: open.
+    // Code: open.
     preset("huggingface", "https://router.huggingface.co/v1")
         .variables(&["HF_TOKEN"], "HUGGINGFACE_BASE_URL")
         .public(),
@@ -208,10 +209,10 @@ pub(super) const PRESETS: [Preset; 46] = [
     preset("llmgateway", "https://api.llmgateway.io/v1")
         .variables(&["LLMGATEWAY_API_KEY"], "LLMGATEWAY_BASE_URL")
         .public(),
-    // Docs; seen: 401. China: https://api.minimaxi.com/v1.
+    // Docs (platform.minimax.io); seen: 401. China: https://api.minimaxi.com/v1.
     preset("minimax", "https://api.minimax.io/v1")
         .variables(&["MINIMAX_API_KEY"], "MINIMAX_BASE_URL"),
-    // SDK mistralai.
+    // SDK mistralai 3.7.0.
     preset("mistral", "https://api.mistral.ai/v1")
         .variables(&["MISTRAL_API_KEY"], "MISTRAL_BASE_URL"),
     // Docs (platform.kimi.ai/docs/api/list-models). China: https://api.moonshot.cn/v1, with keys of its
@@ -222,11 +223,11 @@ pub(super) const PRESETS: [Preset; 46] = [
     preset("nebius", "https://api.tokenfactory.nebius.com/v1")
         .variables(&["NEBIUS_API_KEY"], "NEBIUS_BASE_URL")
         .query(&[("verbose", "true")]),
-    // Docs (LLM API, list models); seen: open.
+    // Docs (novita.ai/docs: list models); seen: open.
     preset("novita", "https://api.novita.ai/openai/v1")
         .variables(&["NOVITA_API_KEY"], "NOVITA_BASE_URL")
         .public(),
-    // Docs; the second key variable is seen in code; seen: open.
+    // Code: open; the second key variable.
     preset("nvidia", "https://integrate.api.nvidia.com/v1")
         .variables(&["NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"], "NVIDIA_BASE_URL")
         .public(),
@@ -240,7 +241,7 @@ pub(super) const PRESETS: [Preset; 46] = [
     preset("opencode", "https://opencode.ai/zen/v1")
         .variables(&["OPENCODE_API_KEY"], "OPENCODE_BASE_URL")
         .public(),
-    // SDK @openrouter/sdk; docs: open.
+    // SDK @openrouter/sdk 1.3.19; seen: open.
     preset("openrouter", "https://openrouter.ai/api/v1")
         .kind(Kind::OpenRouter)
         .variables(&["OPENROUTER_API_KEY"], "OPENROUTER_BASE_URL")
@@ -255,7 +256,7 @@ pub(super) const PRESETS: [Preset; 46] = [
     // Seen: 401. The variable and what an entry holds are unsure.
     preset("parasail", "https://api.parasail.io/v1")
         .variables(&["PARASAIL_API_KEY"], "PARASAIL_BASE_URL"),
-    // Docs; the second key variable is seen in code.
+    // Seen; code: the second key variable.
     preset("perplexity", "https://api.perplexity.ai/v1").variables(
         &["PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY"],
         "PERPLEXITY_BASE_URL",
@@ -266,7 +267,7 @@ pub(super) const PRESETS: [Preset; 46] = [
     // here, although Roo Code asks without a key too.
     preset("requesty", "https://router.requesty.ai/v1")
         .variables(&["REQUESTY_API_KEY"], "REQUESTY_BASE_URL"),
-    // Docs; SDK sambanova; seen: open.
+    // Docs; SDK sambanova 1.2.0; seen: open.
     preset("sambanova", "https://api.sambanova.ai/v1")
         .variables(&["SAMBANOVA_API_KEY"], "SAMBANOVA_BASE_URL")
         .public(),
@@ -274,10 +275,11 @@ pub(super) const PRESETS: [Preset; 46] = [
     // which is for this alone and counts first.
     preset("scaleway", "https://api.scaleway.ai/v1")
         .variables(&["SCALEWAY_API_KEY", "SCW_SECRET_KEY"], "SCALEWAY_BASE_URL"),
-    // Docs (get-model-list); seen: 401. China: https://api.siliconflow.cn/v1, with keys of its own.
+    // Docs (docs.siliconflow.cn: get-model-list); seen: 401. China: https://api.siliconflow.cn/v1, with keys of its
+    // own.
     preset("siliconflow", "https://api.siliconflow.com/v1")
         .variables(&["SILICONFLOW_API_KEY"], "SILICONFLOW_BASE_URL"),
-    // SDK together.
+    // SDK together 2.42.0.
     preset("together", "https://api.together.xyz/v1")
         .variables(&["TOGETHER_API_KEY"], "TOGETHER_BASE_URL"),
     // Seen: 401, and 200 with a key. models.dev calls at /v1/solar: unsure whether that has a list.
@@ -288,14 +290,14 @@ pub(super) const PRESETS: [Preset; 46] = [
         .variables(&["VENICE_API_KEY"], "VENICE_BASE_URL")
         .query(&[("type", "all")])
         .public(),
-    // Docs (AI Gateway, REST API): open.
+    // Docs (vercel.com/docs: AI Gateway, REST API): open.
     preset("vercel", "https://ai-gateway.vercel.sh/v1")
         .variables(&["AI_GATEWAY_API_KEY"], "VERCEL_BASE_URL")
         .public(),
     // Docs (docs.wandb.ai, Inference); seen: 401.
     preset("wandb", "https://api.inference.wandb.ai/v1")
         .variables(&["WANDB_API_KEY"], "WANDB_INFERENCE_BASE_URL"),
-    // Docs.
+    // Seen.
     preset("xai", "https://api.x.ai/v1").variables(&["XAI_API_KEY"], "XAI_BASE_URL"),
     // Code (models.dev, any-llm): base URL; vendor's examples: variable; seen: 401. Keys of a coding plan
     // want https://api.z.ai/api/coding/paas/v4.

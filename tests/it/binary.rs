@@ -491,7 +491,8 @@ async fn the_providers_and_which_are_on() {
             .arg("providers")
             .args(["--config", &config])
             .args(arguments)
-            .env("NOVITA_API_KEY", "a secret");
+            .env("NOVITA_API_KEY", "a secret")
+            .env("AWS_BEARER_TOKEN_BEDROCK", "a secret");
         let output = command.output().expect("it runs");
         let text = String::from_utf8(output.stdout).expect("text");
         assert_eq!(output.status.code(), Some(0), "{text}");
@@ -506,7 +507,7 @@ async fn the_providers_and_which_are_on() {
     };
     assert_eq!(
         *find("novita"),
-        json!({"name": "novita", "kind": "openai", "state": "on", "key_variables": ["NOVITA_API_KEY"],
+        json!({"name": "novita", "kind": "openai", "state": "on", "key_variables": ["NOVITA_API_KEY"], "further_variables": [],
                "base_url_variable": "NOVITA_BASE_URL", "base_url": "https://api.novita.ai/openai/v1",
                "public_list": true, "hint": null})
     );
@@ -531,9 +532,19 @@ async fn the_providers_and_which_are_on() {
     );
     assert_eq!(
         row("google "),
-        "google switched off GOOGLE_API_KEY, GEMINI_API_KEY GOOGLE_GEMINI_BASE_URL"
+        "google switched off GOOGLE_API_KEY or GEMINI_API_KEY GOOGLE_GEMINI_BASE_URL"
     );
     assert_eq!(row("xai "), "xai XAI_API_KEY XAI_BASE_URL");
+    let bedrock = "bedrock incomplete AWS_BEARER_TOKEN_BEDROCK with AWS_REGION or AWS_DEFAULT_REGION AWS_ENDPOINT_URL_BEDROCK";
+    assert_eq!(row("bedrock "), bedrock);
+    assert_eq!(
+        row("bedrock:"),
+        "bedrock: set AWS_REGION or AWS_DEFAULT_REGION to list its models"
+    );
+    assert_eq!(
+        row("azure "),
+        "azure AZURE_OPENAI_API_KEY AZURE_OPENAI_ENDPOINT (needed)"
+    );
     assert!(
         table.contains(&format!("2 of {} are on", providers.len())),
         "{table}"

@@ -19,6 +19,15 @@ impl Preset {
         self.key_variables.join(" or ")
     }
 
+    /// The variables that its address names, those of which one is enough together.
+    fn further_variables(&self) -> Vec<Vec<&'static str>> {
+        [self.base_url.unwrap_or_default(), self.version_path]
+            .into_iter()
+            .flat_map(|template| template.split('{').skip(1))
+            .filter_map(|rest| Some(rest.split_once('}')?.0.split('|').collect()))
+            .collect()
+    }
+
     /// `base_url`, as the SDK takes it, with `version_path` where that is missing.
     fn with_version(base_url: &str, version_path: &str) -> String {
         let bare = base_url.trim_end_matches('/');
@@ -124,24 +133,27 @@ impl Settings {
             let without_key = table.enabled == Some(true) || (public_lists && preset.public_list);
             let outcome = self.add_preset(preset, &table, without_key, environment, secrets)?;
             let has_url = environment.get(preset.base_url_variable).is_some();
-            let (state, hint, is_half_set) = match outcome {
-                Outcome::Listed { has_key: true } => (PresetState::On, None, false),
-                Outcome::Listed { has_key: false } => (PresetState::OnWithoutKey, None, false),
+            let (state, hint) = match outcome {
+                Outcome::Listed { has_key: true } => (PresetState::On, None),
+                Outcome::Listed { has_key: false } => (PresetState::OnWithoutKey, None),
                 Outcome::Off => {
                     let hint = format!("switched off: [providers.{name}] has enabled = false");
-                    (PresetState::Off, Some(hint), false)
+                    (PresetState::Off, Some(hint))
                 }
                 Outcome::NoKey => {
                     let hint = format!("set {} to list its models", preset.key_names());
-                    (PresetState::NotSet, Some(hint), has_url)
+                    match has_url {
+                        true => (PresetState::Incomplete, Some(hint)),
+                        false => (PresetState::NotSet, Some(hint)),
+                    }
                 }
                 Outcome::Lacks(variable) => {
                     let hint = format!("set {variable} to list its models");
-                    (PresetState::NotSet, Some(hint), true)
+                    (PresetState::Incomplete, Some(hint))
                 }
             };
             if let Some(hint) = &hint
-                && (preset.is_suggested || is_half_set)
+                && (preset.is_suggested || state == PresetState::Incomplete)
             {
                 self.config.unconfigured.push(Unconfigured {
                     name: parse_name(name)?,
@@ -154,6 +166,7 @@ impl Settings {
                 kind: preset.kind,
                 state,
                 key_variables: preset.key_variables,
+                further_variables: preset.further_variables(),
                 base_url_variable: preset.base_url_variable,
                 base_url: preset.base_url,
                 public_list: preset.public_list,

@@ -390,6 +390,7 @@ fn bedrock_has_a_host_per_region(
         ),
         None => {
             assert_eq!(sources(&settings), "");
+            assert_eq!(states(&settings), [("bedrock", PresetState::Incomplete)]);
             let hint = settings.config.unconfigured.last().expect("a hint");
             for text in [&settings.warnings[0], &hint.hint] {
                 assert!(
