@@ -1,10 +1,11 @@
-//! The commands that read a catalog and end: [`Lock`] and [`Check`]. Each is its arguments and runs
+//! The commands that read something and end: [`Lock`], [`Check`] and [`Providers`]. Each is its arguments and runs
 //! with them; an error is that it could not do its work (exit code 2).
 
 mod check;
 pub mod demo;
 mod lock;
 mod origin;
+mod providers;
 mod report;
 
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use anyhow::{anyhow, bail};
 pub use self::check::Check;
 pub use self::lock::Lock;
 pub use self::origin::Origin;
+pub use self::providers::Providers;
 pub use self::report::Format;
 use crate::{config::secrets::read_text, lock::file::Lockfile};
 

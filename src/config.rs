@@ -5,6 +5,7 @@ use std::{path::Path, str::FromStr, time::Duration};
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
+use serde::Serialize;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use self::{error::ConfigError, keys::ClientKey, source::SourceConfig, webhook::WebhookConfig};
@@ -52,6 +53,8 @@ pub struct Config {
     pub discovery_ports: Vec<u16>,
     /// Well-known providers that are not configured, and what to set: shown to operators.
     pub unconfigured: Vec<Unconfigured>,
+    /// Every preset and whether it is on, as the settings had it; empty where nobody read settings.
+    pub presets: Vec<PresetStatus>,
     /// The time limit of one source's whole listing: 10 s.
     pub fetch_timeout: Duration,
     /// How long a client may take to send a request's head or to read on, and how long an idle
@@ -103,6 +106,7 @@ impl Config {
             },
             discovery_ports: Vec::new(),
             unconfigured: Vec::new(),
+            presets: Vec::new(),
             fetch_timeout: Duration::from_secs(10),
             client_timeout: Duration::from_secs(30),
             admin_key: None,
@@ -121,6 +125,46 @@ pub struct Unconfigured {
     pub kind: Kind,
     /// What to set, for people.
     pub hint: String,
+}
+
+/// A preset: a well-known provider that needs nothing but its key.
+#[derive(Clone, Debug, Serialize)]
+pub struct PresetStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Whether it is on.
+    pub state: PresetState,
+    /// The variables of its key: the first that is set counts, of each also `<VARIABLE>_FILE`.
+    pub key_variables: &'static [&'static str],
+    /// What else has to be set unless the base URL is moved: of each list one variable.
+    pub further_variables: Vec<Vec<&'static str>>,
+    /// The variable that moves its base URL.
+    pub base_url_variable: &'static str,
+    /// Its own base URL, in which `{A|B}` is the value of the variable `A`, otherwise `B`; none where
+    /// every account has one of its own.
+    pub base_url: Option<&'static str>,
+    /// Whether its list answers without a key.
+    pub public_list: bool,
+    /// What to do so that it is listed, for people; none where it is.
+    pub hint: Option<String>,
+}
+
+/// Whether a preset is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PresetState {
+    /// It is asked with its key.
+    On,
+    /// It is asked without a key.
+    OnWithoutKey,
+    /// Nothing of it is set.
+    NotSet,
+    /// Only a part of it is set: its key or what its base URL needs is missing.
+    Incomplete,
+    /// The file switches it off.
+    Off,
 }
 
 /// How long things are kept.

@@ -44,7 +44,7 @@ pub use crate::{
     catalog::{Catalog, StartError, tasks::refresh::RefreshOutcome},
     cli::demo,
     config::{
-        Config, DISCOVERY_PORTS, Retention, Unconfigured,
+        Config, DISCOVERY_PORTS, PresetState, PresetStatus, Retention, Unconfigured,
         environment::Environment,
         error::ConfigError,
         keys::ClientKey,

@@ -34,6 +34,8 @@ enum Command {
     Lock(cli::Lock),
     /// Say which of the models written down have gone, are retiring or have become smaller
     Check(cli::Check),
+    /// List the providers that need nothing but a key, and which of them are on
+    Providers(cli::Providers),
 }
 
 #[tokio::main]
@@ -69,6 +71,7 @@ async fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Lock(lock) => return lock.run(&environment).await,
         Command::Check(check) => return check.run(&environment).await,
+        Command::Providers(providers) => return providers.run(&environment),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,9 @@ use crate::{
 };
 
 mod anthropic;
+mod bedrock;
 pub mod client;
+mod cloudflare;
 mod cohere;
 mod details;
 mod enrichment;
@@ -64,6 +66,8 @@ struct ListApi {
     parse: fn(&[u8]) -> Result<Page, String>,
     /// What to ask after the list, given its entries and what is known of the models.
     detail_requests: fn(&[Entry], &Details) -> DetailRequests,
+    /// A further list of the same server, asked after this one and part of the same listing.
+    also: Option<&'static ListApi>,
 }
 
 /// One source being asked.
@@ -113,7 +117,12 @@ pub async fn fetch(
 
 /// Reads one page of a list of `kind`.
 pub(crate) fn parse_page(kind: Kind, body: &[u8]) -> Result<Page, String> {
-    (list_apis(kind, None).0.parse)(body)
+    let api = list_apis(kind, None).0;
+    let first = (api.parse)(body);
+    match api.also {
+        Some(also) => first.or_else(|_| (also.parse)(body)),
+        None => first,
+    }
 }
 
 /// The api of `kind`, and for an unrecognised endpoint the other one to try.
@@ -126,6 +135,8 @@ fn list_apis(kind: Kind, recognised: Option<Kind>) -> (&'static ListApi, Option<
         (Kind::Cohere, _) => (&cohere::API, None),
         (Kind::OpenRouter, _) => (&openai::OPENROUTER, None),
         (Kind::Ollama, _) => (&ollama::API, None),
+        (Kind::Bedrock, _) => (&bedrock::API, None),
+        (Kind::Cloudflare, _) => (&cloudflare::API, None),
         (Kind::Enrichment, _) => (&enrichment::API, None),
         (Kind::Auto, Some(Kind::OpenAi)) => (&openai::API, Some(&ollama::API)),
         // Ollama answers `/v1/models` too, but says less there.
@@ -168,8 +179,8 @@ impl Fetch<'_> {
         Ok(fetched)
     }
 
-    /// All pages of the list as `api` has it.
-    async fn list(&self, api: &'static ListApi) -> Result<Listing, FetchError> {
+    /// All pages of the list as `api` has it, and of those that belong to it.
+    async fn list(&self, mut api: &'static ListApi) -> Result<Listing, FetchError> {
         let mut listing = Listing::default();
         let mut known = HashSet::new();
         let mut cursors = HashSet::new();
@@ -204,6 +215,12 @@ impl Fetch<'_> {
                     &format!("the list has more than {MAX_MODELS} entries"),
                 );
             }
+            if let (None, Some(also)) = (&page.next, api.also) {
+                api = also;
+                cursor.clear();
+                cursors.clear();
+                continue;
+            }
             let Some(next) = page.next else {
                 if listing.entries.is_empty() && listing.skipped > 0 {
                     return fail(ErrorKind::Malformed, "no entry of the list has a usable id");
@@ -216,7 +233,7 @@ impl Fetch<'_> {
                     "the list says that there is more, but its cursor leads nowhere new",
                 );
             }
-            if listing.pages == MAX_PAGES {
+            if listing.pages >= MAX_PAGES {
                 return fail(
                     ErrorKind::Truncated,
                     "the list does not end within 100 pages",

@@ -12,6 +12,8 @@ fuzz_target!(|body: &[u8]| {
         Kind::Anthropic,
         Kind::Cohere,
         Kind::Ollama,
+        Kind::Bedrock,
+        Kind::Cloudflare,
     ] {
         fuzzing::page(kind, body);
     }

@@ -29,6 +29,7 @@ pub(super) struct File {
     pub(super) listen: Option<String>,
     pub(super) database_url: Option<String>,
     pub(super) discover: Option<bool>,
+    pub(super) public_lists: Option<bool>,
     pub(super) admin_key: Option<SecretString>,
     pub(super) keys: Vec<KeyTable>,
     pub(super) enrichment: Option<EnrichmentTable>,
@@ -226,7 +227,8 @@ fn describe(error: &config::ConfigError) -> String {
     }
 }
 
-const KINDS: &str = "kind is openai, google, anthropic, azure, cohere, openrouter or ollama";
+const KINDS: &str =
+    "kind is openai, google, anthropic, azure, cohere, openrouter, ollama, bedrock or cloudflare";
 
 /// `text` as a time, in seconds or with units.
 pub(super) fn parse_time(

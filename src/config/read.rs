@@ -7,20 +7,20 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Config, DISCOVERY_PORTS, Unconfigured,
+    Config, DISCOVERY_PORTS,
     environment::Environment,
     error::ConfigError,
     file::{
         File, KeyTable, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file,
     },
     keys::{ClientKey, Keys},
-    presets::PRESETS,
     secrets::{SecretPlaces, Secrets},
     source::SourceConfig,
     webhook::WebhookConfig,
 };
 use crate::model::source::{Kind, SourceName};
 
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -98,13 +98,17 @@ impl Settings {
         if let Some(kept) = &file.keep_fetches {
             retention.attempts = parse_time("keep_fetches", kept, LONGEST_RETENTION)?;
         }
-        settings.add_providers(file.providers, environment, &mut secrets)?;
+        let public_lists = switch("MODEL_CATALOG_PUBLIC_LISTS", environment)?
+            .or(file.public_lists)
+            .unwrap_or(false);
+        settings.add_providers(file.providers, public_lists, environment, &mut secrets)?;
         settings.add_endpoints(file.endpoints, environment, &mut secrets)?;
         settings.add_webhooks(&file.webhooks, &mut secrets)?;
         settings.add_keys(&file.keys, &mut secrets)?;
         settings.config.enrichment = file.enrichment.map(|table| table.read()).transpose()?;
         settings.config.watch = file.watch.map(|table| table.read()).transpose()?;
-        if discovers(file.discover, environment)? {
+        let discovers = switch("MODEL_CATALOG_DISCOVER", environment)?.or(file.discover);
+        if discovers.unwrap_or(true) {
             settings.config.discovery_ports = DISCOVERY_PORTS.to_vec();
         }
         settings.warnings = secrets.warnings;
@@ -114,19 +118,12 @@ impl Settings {
     fn add_providers(
         &mut self,
         mut tables: BTreeMap<String, Table>,
+        public_lists: bool,
         environment: &Environment,
         secrets: &mut Secrets,
     ) -> Result<(), ConfigError> {
-        for preset in &PRESETS {
-            let table = tables.remove(preset.name).unwrap_or_default();
-            if let Some(hint) = self.add_preset(preset, &table, environment, secrets)? {
-                self.config.unconfigured.push(Unconfigured {
-                    name: parse_name(preset.name)?,
-                    kind: preset.kind,
-                    hint,
-                });
-            }
-        }
+        let take_table = |name: &str| tables.remove(name);
+        self.add_presets(take_table, public_lists, environment, secrets)?;
         for (name, table) in tables {
             if table.enabled == Some(false) {
                 continue;
@@ -334,14 +331,13 @@ pub(crate) fn catalog_key(environment: &Environment) -> Result<Option<SecretStri
     }
 }
 
-fn discovers(file: Option<bool>, environment: &Environment) -> Result<bool, ConfigError> {
-    match environment.get("MODEL_CATALOG_DISCOVER").as_deref() {
-        None => Ok(file.unwrap_or(true)),
-        Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(_) => Err(ConfigError(
-            "MODEL_CATALOG_DISCOVER must be true or false".to_owned(),
-        )),
+/// The variable `name`, which is true or false.
+fn switch(name: &str, environment: &Environment) -> Result<Option<bool>, ConfigError> {
+    match environment.get(name).as_deref() {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(ConfigError(format!("{name} must be true or false"))),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct SourceConfig {
     pub kind: Kind,
     /// Of a provider the base URL as its official SDK has it, of an endpoint the server's root.
     pub(crate) base_url: Url,
+    /// What its list is asked with beyond what its kind asks with.
+    pub(crate) query: &'static [(&'static str, &'static str)],
     /// Its key; only ever sent in a header to `base_url`'s host.
     pub(crate) key: Option<SecretString>,
     /// How long its listing is fresh, from 1 s to 365 days.
@@ -68,6 +70,7 @@ impl SourceConfig {
             role: Role::Provider,
             kind,
             base_url: parse_base_url(&format!("base_url of {name}"), base_url)?,
+            query: &[],
             key: key.map(SecretString::from),
             ttl: PROVIDER_TTL,
             max_stale: None,

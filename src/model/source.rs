@@ -118,6 +118,10 @@ pub enum Kind {
     OpenRouter,
     /// Ollama's own `/api/tags`.
     Ollama,
+    /// Amazon Bedrock's: its models, then its inference profiles.
+    Bedrock,
+    /// Cloudflare Workers AI's.
+    Cloudflare,
     /// An endpoint's, not known yet: recognised by what it answers.
     Auto,
     /// A file that describes many providers' models: models.dev's form, or LiteLLM's.
@@ -136,6 +140,8 @@ impl Kind {
             Self::Cohere => "cohere",
             Self::OpenRouter => "openrouter",
             Self::Ollama => "ollama",
+            Self::Bedrock => "bedrock",
+            Self::Cloudflare => "cloudflare",
             Self::Auto => "auto",
             Self::Enrichment => "enrichment",
         }

@@ -22,6 +22,7 @@ pub(super) const API: ListApi = ListApi {
     headers: &[("anthropic-version", "2023-06-01")],
     parse,
     detail_requests: details::NONE,
+    also: None,
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {

@@ -26,10 +26,20 @@ pub(super) const API: ListApi = ListApi {
     headers: &[],
     parse,
     detail_requests: details::NONE,
+    also: None,
 };
 
 /// What they call providers that have another name here.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 18] = [
+    ("amazon-bedrock", "bedrock"),
+    ("bedrock_converse", "bedrock"),
+    ("cloudflare-workers-ai", "cloudflare"),
+    ("dashscope", "alibaba"),
+    ("featherless_ai", "featherless"),
+    ("friendliai", "friendli"),
+    ("moonshotai", "moonshot"),
+    ("novita-ai", "novita"),
+    ("vercel_ai_gateway", "vercel"),
     ("togetherai", "together"),
     ("together_ai", "together"),
     ("fireworks-ai", "fireworks"),

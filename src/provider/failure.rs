@@ -38,7 +38,7 @@ impl FetchError {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         // Some of Google's endpoints wrap the object in an array of one.
         let body = body.get(0).unwrap_or(&body);
-        let invalid_key = status == StatusCode::BAD_REQUEST && names_invalid_key(body);
+        let invalid_key = names_invalid_key(status.as_u16(), body);
         let kind = match status.as_u16() {
             401 => ErrorKind::Unauthorized,
             _ if invalid_key => ErrorKind::Unauthorized,
@@ -139,21 +139,37 @@ fn details(body: &Value) -> impl Iterator<Item = &Value> {
     body["error"]["details"].as_array().into_iter().flatten()
 }
 
-/// Whether the body of a 400 says that the key is none: Google's by a code of its own, xAI's in words
-/// only (`error` is a text, and `code` that of any bad argument).
-fn names_invalid_key(body: &Value) -> bool {
-    let words = body["error"].as_str().unwrap_or_default();
-    words.starts_with("Incorrect API key")
-        || details(body).any(|detail| detail["reason"] == "API_KEY_INVALID")
+/// Whether the body of an answer that is no 401 says that the key is none. With 400 it is Google's by
+/// a code of its own and xAI's in words only (`error` is a text, and `code` that of any bad argument),
+/// with 403 Amazon Bedrock's in words only.
+fn names_invalid_key(status: u16, body: &Value) -> bool {
+    let starts = |field: &str, words: &str| {
+        let text = body[field].as_str();
+        text.is_some_and(|text| text.starts_with(words))
+    };
+    match status {
+        400 => {
+            starts("error", "Incorrect API key")
+                || details(body).any(|detail| detail["reason"] == "API_KEY_INVALID")
+        }
+        403 => starts(
+            "Message",
+            "Authentication failed: Please make sure your API Key is valid",
+        ),
+        _ => false,
+    }
 }
 
-/// What the provider says went wrong: `error.message`, `error`, `message` or `detail`.
+/// What the provider says went wrong: `error.message`, `error`, `message` (Amazon's `Message`),
+/// `detail` or the first of Cloudflare's `errors`.
 fn provider_words(body: &Value) -> Option<&str> {
     [
         &body["error"]["message"],
         &body["error"],
         &body["message"],
+        &body["Message"],
         &body["detail"],
+        &body["errors"][0]["message"],
     ]
     .into_iter()
     .find_map(Value::as_str)
@@ -273,6 +289,26 @@ mod tests {
         let error = answer(status, &[], &json!({"error": {"message": "words"}}));
         assert_eq!((error.kind, error.http_status), (expected, Some(status)));
         assert!(error.message.contains(&status.to_string()), "{error}");
+    }
+
+    #[test]
+    fn bedrocks_invalid_key_is_a_403() {
+        let invalid =
+            json!({"Message": "Authentication failed: Please make sure your API Key is valid."});
+        let denied =
+            json!({"Message": "User is not authorized to perform: bedrock:ListFoundationModels"});
+        let errors = json!({"success": false, "errors": [{"code": 9109, "message": "Unauthorized to access"}]});
+        let of = |status, body: &Value| answer(status, &[], body);
+        assert_eq!(of(403, &invalid).kind, ErrorKind::Unauthorized);
+        assert_eq!(of(400, &invalid).kind, ErrorKind::Rejected);
+        assert_eq!(
+            of(403, &denied).message,
+            "answered 403: User is not authorized to perform: bedrock:ListFoundationModels"
+        );
+        assert_eq!(
+            of(403, &errors).message,
+            "answered 403: Unauthorized to access"
+        );
     }
 
     #[test]

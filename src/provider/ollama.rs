@@ -27,6 +27,7 @@ pub(super) const API: ListApi = ListApi {
     headers: &[],
     parse,
     detail_requests,
+    also: None,
 };
 
 fn parse(body: &[u8]) -> Result<Page, String> {

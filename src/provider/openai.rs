@@ -30,6 +30,7 @@ pub(super) const API: ListApi = ListApi {
     headers: &[],
     parse,
     detail_requests,
+    also: None,
 };
 
 /// Azure's v1 API: only the key travels otherwise.

@@ -103,6 +103,7 @@ pub(super) fn page_url(api: &ListApi, source: &SourceConfig, cursor: &[(String, 
     let first_page = api
         .first_page
         .iter()
+        .chain(source.query)
         .filter(|(name, _)| cursor.iter().all(|(other, _)| other != name));
     let pairs: Vec<(&str, &str)> = first_page
         .copied()

@@ -58,6 +58,8 @@ impl Dialect {
             | Kind::Cohere
             | Kind::Azure
             | Kind::Ollama
+            | Kind::Bedrock
+            | Kind::Cloudflare
             | Kind::Auto
             | Kind::Enrichment => Self::OpenAi,
         }
@@ -67,8 +69,8 @@ impl Dialect {
     pub fn is_native_to(self, kind: Kind) -> bool {
         match kind {
             Kind::Ollama => self == Self::Ollama,
-            // Not known yet, and no list of models.
-            Kind::Auto | Kind::Enrichment => false,
+            // Not known yet, no list of models, and entries of no dialect (Cloudflare's `id` is another id).
+            Kind::Auto | Kind::Enrichment | Kind::Bedrock | Kind::Cloudflare => false,
             other => self == Self::of_kind(other),
         }
     }

@@ -472,3 +472,81 @@ async fn a_database_that_may_not_be_written_is_one_clear_line() {
     assert!(text.contains("catalog.db"), "{text}");
     assert_eq!(std::fs::read(setup.database_path()).expect("read"), before);
 }
+
+/// `model-catalog providers` says what is on, from the same settings, and shows no key.
+#[tokio::test]
+async fn the_providers_and_which_are_on() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(
+        file.path(),
+        "[providers.vercel]\nenabled = true\n[providers.google]\nenabled = false",
+    )
+    .expect("written");
+    let config = file.path().display().to_string();
+    let setup = Setup::new().await;
+    let of = |arguments: &[&str]| {
+        let mut command = command(&setup);
+        command
+            .stdout(std::process::Stdio::piped())
+            .arg("providers")
+            .args(["--config", &config])
+            .args(arguments)
+            .env("NOVITA_API_KEY", "a secret")
+            .env("AWS_BEARER_TOKEN_BEDROCK", "a secret");
+        let output = command.output().expect("it runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(!text.contains("a secret"), "{text}");
+        text
+    };
+    let answer: Value = serde_json::from_str(&of(&["--json"])).expect("JSON");
+    let providers = answer["providers"].as_array().expect("a list");
+    let find = |name: &str| {
+        let found = providers.iter().find(|provider| provider["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name}: {answer}"))
+    };
+    assert_eq!(
+        *find("novita"),
+        json!({"name": "novita", "kind": "openai", "state": "on", "key_variables": ["NOVITA_API_KEY"], "further_variables": [],
+               "base_url_variable": "NOVITA_BASE_URL", "base_url": "https://api.novita.ai/openai/v1",
+               "public_list": true, "hint": null})
+    );
+    assert_eq!(find("vercel")["state"], "on_without_key");
+    assert_eq!(find("google")["state"], "off");
+    assert_eq!(
+        (&find("xai")["state"], &find("xai")["hint"]),
+        (
+            &json!("not_set"),
+            &json!("set XAI_API_KEY to list its models")
+        )
+    );
+    let table = of(&[]);
+    let row = |name: &str| {
+        let row = table.lines().find(|line| line.starts_with(name));
+        let words: Vec<&str> = row.unwrap_or_default().split_whitespace().collect();
+        words.join(" ")
+    };
+    assert_eq!(
+        row("novita "),
+        "novita on public NOVITA_API_KEY NOVITA_BASE_URL"
+    );
+    assert_eq!(
+        row("google "),
+        "google switched off GOOGLE_API_KEY or GEMINI_API_KEY GOOGLE_GEMINI_BASE_URL"
+    );
+    assert_eq!(row("xai "), "xai XAI_API_KEY XAI_BASE_URL");
+    let bedrock = "bedrock incomplete AWS_BEARER_TOKEN_BEDROCK with AWS_REGION or AWS_DEFAULT_REGION AWS_ENDPOINT_URL_BEDROCK";
+    assert_eq!(row("bedrock "), bedrock);
+    assert_eq!(
+        row("bedrock:"),
+        "bedrock: set AWS_REGION or AWS_DEFAULT_REGION to list its models"
+    );
+    assert_eq!(
+        row("azure "),
+        "azure AZURE_OPENAI_API_KEY AZURE_OPENAI_ENDPOINT (needed)"
+    );
+    assert!(
+        table.contains(&format!("2 of {} are on", providers.len())),
+        "{table}"
+    );
+}

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use chrono::TimeDelta;
-use model_catalog::{Environment, Flags, Settings};
+use model_catalog::{Environment, Flags, PresetStatus, Settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
@@ -17,12 +17,17 @@ struct Subject {
     name: &'static str,
     /// The two variables of a provider; none of an endpoint, which the file names.
     variables: Option<(&'static str, &'static str)>,
+    /// What else has to be set.
+    further_variables: &'static [(&'static str, &'static str)],
     /// What the base URL has beyond the host.
     base_path: &'static str,
     list_path: &'static str,
     first_query: &'static [(&'static str, &'static str)],
-    /// The parameter that asks for the second page of two.
+    /// The parameter that asks for the second page of two, and its value there.
     cursor: Option<&'static str>,
+    cursor_value: &'static str,
+    /// How many further lists it has, which `beside` answers.
+    further_lists: usize,
     key_header: &'static str,
     key_prefix: &'static str,
     entry: fn(&str) -> Value,
@@ -38,10 +43,13 @@ struct Subject {
 const COMPATIBLE: Subject = Subject {
     name: "",
     variables: None,
+    further_variables: &[],
     base_path: "",
     list_path: "/v1/models",
     first_query: &[],
     cursor: None,
+    cursor_value: "the+next/==",
+    further_lists: 0,
     key_header: "authorization",
     key_prefix: "Bearer ",
     entry: |id| json!({"id": id, "object": "model", "created": 1_700_000_000, "owned_by": "x"}),
@@ -53,6 +61,43 @@ const COMPATIBLE: Subject = Subject {
     ),
     beside: |_| None,
 };
+
+/// A service whose entries have OpenAI's four fields, as far as is known.
+const fn four_fields(
+    name: &'static str,
+    variables: (&'static str, &'static str),
+    base_path: &'static str,
+    list_path: &'static str,
+) -> Subject {
+    Subject {
+        name,
+        variables: Some(variables),
+        base_path,
+        list_path,
+        ..COMPATIBLE
+    }
+}
+
+/// Ollama, here and in the cloud.
+fn ollama() -> Subject {
+    Subject {
+        list_path: "/api/tags",
+        entry: |id| {
+            json!({"name": id, "model": id, "modified_at": "1970-01-01T01:00:07.5+01:00", "size": 5_000_000_000_u64,
+                   "digest": format!("digest of {id}"), "details": {"families": null}})
+        },
+        served: || json!({"created": 7, "context_window": 40_960, "capabilities": ["completion", "tools"]}),
+        page: |entries, _| json!({"models": entries}),
+        refusal: (401, || json!({"error": "unauthorized"})),
+        beside: |request| {
+            (request.url.path() == "/api/show").then(|| {
+                json!({"license": "…", "details": {}, "capabilities": ["tools", "completion"],
+                       "model_info": {"general.architecture": "qwen3", "qwen3.context_length": 40_960, "qwen3.block_count": 5}})
+            })
+        },
+        ..COMPATIBLE
+    }
+}
 
 fn subjects() -> Vec<Subject> {
     vec![
@@ -319,23 +364,420 @@ fn subjects() -> Vec<Subject> {
             ),
             ..COMPATIBLE
         },
+        four_fields(
+            "alibaba",
+            ("DASHSCOPE_API_KEY", "ALIBABA_BASE_URL"),
+            "/compatible-mode/v1",
+            "/compatible-mode/v1/models",
+        ),
         Subject {
-            name: "an-ollama",
-            list_path: "/api/tags",
             entry: |id| {
-                json!({"name": id, "model": id, "modified_at": "1970-01-01T01:00:07.5+01:00", "size": 5_000_000_000_u64,
-                       "digest": format!("digest of {id}"), "details": {"families": null}})
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "x", "name": "B", "context_length": 100,
+                       "max_completion_tokens": 10, "input_modalities": ["text"], "output_modalities": ["text"],
+                       "pricing": {"prompt": "0.1", "completion": "0.2", "input_cache_read": "0.01"},
+                       "supported_features": ["tools"], "supported_sampling_parameters": ["temperature"]})
             },
-            served: || json!({"created": 7, "context_window": 40_960, "capabilities": ["completion", "tools"]}),
-            page: |entries, _| json!({"models": entries}),
-            refusal: (401, || json!({"error": "unauthorized"})),
+            served: || {
+                json!({"created": 7, "display_name": "B", "context_window": 100, "max_output_tokens": 10,
+                       "input_modalities": ["text"], "output_modalities": ["text"],
+                       "pricing": {"prompt": "0.1", "completion": "0.2", "input_cache_read": "0.01"}})
+            },
+            ..four_fields(
+                "baseten",
+                ("BASETEN_API_KEY", "BASETEN_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        Subject {
+            name: "bedrock",
+            variables: Some(("AWS_BEARER_TOKEN_BEDROCK", "AWS_ENDPOINT_URL_BEDROCK")),
+            list_path: "/foundation-models",
+            further_lists: 1,
+            entry: |id| {
+                json!({"modelId": id, "modelArn": format!("arn:aws:bedrock:us-east-1::foundation-model/{id}"), "modelName": "B",
+                       "providerName": "Acme", "inputModalities": ["TEXT", "IMAGE"], "outputModalities": ["TEXT"],
+                       "responseStreamingSupported": true, "customizationsSupported": [], "inferenceTypesSupported": ["ON_DEMAND"],
+                       "modelLifecycle": {"status": "LEGACY", "startOfLifeTime": "1970-01-01T00:00:07Z",
+                                          "legacyTime": "2026-10-01T00:00:00Z", "endOfLifeTime": "2027-04-01T00:00:00Z"}})
+            },
+            served: || {
+                json!({"created": 7, "display_name": "B", "input_modalities": ["image", "text"], "output_modalities": ["text"],
+                       "capabilities": ["on_demand", "response_streaming"], "lifecycle": "legacy",
+                       "deprecated_at": "2026-10-01T00:00:00.000Z", "retires_at": "2027-04-01T00:00:00.000Z"})
+            },
+            page: |entries, _| json!({"modelSummaries": entries}),
+            refusal: (
+                403,
+                || json!({"Message": "Authentication failed: Please make sure your API Key is valid."}),
+            ),
             beside: |request| {
-                (request.url.path() == "/api/show").then(|| {
-                    json!({"license": "…", "details": {}, "capabilities": ["tools", "completion"],
-                           "model_info": {"general.architecture": "qwen3", "qwen3.context_length": 40_960, "qwen3.block_count": 5}})
-                })
+                (request.url.path() == "/inference-profiles")
+                    .then(|| json!({"inferenceProfileSummaries": []}))
             },
             ..COMPATIBLE
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "x", "root": id, "parent": null,
+                       "context_length": 100, "max_model_len": 200, "max_output_length": 10, "quantization": "fp8",
+                       "confidential_compute": true, "input_modalities": ["text"], "output_modalities": ["text"],
+                       "supported_features": ["tools"], "pricing": {"prompt": 0.1, "completion": 0.2, "input_cache_read": 0.05}})
+            },
+            served: || {
+                json!({"created": 7, "context_window": 100, "input_modalities": ["text"], "output_modalities": ["text"],
+                       "pricing": {"prompt": 0.1, "completion": 0.2, "input_cache_read": 0.05}})
+            },
+            ..four_fields(
+                "chutes",
+                ("CHUTES_API_KEY", "CHUTES_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        Subject {
+            name: "cloudflare",
+            variables: Some(("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_BASE_URL")),
+            further_variables: &[("CLOUDFLARE_ACCOUNT_ID", "0a1b")],
+            base_path: "/client/v4",
+            list_path: "/client/v4/accounts/0a1b/ai/models/search",
+            first_query: &[("per_page", "100")],
+            cursor: Some("page"),
+            cursor_value: "2",
+            entry: |id| {
+                json!({"id": "86b3e51a-4b05-43fa-a403-0f27821919d2", "source": 1, "name": id, "description": "It answers.",
+                       "task": {"id": "c329", "name": "Text Generation", "description": "Models."}, "tags": [],
+                       "created_at": "1970-01-01 00:00:07.346",
+                       "properties": [{"property_id": "context_window", "value": "100"},
+                                      {"property_id": "price", "value": [{"unit": "per M input tokens", "price": 0.1, "currency": "USD"}]},
+                                      {"property_id": "function_calling", "value": "true"},
+                                      {"property_id": "planned_deprecation_date", "value": "2026-05-30"}]})
+            },
+            served: || {
+                json!({"created": 7, "description": "It answers.", "context_window": 100,
+                       "capabilities": ["Text Generation", "function_calling"],
+                       "pricing": {"price": [{"unit": "per M input tokens", "price": 0.1, "currency": "USD"}]},
+                       "retires_at": "2026-05-30T00:00:00.000Z"})
+            },
+            page: |entries, more| {
+                json!({"success": true, "errors": [], "messages": [], "result": entries,
+                       "result_info": {"page": if more { 1 } else { 2 }, "per_page": 100, "total_pages": 2}})
+            },
+            refusal: (
+                401,
+                || json!({"success": false, "errors": [{"code": 10000, "message": "Authentication error"}], "messages": [], "result": null}),
+            ),
+            ..COMPATIBLE
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "deepinfra", "root": id, "parent": null,
+                       "metadata": {"description": "It answers.", "context_length": 100, "max_tokens": 10, "tags": ["chat", "reasoning"],
+                                    "pricing": {"input_tokens": 0.1, "output_tokens": 0.2, "cache_read_tokens": 0.05}}})
+            },
+            served: || json!({"created": 7}),
+            ..four_fields(
+                "deepinfra",
+                ("DEEPINFRA_API_KEY", "DEEPINFRA_BASE_URL"),
+                "/v1/openai",
+                "/v1/openai/models",
+            )
+        },
+        Subject {
+            entry: |id| json!({"id": id, "object": "model", "created": 7, "owned_by": "x", "features": {"tool_use": true}}),
+            served: || json!({"created": 7, "capabilities": ["tool_use"]}),
+            ..four_fields(
+                "featherless",
+                ("FEATHERLESS_API_KEY", "FEATHERLESS_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "name": "F", "context_length": 100, "max_completion_tokens": 10,
+                       "functionality": {"tool_call": true, "parallel_tool_call": false, "structured_output": true},
+                       "pricing": {"input": 0.1, "output": 0.2, "response_time": 0, "unit_type": "TOKEN"},
+                       "hugging_face_url": "https://huggingface.co/x", "license": "mit", "policy": null})
+            },
+            served: || {
+                json!({"created": 0, "display_name": "F", "context_window": 100, "max_output_tokens": 10,
+                       "pricing": {"input": 0.1, "output": 0.2, "response_time": 0, "unit_type": "TOKEN"}})
+            },
+            ..four_fields(
+                "friendli",
+                ("FRIENDLI_TOKEN", "FRIENDLI_BASE_URL"),
+                "/serverless/v1",
+                "/serverless/v1/models",
+            )
+        },
+        four_fields(
+            "hyperbolic",
+            ("HYPERBOLIC_API_KEY", "HYPERBOLIC_BASE_URL"),
+            "/v1",
+            "/v1/models",
+        ),
+        four_fields(
+            "inception",
+            ("INCEPTION_API_KEY", "INCEPTION_BASE_URL"),
+            "/v1",
+            "/v1/models",
+        ),
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "io", "name": "I", "context_window": 100, "max_tokens": 10,
+                       "supports_images_input": true, "input_token_price": 1e-7, "output_token_price": 2e-7,
+                       "cache_read_token_price": 1e-8, "cache_write_token_price": 1e-8})
+            },
+            served: || {
+                json!({"created": 7, "display_name": "I", "context_window": 100, "capabilities": ["images_input"],
+                       "pricing": {"input_token_price": 1e-7, "output_token_price": 2e-7,
+                                   "cache_read_token_price": 1e-8, "cache_write_token_price": 1e-8}})
+            },
+            ..four_fields(
+                "io-net",
+                ("IOINTELLIGENCE_API_KEY", "IO_NET_BASE_URL"),
+                "/api/v1",
+                "/api/v1/models",
+            )
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "name": "L", "created": 7, "description": "It answers.", "family": "x", "context_length": 100,
+                       "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"], "tokenizer": "x"},
+                       "pricing": {"prompt": "0.1", "completion": "0.2"}, "supported_parameters": ["tools"]})
+            },
+            served: || {
+                json!({"created": 7, "display_name": "L", "description": "It answers.", "context_window": 100, "capabilities": ["tools"],
+                       "input_modalities": ["image", "text"], "output_modalities": ["text"],
+                       "pricing": {"prompt": "0.1", "completion": "0.2"}})
+            },
+            ..four_fields(
+                "llmgateway",
+                ("LLMGATEWAY_API_KEY", "LLMGATEWAY_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        Subject {
+            refusal: (
+                401,
+                || json!({"type": "error", "error": {"type": "authentication_error", "message": "login fail (1004)", "http_code": "401"}}),
+            ),
+            ..four_fields(
+                "minimax",
+                ("MINIMAX_API_KEY", "MINIMAX_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "moonshot", "context_length": 100,
+                       "supports_image_in": true, "supports_video_in": false, "supports_reasoning": true})
+            },
+            served: || json!({"created": 7, "context_window": 100, "capabilities": ["image_in", "reasoning"]}),
+            refusal: (
+                401,
+                || json!({"error": {"message": "Incorrect API key provided", "type": "incorrect_api_key_error"}}),
+            ),
+            ..four_fields(
+                "moonshot",
+                ("MOONSHOT_API_KEY", "MOONSHOT_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        Subject {
+            first_query: &[("verbose", "true")],
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "system", "name": "N", "context_length": 100,
+                       "architecture": {"modality": "text->text"}, "supported_features": ["tools"],
+                       "pricing": {"prompt": "0.1", "completion": "0.2"}})
+            },
+            served: || json!({"created": 7, "display_name": "N", "context_window": 100, "pricing": {"prompt": "0.1", "completion": "0.2"}}),
+            refusal: (401, || json!({"detail": "Unauthorized"})),
+            ..four_fields(
+                "nebius",
+                ("NEBIUS_API_KEY", "NEBIUS_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "x", "display_name": "N", "title": "n",
+                       "description": "It answers.", "context_size": 100, "max_output_tokens": 10,
+                       "input_token_price_per_m": 1, "output_token_price_per_m": 2, "model_type": "chat", "status": 1,
+                       "features": ["function-calling"], "endpoints": ["chat/completions", "anthropic"],
+                       "input_modalities": ["text"], "output_modalities": ["text"]})
+            },
+            served: || {
+                json!({"created": 7, "display_name": "N", "description": "It answers.", "capabilities": ["function-calling"],
+                       "supported_methods": ["anthropic", "chat/completions"],
+                       "input_modalities": ["text"], "output_modalities": ["text"]})
+            },
+            ..four_fields(
+                "novita",
+                ("NOVITA_API_KEY", "NOVITA_BASE_URL"),
+                "/openai/v1",
+                "/openai/v1/models",
+            )
+        },
+        Subject {
+            name: "ollama-cloud",
+            variables: Some(("OLLAMA_API_KEY", "OLLAMA_CLOUD_BASE_URL")),
+            ..ollama()
+        },
+        Subject {
+            refusal: (
+                401,
+                || json!({"type": "error", "error": {"type": "AuthError", "message": "Invalid API key."}}),
+            ),
+            ..four_fields(
+                "opencode",
+                ("OPENCODE_API_KEY", "OPENCODE_BASE_URL"),
+                "/zen/v1",
+                "/zen/v1/models",
+            )
+        },
+        four_fields(
+            "ovhcloud",
+            ("OVHCLOUD_API_KEY", "OVHCLOUD_BASE_URL"),
+            "/v1",
+            "/v1/models",
+        ),
+        four_fields(
+            "parasail",
+            ("PARASAIL_API_KEY", "PARASAIL_BASE_URL"),
+            "/v1",
+            "/v1/models",
+        ),
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "x",
+                       "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]},
+                       "pricing": {"prompt": "0.1", "completion": "0.2"}, "reasoning": {"budget": null}})
+            },
+            served: || {
+                json!({"created": 7, "input_modalities": ["text"], "output_modalities": ["text"],
+                       "pricing": {"prompt": "0.1", "completion": "0.2"}})
+            },
+            ..four_fields("poe", ("POE_API_KEY", "POE_BASE_URL"), "/v1", "/v1/models")
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "x", "description": "It answers.",
+                       "context_window": 100, "max_output_tokens": 10, "input_price": 1e-7, "output_price": 2e-7,
+                       "caching_price": 0, "cached_price": 0, "supports_caching": true, "supports_vision": false,
+                       "supports_reasoning": true})
+            },
+            served: || {
+                json!({"created": 7, "description": "It answers.", "context_window": 100, "capabilities": ["caching", "reasoning"],
+                       "pricing": {"input_price": 1e-7, "output_price": 2e-7, "caching_price": 0, "cached_price": 0}})
+            },
+            ..four_fields(
+                "requesty",
+                ("REQUESTY_API_KEY", "REQUESTY_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "owned_by": "x", "context_length": 100, "max_completion_tokens": 10,
+                       "pricing": {"prompt": 1e-7, "completion": 2e-7, "duration_per_hour": 0.0}, "sn_metadata": {}})
+            },
+            served: || {
+                json!({"created": 0, "context_window": 100, "max_output_tokens": 10,
+                       "pricing": {"prompt": 1e-7, "completion": 2e-7, "duration_per_hour": 0.0}})
+            },
+            ..four_fields(
+                "sambanova",
+                ("SAMBANOVA_API_KEY", "SAMBANOVA_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        four_fields(
+            "scaleway",
+            ("SCW_SECRET_KEY", "SCALEWAY_BASE_URL"),
+            "/v1",
+            "/v1/models",
+        ),
+        Subject {
+            refusal: (
+                401,
+                || json!({"code": 30014, "data": null, "message": "Invalid token"}),
+            ),
+            ..four_fields(
+                "siliconflow",
+                ("SILICONFLOW_API_KEY", "SILICONFLOW_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        four_fields(
+            "upstage",
+            ("UPSTAGE_API_KEY", "UPSTAGE_BASE_URL"),
+            "/v1",
+            "/v1/models",
+        ),
+        Subject {
+            first_query: &[("type", "all")],
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "owned_by": "venice.ai", "type": "text", "context_length": 100,
+                       "model_spec": {"name": "V", "description": "It answers.", "availableContextTokens": 100, "maxCompletionTokens": 10,
+                                      "capabilities": {"supportsVision": true, "supportsFunctionCalling": false},
+                                      "pricing": {"input": {"usd": 0.1}, "output": {"usd": 0.2}}, "privacy": "private",
+                                      "traits": [], "beta": false, "offline": false}})
+            },
+            served: || json!({"created": 7, "context_window": 100}),
+            ..four_fields(
+                "venice",
+                ("VENICE_API_KEY", "VENICE_BASE_URL"),
+                "/api/v1",
+                "/api/v1/models",
+            )
+        },
+        Subject {
+            entry: |id| {
+                json!({"id": id, "object": "model", "created": 7, "released": 6, "owned_by": "x", "name": "V", "description": "It answers.",
+                       "context_window": 100, "max_tokens": 10, "type": "language", "tags": ["tool-use", "vision"],
+                       "pricing": {"input": "0.1", "output": "0.2", "input_cache_read": "0.05"}})
+            },
+            served: || {
+                json!({"created": 7, "display_name": "V", "description": "It answers.", "context_window": 100, "capabilities": ["language"],
+                       "pricing": {"input": "0.1", "output": "0.2", "input_cache_read": "0.05"}})
+            },
+            ..four_fields(
+                "vercel",
+                ("AI_GATEWAY_API_KEY", "VERCEL_BASE_URL"),
+                "/v1",
+                "/v1/models",
+            )
+        },
+        four_fields(
+            "wandb",
+            ("WANDB_API_KEY", "WANDB_INFERENCE_BASE_URL"),
+            "/v1",
+            "/v1/models",
+        ),
+        Subject {
+            refusal: (
+                401,
+                || json!({"error": {"code": "1001", "message": "Authentication failed"}}),
+            ),
+            ..four_fields(
+                "zai",
+                ("ZAI_API_KEY", "ZAI_BASE_URL"),
+                "/api/paas/v4",
+                "/api/paas/v4/models",
+            )
+        },
+        Subject {
+            name: "an-ollama",
+            ..ollama()
         },
         Subject {
             name: "a-vllm",
@@ -423,7 +865,7 @@ impl Subject {
                 (self.page)(entries, false)
             }
             Some(cursor) => match query(request).iter().find(|(name, _)| name == cursor) {
-                Some((_, value)) if value == "the+next/==" => (self.page)(vec![second], false),
+                Some((_, value)) if value == self.cursor_value => (self.page)(vec![second], false),
                 _ => (self.page)(entries, true),
             },
         }
@@ -463,15 +905,28 @@ impl All {
     async fn start(
         answer: impl Fn(&Subject, &Request) -> (u16, Value) + Send + Sync + 'static,
     ) -> Self {
+        Self::of(subjects(), true, answer).await
+    }
+
+    /// A catalog of `subjects`; those without keys have public lists.
+    async fn of(
+        subjects: Vec<Subject>,
+        with_keys: bool,
+        answer: impl Fn(&Subject, &Request) -> (u16, Value) + Send + Sync + 'static,
+    ) -> Self {
         let answer = Arc::new(answer);
         let mut setup = Setup::new().await;
         setup.providers.clear();
         let mut environment = BTreeMap::from([
             ("MODEL_CATALOG_DISCOVER".to_owned(), "false".to_owned()),
             ("DATABASE_URL".to_owned(), setup.database_url()),
+            (
+                "MODEL_CATALOG_PUBLIC_LISTS".to_owned(),
+                (!with_keys).to_string(),
+            ),
         ]);
         let (mut servers, mut toml) = (Vec::new(), String::new());
-        for subject in subjects() {
+        for subject in subjects {
             let answer = answer.clone();
             let server = subject
                 .mount(move |request| answer(&subject, request))
@@ -479,8 +934,13 @@ impl All {
             let base_url = format!("{}{}", server.uri(), subject.base_path);
             match subject.variables {
                 Some((key, url)) => {
-                    environment.insert(key.to_owned(), subject.key());
+                    if with_keys {
+                        environment.insert(key.to_owned(), subject.key());
+                    }
                     environment.insert(url.to_owned(), base_url);
+                    for (name, value) in subject.further_variables {
+                        environment.insert((*name).to_owned(), (*value).to_owned());
+                    }
                 }
                 None => {
                     let (name, key) = (subject.name, subject.key());
@@ -578,7 +1038,8 @@ async fn every_list_is_read_whole_and_true() {
         let first: Vec<(&str, &str)> = subject.first_query.to_vec();
         let mut asked = vec![first.clone()];
         if let Some(cursor) = subject.cursor {
-            asked.push(first.into_iter().chain([(cursor, "the+next/==")]).collect());
+            let second = [(cursor, subject.cursor_value)];
+            asked.push(first.into_iter().chain(second).collect());
         }
         let queries: Vec<Vec<(String, String)>> = lists.iter().map(query).collect();
         let queries: Vec<Vec<(&str, &str)>> = queries
@@ -601,7 +1062,7 @@ async fn every_list_is_read_whole_and_true() {
             .await;
         assert_eq!(
             skipped,
-            [[json!(1), json!(asked.len())]],
+            [[json!(1), json!(asked.len() + subject.further_lists)]],
             "{name}: one malformed entry is one entry"
         );
     }
@@ -736,6 +1197,117 @@ async fn what_is_no_list_is_a_failure() {
         );
     }
     all.app.stop().await;
+}
+
+/// The presets by name, as the settings have them where nothing is set.
+fn presets() -> Vec<PresetStatus> {
+    let nothing = Environment::new(|_| None);
+    let settings = Settings::read(&Flags::default(), &nothing).expect("settings");
+    settings.config.presets
+}
+
+#[tokio::test]
+async fn a_public_list_is_asked_without_a_key() {
+    let public: Vec<&str> = presets()
+        .iter()
+        .filter(|preset| preset.public_list)
+        .map(|preset| preset.name)
+        .collect();
+    let mut subjects = subjects();
+    subjects.retain(|subject| public.contains(&subject.name));
+    assert_eq!(subjects.len(), public.len(), "each is tested");
+    let all = All::of(subjects, false, |subject, request| {
+        (200, subject.full_list(request))
+    })
+    .await;
+    for (subject, server) in &all.servers {
+        let source = all.app.source(subject.name).await;
+        assert_eq!(source["models"], 2, "{source}");
+        for request in requests(server).await {
+            let headers = request.headers;
+            assert!(!headers.contains_key(subject.key_header), "{headers:?}");
+        }
+    }
+    all.app.stop().await;
+}
+
+/// Bedrock's two lists are one listing: all of both, or a failure.
+#[tokio::test]
+async fn bedrock_lists_its_models_and_then_its_profiles() {
+    let subject = |beside| {
+        let bedrock = subjects()
+            .into_iter()
+            .find(|subject| subject.name == "bedrock");
+        vec![Subject {
+            beside,
+            ..bedrock.expect("a subject")
+        }]
+    };
+    let whole = subject(|request| {
+        if request.url.path() != "/inference-profiles" {
+            return None;
+        }
+        let query = query(request);
+        let has = |name: &str, value: &str| query.contains(&(name.to_owned(), value.to_owned()));
+        assert!(
+            has("type", "SYSTEM_DEFINED") && has("maxResults", "1000"),
+            "{query:?}"
+        );
+        let profile = |id: &str| {
+            json!({"inferenceProfileId": id, "inferenceProfileName": id, "createdAt": "1970-01-01T00:00:09Z",
+                                        "status": "ACTIVE", "type": "SYSTEM_DEFINED", "models": [{"modelArn": "arn:x"}]})
+        };
+        Some(match has("nextToken", "the+next/==") {
+            false => {
+                json!({"inferenceProfileSummaries": [profile("us.acme.big-v1:0")], "nextToken": "the+next/=="})
+            }
+            true => json!({"inferenceProfileSummaries": [profile("eu.acme.big-v1:0")]}),
+        })
+    });
+    let all = All::of(whole, true, |subject, request| {
+        (200, subject.full_list(request))
+    })
+    .await;
+    let ids = all.app.models().await.ids();
+    assert_eq!(
+        ids,
+        [
+            "bedrock:bedrock-b@x",
+            "bedrock:eu.acme.big-v1:0",
+            "bedrock:org/bedrock:a-1",
+            "bedrock:us.acme.big-v1:0"
+        ]
+    );
+    let (_, server) = &all.servers[0];
+    assert_keys(&all.servers[0].0, &requests(server).await);
+    all.app.stop().await;
+
+    let half = subject(|_| None);
+    let all = All::of(half, true, |subject, request| {
+        (200, subject.full_list(request))
+    })
+    .await;
+    let source = all.app.source("bedrock").await;
+    assert_eq!(
+        (&source["models"], &source["state"]),
+        (&json!(0), &json!("missing")),
+        "{source}"
+    );
+    all.app.stop().await;
+}
+
+/// A preset that is tested has a row in the documentation, see below.
+#[test]
+fn every_preset_is_tested() {
+    let subjects = subjects();
+    for preset in presets() {
+        let subject = subjects.iter().find(|subject| subject.name == preset.name);
+        let (key, url) = subject
+            .and_then(|subject| subject.variables)
+            .unwrap_or_else(|| panic!("{} has no subject", preset.name));
+        assert!(preset.key_variables.contains(&key), "{key}");
+        assert_eq!(preset.base_url_variable, url);
+    }
 }
 
 /// A preset that is documented is tested; that what is set is documented, a test beside it says.

@@ -4,12 +4,14 @@ use model_catalog::{Kind, fuzzing};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 7] = [
     Kind::OpenAi,
     Kind::Google,
     Kind::Anthropic,
     Kind::Cohere,
     Kind::Ollama,
+    Kind::Bedrock,
+    Kind::Cloudflare,
 ];
 
 /// Any JSON value, with the field names that the parsers look for.
@@ -37,6 +39,19 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just("has_more"),
         Just("last_id"),
         Just("nextPageToken"),
+        Just("modelSummaries"),
+        Just("inferenceProfileSummaries"),
+        Just("modelId"),
+        Just("modelLifecycle"),
+        Just("endOfLifeTime"),
+        Just("nextToken"),
+        Just("result"),
+        Just("result_info"),
+        Just("page"),
+        Just("total_pages"),
+        Just("properties"),
+        Just("property_id"),
+        Just("value"),
         Just("links"),
         Just("next"),
         Just("context_length"),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use rstest::rstest;
 
 use super::*;
-use crate::model::source::Role;
+use crate::{config::PresetState, model::source::Role};
 
 /// The settings from `variables` and a file with `toml` in it.
 fn read(variables: &[(&str, &str)], toml: Option<&str>) -> Result<Settings, ConfigError> {
@@ -202,12 +202,15 @@ fn a_key_file_that_others_may_read_is_warned_of() {
 #[case::enrichment_without_url(&[], "[enrichment]\nttl = '1h'", "url of [enrichment] is not a URL")]
 #[case::enrichment_url(&[], "[enrichment]\nurl = 'https://h/?key=secret'", "url of [enrichment] must not hold a query")]
 #[case::bad_retention(&[], "keep_events = 'a while'", "keep_events")]
-#[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "kind is openai, google, anthropic, azure, cohere, openrouter or ollama")]
+#[case::bad_kind(&[], "[providers.x]\nkind = 'bard'", "kind is openai, google, anthropic, azure, cohere, openrouter, ollama, bedrock or cloudflare")]
 #[case::endpoint_twice(&[("MODEL_CATALOG_ENDPOINTS", "a=http://x,b=http://x,a=http://y")], "", "`a` twice")]
 #[case::key_without_end(&[("OPENAI_API_KEY_FILE", "/dev/zero")], "", "OPENAI_API_KEY_FILE")]
 #[case::memory(&[("DATABASE_URL", "sqlite://x.db?mode=memory")], "", "DATABASE_URL")]
 #[case::url_with_a_key(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "https://h/?key=secret")], "", "OPENAI_BASE_URL must not hold a query")]
 #[case::url_with_a_password(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "https://u:secret@h/")], "", "OPENAI_BASE_URL must not hold a user")]
+#[case::region_that_is_a_host(&[("AWS_BEARER_TOKEN_BEDROCK", "k"), ("AWS_REGION", "secret.example/")], "", "AWS_REGION cannot be a part of a URL")]
+#[case::account_that_is_a_path(&[("CLOUDFLARE_API_TOKEN", "k"), ("CLOUDFLARE_ACCOUNT_ID", "../secret")], "", "CLOUDFLARE_ACCOUNT_ID cannot be a part")]
+#[case::public_lists(&[("MODEL_CATALOG_PUBLIC_LISTS", "secret")], "", "MODEL_CATALOG_PUBLIC_LISTS must be true or false")]
 #[case::not_http(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "ftp://secret/")], "", "OPENAI_BASE_URL is not an http")]
 #[case::two_line_key(&[("OPENAI_API_KEY", "sec\nret")], "", "key of `openai`")]
 #[case::endpoints(&[("MODEL_CATALOG_ENDPOINTS", "http://secret")], "", "MODEL_CATALOG_ENDPOINTS")]
@@ -355,6 +358,113 @@ fn a_key_without_the_host_that_it_needs_is_told() {
             "{text}"
         );
     }
+}
+
+/// The states of the presets that are not merely unset.
+fn states(settings: &Settings) -> Vec<(&str, PresetState)> {
+    let presets = settings.config.presets.iter();
+    presets
+        .map(|preset| (preset.name, preset.state))
+        .filter(|(_, state)| *state != PresetState::NotSet)
+        .collect()
+}
+
+#[rstest]
+#[case::the_region(&[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-east-1")], Some("https://bedrock.eu-west-1.amazonaws.com/"))]
+#[case::the_other_variable(&[("AWS_DEFAULT_REGION", "us-east-1")], Some("https://bedrock.us-east-1.amazonaws.com/"))]
+#[case::a_whole_url(&[("AWS_ENDPOINT_URL_BEDROCK", "https://vpce.example")], Some("https://vpce.example/"))]
+#[case::neither(&[], None)]
+fn bedrock_has_a_host_per_region(
+    #[case] variables: &[(&str, &str)],
+    #[case] expected: Option<&str>,
+) {
+    let key = [("AWS_BEARER_TOKEN_BEDROCK", "secret")];
+    let settings = read(&[&key, variables].concat(), None).expect("settings");
+    match expected {
+        Some(url) => assert_eq!(
+            sources(&settings),
+            format!("bedrock provider bedrock {url} secret 86400\n")
+        ),
+        None => {
+            assert_eq!(sources(&settings), "");
+            assert_eq!(states(&settings), [("bedrock", PresetState::Incomplete)]);
+            let hint = settings.config.unconfigured.last().expect("a hint");
+            for text in [&settings.warnings[0], &hint.hint] {
+                assert!(
+                    text.contains("AWS_REGION or AWS_DEFAULT_REGION") && !text.contains("secret"),
+                    "{text}"
+                );
+            }
+        }
+    }
+}
+
+#[rstest]
+#[case::its_own(&[("CLOUDFLARE_ACCOUNT_ID", "0a")], "", Some("https://api.cloudflare.com/client/v4/accounts/0a/ai"))]
+#[case::as_the_sdk_has_it(&[("CLOUDFLARE_ACCOUNT_ID", "0a"), ("CLOUDFLARE_BASE_URL", "https://h/v4/")], "", Some("https://h/v4/accounts/0a/ai"))]
+#[case::whole_in_the_file(&[], "base_url = 'https://h/v4/accounts/0b/ai'", Some("https://h/v4/accounts/0b/ai"))]
+#[case::no_account(&[], "", None)]
+fn cloudflare_has_the_account_in_its_path(
+    #[case] variables: &[(&str, &str)],
+    #[case] table: &str,
+    #[case] expected: Option<&str>,
+) {
+    let key = [("CLOUDFLARE_API_TOKEN", "secret")];
+    let toml = format!("[providers.cloudflare]\n{table}");
+    let settings = read(&[&key, variables].concat(), Some(&toml)).expect("settings");
+    match expected {
+        Some(url) => assert_eq!(
+            sources(&settings),
+            format!("cloudflare provider cloudflare {url} secret 86400\n")
+        ),
+        None => assert!(
+            settings.warnings[0].contains("CLOUDFLARE_ACCOUNT_ID"),
+            "{:?}",
+            settings.warnings
+        ),
+    }
+}
+
+#[test]
+fn public_lists_are_asked_where_the_settings_say_so() {
+    let off = read(&[], None).expect("settings");
+    assert!(off.config.sources.is_empty() && states(&off).is_empty());
+    let toml = "public_lists = true\n[providers.chutes]\nenabled = false";
+    let variables = [("VERCEL_BASE_URL", "https://h/v1"), ("NOVITA_API_KEY", "n")];
+    let on = read(&variables, Some(toml)).expect("settings");
+    let listed = sources(&on);
+    for line in [
+        "vercel provider openai https://h/v1 - 86400",
+        "novita provider openai https://api.novita.ai/openai/v1 n 86400",
+        "openrouter provider openrouter https://openrouter.ai/api/v1 - 86400",
+    ] {
+        assert!(listed.contains(line), "{listed}");
+    }
+    for preset in &on.config.presets {
+        let expected = match (preset.name, preset.public_list) {
+            ("chutes", _) => PresetState::Off,
+            ("novita", _) => PresetState::On,
+            (_, true) => PresetState::OnWithoutKey,
+            (_, false) => PresetState::NotSet,
+        };
+        assert_eq!(preset.state, expected, "{}", preset.name);
+        let is_listed = listed.contains(&format!("{} provider", preset.name));
+        assert_eq!(preset.hint.is_none(), is_listed, "{}", preset.name);
+    }
+    assert!(on.warnings.is_empty(), "{:?}", on.warnings);
+    let variables = [("MODEL_CATALOG_PUBLIC_LISTS", "false")];
+    let beaten = read(&variables, Some("public_lists = true")).expect("settings");
+    assert_eq!(states(&beaten), []);
+}
+
+#[test]
+fn a_preset_asks_with_its_own_parameters_unless_it_is_of_another_kind() {
+    let query = |toml: &str| {
+        let settings = read(&[("VENICE_API_KEY", "k")], Some(toml)).expect("settings");
+        settings.config.sources[0].query
+    };
+    assert_eq!(query(""), [("type", "all")]);
+    assert_eq!(query("[providers.venice]\nkind = 'anthropic'"), []);
 }
 
 #[test]

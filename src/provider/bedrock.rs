@@ -1,0 +1,167 @@
+//! Amazon Bedrock's two lists of one region: foundation models, then the inference profiles that
+//! Bedrock defines. Many models can only be called by the id of a profile.
+//!
+//! Sources: the API reference (ListFoundationModels, ListInferenceProfiles, FoundationModelLifecycle)
+//! and its note that a Bedrock API key is a bearer token. The first never pages; the second gives 1000
+//! profiles at most and is asked with `type`, which the SDKs call `typeEquals`. Profiles that a user
+//! made are not asked for: they stand for models that are listed here.
+
+use serde_json::Value;
+
+use super::{
+    ListApi, details, openai,
+    page::{Envelope, Page},
+    value::{text, time, words},
+};
+use crate::model::{attributes::Attributes, source::Kind};
+
+pub(super) const API: ListApi = ListApi {
+    kind: Kind::Bedrock,
+    base_has_version: false,
+    path: "foundation-models",
+    parse: parse_models,
+    detail_requests: details::NONE,
+    also: Some(&PROFILES),
+    ..openai::API
+};
+
+const PROFILES: ListApi = ListApi {
+    kind: Kind::Bedrock,
+    base_has_version: false,
+    path: "inference-profiles",
+    first_page: &[("maxResults", "1000"), ("type", "SYSTEM_DEFINED")],
+    parse: parse_profiles,
+    detail_requests: details::NONE,
+    ..openai::API
+};
+
+fn parse_models(body: &[u8]) -> Result<Page, String> {
+    let fields = Envelope::read(body)?.object()?;
+    Ok(Page::of(
+        &fields.required_list("modelSummaries")?,
+        read_model,
+    ))
+}
+
+fn parse_profiles(body: &[u8]) -> Result<Page, String> {
+    let fields = Envelope::read(body)?.object()?;
+    let next = fields
+        .cursor("nextToken")?
+        .map(|token| vec![("nextToken".to_owned(), token)]);
+    Ok(Page {
+        next,
+        ..Page::of(
+            &fields.required_list("inferenceProfileSummaries")?,
+            read_profile,
+        )
+    })
+}
+
+fn read_model(entry: &Value) -> Option<(&str, Attributes)> {
+    let lifecycle = &entry["modelLifecycle"];
+    let mut capabilities = constants(
+        entry,
+        &["/customizationsSupported", "/inferenceTypesSupported"],
+    );
+    if entry["responseStreamingSupported"] == true {
+        capabilities.push("response_streaming".to_owned());
+    }
+    let attributes = Attributes {
+        // "Launch time when the model first becomes available".
+        created: seconds(&lifecycle["startOfLifeTime"]),
+        display_name: text(entry, &["/modelName"]),
+        input_modalities: constants(entry, &["/inputModalities"]),
+        output_modalities: constants(entry, &["/outputModalities"]),
+        capabilities,
+        lifecycle: text(lifecycle, &["/status"]).map(|status| status.to_lowercase()),
+        deprecated_at: time(&lifecycle["legacyTime"]),
+        retires_at: time(&lifecycle["endOfLifeTime"]),
+        ..Attributes::default()
+    };
+    Some((entry["modelId"].as_str()?, attributes))
+}
+
+/// A profile says nothing of the end of its models: its own `status` is whether it can be used.
+fn read_profile(entry: &Value) -> Option<(&str, Attributes)> {
+    let attributes = Attributes {
+        created: seconds(&entry["createdAt"]),
+        display_name: text(entry, &["/inferenceProfileName"]),
+        description: text(entry, &["/description"]),
+        ..Attributes::default()
+    };
+    Some((entry["inferenceProfileId"].as_str()?, attributes))
+}
+
+/// The words at `pointers`, which Bedrock writes as constants (`TEXT`, `ON_DEMAND`), as everybody else
+/// writes them.
+fn constants(entry: &Value, pointers: &[&str]) -> Vec<String> {
+    let words = words(entry, pointers);
+    words.iter().map(|word| word.to_lowercase()).collect()
+}
+
+fn seconds(value: &Value) -> i64 {
+    time(value).map_or(0, |time| time.utc().timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn models_have_their_lifecycle() {
+        let body = json!({"modelSummaries": [
+            {"modelId": "acme.big-v1:0", "modelArn": "arn:aws:bedrock:us-east-1::foundation-model/acme.big-v1:0",
+             "modelName": "Big", "providerName": "Acme", "inputModalities": ["TEXT", "IMAGE"],
+             "outputModalities": ["TEXT"], "responseStreamingSupported": true, "customizationsSupported": ["FINE_TUNING"],
+             "inferenceTypesSupported": ["ON_DEMAND", "INFERENCE_PROFILE"],
+             "modelLifecycle": {"status": "LEGACY", "startOfLifeTime": "2026-02-04T00:00:00Z",
+                                "legacyTime": "2026-10-01T00:00:00.000Z", "endOfLifeTime": 1_806_537_600}},
+            {"modelId": "bare", "modelLifecycle": null, "inputModalities": "TEXT", "responseStreamingSupported": false},
+            {"modelArn": "nameless"}, {"modelId": 7}, null,
+        ]});
+        let page = parse_models(body.to_string().as_bytes()).expect("a page");
+        assert_eq!(
+            (page.entries.len(), page.skipped, &page.next),
+            (2, 3, &None)
+        );
+        assert_eq!(
+            serde_json::to_value(&page.entries[0].attributes).expect("JSON"),
+            json!({"created": 1_770_163_200, "display_name": "Big", "input_modalities": ["image", "text"],
+                   "output_modalities": ["text"], "lifecycle": "legacy",
+                   "capabilities": ["fine_tuning", "inference_profile", "on_demand", "response_streaming"],
+                   "deprecated_at": "2026-10-01T00:00:00.000Z", "retires_at": "2027-04-01T00:00:00.000Z"})
+        );
+        assert_eq!(page.entries[1].attributes, Attributes::default());
+    }
+
+    #[test]
+    fn profiles_page_by_token() {
+        let body = json!({"nextToken": "t+/=", "inferenceProfileSummaries": [
+            {"inferenceProfileId": "us.acme.big-v1:0", "inferenceProfileName": "US Big", "description": "Routes.",
+             "createdAt": "1970-01-01T00:00:09Z", "status": "ACTIVE", "type": "SYSTEM_DEFINED", "models": [{"modelArn": "x"}]},
+        ]});
+        let page = parse_profiles(body.to_string().as_bytes()).expect("a page");
+        assert_eq!(page.entries[0].id, "us.acme.big-v1:0");
+        assert_eq!(
+            serde_json::to_value(&page.entries[0].attributes).expect("JSON"),
+            json!({"created": 9, "display_name": "US Big", "description": "Routes."})
+        );
+        let next = vec![("nextToken".to_owned(), "t+/=".to_owned())];
+        assert_eq!(page.next, Some(next));
+    }
+
+    #[rstest]
+    #[case(json!({}))]
+    #[case(json!([]))]
+    #[case(json!({"Message": "no"}))]
+    #[case(json!({"modelSummaries": {}, "inferenceProfileSummaries": {}}))]
+    #[case(json!({"inferenceProfileSummaries": [], "nextToken": {}}))]
+    fn not_lists(#[case] body: Value) {
+        let body = body.to_string();
+        parse_models(body.as_bytes()).expect_err("no list");
+        parse_profiles(body.as_bytes()).expect_err("no list");
+    }
+}
