@@ -1,17 +1,6 @@
 //! Every route and layer in one look. Handlers choose what to send; what is sent was made in
 //! `snapshot`.
 
-use axum::{
-    Router,
-    http::{Method, StatusCode, Uri},
-    middleware::{from_fn, from_fn_with_state, map_response_with_state},
-    routing::{get, post},
-};
-use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
-
-use self::error::ApiError;
-use crate::catalog::Catalog;
-
 mod auth;
 mod catalog;
 mod error;
@@ -23,6 +12,17 @@ mod page_request;
 mod query;
 mod request;
 mod response;
+
+use axum::{
+    Router,
+    http::{Method, StatusCode, Uri},
+    middleware::{from_fn, from_fn_with_state, map_response_with_state},
+    routing::{get, post},
+};
+use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+
+use self::error::ApiError;
+use crate::catalog::Catalog;
 
 /// The service's application: all routes, and a JSON 404 for the rest.
 pub fn application(catalog: Catalog) -> Router {

@@ -1,46 +1,79 @@
-//! The commands that read something and end: [`Lock`], [`Check`] and [`Providers`]. Each is its arguments and runs
-//! with them; an error is that it could not do its work (exit code 2).
+//! The command line: each command is a file, its arguments a struct. An error is that the command could not
+//! do its work (exit code 2).
 
 mod check;
 pub mod demo;
+mod files;
 mod lock;
 mod origin;
 mod providers;
 mod report;
+mod serve;
 
-use std::io::{self, Write};
+use std::process::ExitCode;
 
-use anyhow::{anyhow, bail};
+use clap::{Parser, Subcommand};
 
-pub use self::check::Check;
-pub use self::lock::Lock;
-pub use self::origin::Origin;
-pub use self::providers::Providers;
-pub use self::report::Format;
-use crate::{config::secrets::read_text, lock::file::Lockfile};
+use crate::config::{
+    environment::Environment,
+    read::{DEFAULT_LISTEN, Flags},
+};
+pub use self::{check::Check, lock::Lock, origin::Origin, providers::Providers, report::Format};
 
-/// The lock file where none is named.
-const DEFAULT_LOCKFILE: &str = "models.lock";
-/// The largest lock file, in bytes.
-const MAX_LOCKFILE_BYTES: u64 = 16 << 20;
-
-/// The lock file at `path`; none when there is none.
-fn read_lockfile(path: &str) -> anyhow::Result<Option<Lockfile>> {
-    let text = match read_text(path, MAX_LOCKFILE_BYTES) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(|error| anyhow!("cannot read {path}: {error}"))?,
-    };
-    let file = Lockfile::parse(&text);
-    file.map(Some)
-        .map_err(|error| anyhow!("{path} cannot be used: {error}"))
+/// One durable list of every model you can call, at GET /v1/models.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    flags: Flags,
 }
 
-/// Writes `text` to standard output. That nobody reads on (`| head`) is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            bail!("cannot write the output: {error}")
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the catalog (also without any command)
+    Serve(Flags),
+    /// Serve made-up models of stand-in providers, to look around without a key
+    Demo {
+        /// Address to listen on
+        #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_LISTEN)]
+        listen: String,
+    },
+    /// Write down models as they are listed now, for `check`
+    Lock(Lock),
+    /// Say which of the models written down have gone, are retiring or have become smaller
+    Check(Check),
+    /// List the providers that need nothing but a key, and which of them are on
+    Providers(Providers),
+}
+
+impl Cli {
+    /// Runs the command; an error is printed as one line.
+    pub async fn run(self) -> ExitCode {
+        match self.try_run().await {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("model-catalog: {error}");
+                ExitCode::from(2)
+            }
         }
-        _ => Ok(()),
+    }
+
+    async fn try_run(self) -> anyhow::Result<ExitCode> {
+        let environment = Environment::of_process();
+        match self.command.unwrap_or(Command::Serve(self.flags)) {
+            Command::Serve(flags) => serve::serve(&flags, &environment).await?,
+            Command::Demo { listen } => {
+                serve::start_log(&environment)?;
+                let stopped = serve::stop_signal()?;
+                let listener = serve::bind(&listen).await?;
+                demo::run(listener, stopped).await?;
+            }
+            Command::Lock(lock) => return lock.run(&environment).await,
+            Command::Check(check) => return check.run(&environment).await,
+            Command::Providers(providers) => return providers.run(&environment),
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }

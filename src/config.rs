@@ -1,6 +1,18 @@
 //! Every setting of the catalog as a value, checked. [`settings`] reads them from where people put
 //! them: flags, the environment, a TOML file.
 
+pub mod environment;
+pub mod error;
+mod file;
+mod globs;
+pub mod keys;
+mod presets;
+pub mod read;
+pub mod secrets;
+pub mod source;
+pub mod url;
+pub mod webhook;
+
 use std::{path::Path, str::FromStr, time::Duration};
 
 use chrono::TimeDelta;
@@ -16,18 +28,6 @@ use crate::{
         time::Clock,
     },
 };
-
-pub mod environment;
-pub mod error;
-mod file;
-mod globs;
-pub mod keys;
-mod presets;
-pub mod read;
-pub mod secrets;
-pub mod source;
-pub mod url;
-pub mod webhook;
 
 /// How long attempts at sources and webhooks are remembered: 90 days.
 pub const ATTEMPTS_KEPT: TimeDelta = TimeDelta::days(90);

@@ -1,6 +1,21 @@
 //! Asking one source for its whole list: the one place with the time limit, the size limit, paging
 //! and redirects. What a list looks like is what each [`ListApi`] knows (`provider/*.rs`).
 
+mod anthropic;
+mod bedrock;
+pub mod client;
+mod cloudflare;
+mod cohere;
+mod details;
+mod enrichment;
+pub mod failure;
+mod google;
+mod ollama;
+mod openai;
+mod page;
+mod request;
+mod value;
+
 use std::{collections::HashSet, time::Duration};
 
 use reqwest::{Response, StatusCode};
@@ -21,21 +36,6 @@ use crate::{
         time::Timestamp,
     },
 };
-
-mod anthropic;
-mod bedrock;
-pub mod client;
-mod cloudflare;
-mod cohere;
-mod details;
-mod enrichment;
-pub mod failure;
-mod google;
-mod ollama;
-mod openai;
-mod page;
-mod request;
-mod value;
 
 /// Most bytes that a whole listing may have, decompressed. The largest lists known are 2 MB.
 const MAX_LISTING_BYTES: usize = 8 * 1024 * 1024;

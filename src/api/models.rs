@@ -2,6 +2,10 @@
 //! (`bases`). The merged list in OpenAI's dialect is a pointer read and an ETag compared: no SQL, no
 //! provider, no serialising; only what was is read from the database (`past`).
 
+pub mod past;
+pub mod provider;
+pub mod view;
+
 use axum::{
     extract::State,
     http::{HeaderMap, Uri},
@@ -19,10 +23,6 @@ use crate::{
     catalog::Catalog,
     snapshot::{dialect::Dialect, view::ModelView},
 };
-
-pub mod past;
-pub mod provider;
-pub mod view;
 
 /// The merged list, as it is or as it was.
 pub async fn list(

@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use chrono::TimeDelta;
 
 use super::{
-    DEFAULT_LOCKFILE, Origin, print, read_lockfile,
+    files::{DEFAULT_LOCKFILE, print, read_lockfile},
+    origin::Origin,
     report::{Format, Report},
 };
 use crate::{

@@ -22,8 +22,7 @@ use tokio::net::TcpListener;
 use crate::{
     config::{Config, error::ConfigError, source::SourceConfig},
     model::source::Kind,
-    run as run_service,
-    server::RunError,
+    server::{self, RunError},
 };
 
 /// How often one model changes.
@@ -82,7 +81,7 @@ pub async fn run(
     };
     tracing::info!("a demo with made-up models: one of them changes each minute");
     tokio::select! {
-        ended = run_service(config, listener, shutdown) => Ok(ended?),
+        ended = server::run(config, listener, shutdown) => Ok(ended?),
         never = standing_in => never,
         never = made_up.change_for_ever() => never,
     }

@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{anyhow, bail};
 
-use super::{DEFAULT_LOCKFILE, Origin, print, read_lockfile};
+use super::{
+    files::{DEFAULT_LOCKFILE, print, read_lockfile},
+    origin::Origin,
+};
 use crate::{
     config::environment::Environment,
     lock::{

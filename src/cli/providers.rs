@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::print;
+use super::files::print;
 use crate::config::{
     PresetState, PresetStatus,
     environment::Environment,

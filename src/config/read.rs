@@ -1,6 +1,10 @@
 //! Reading the settings: a flag beats the environment, the environment beats the TOML file. The
 //! one reader of the environment.
 
+mod sources;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::header::HeaderValue;
@@ -19,10 +23,6 @@ use super::{
     webhook::WebhookConfig,
 };
 use crate::model::source::{Kind, SourceName};
-
-mod sources;
-#[cfg(test)]
-mod tests;
 
 /// What `serve` was told on the command line.
 #[derive(Clone, Debug, Default, clap::Args)]

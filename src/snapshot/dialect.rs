@@ -1,6 +1,11 @@
 //! The dialects that clients list models in: the same models in the shape of OpenAI's, Anthropic's,
 //! Google's Gemini and Ollama's lists. Pure: from models to bytes.
 
+pub mod anthropic;
+mod gemini;
+mod ollama;
+pub mod openai;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -12,11 +17,6 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{fields::write_fields, page::Page, view::ModelView};
 use crate::model::source::Kind;
-
-pub mod anthropic;
-mod gemini;
-mod ollama;
-pub mod openai;
 
 /// What a client lists models in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,33 @@
+//! What commands read and write: lock files, and standard output.
+
+use std::io::{self, Write};
+
+use anyhow::{anyhow, bail};
+
+use crate::{config::secrets::read_text, lock::file::Lockfile};
+
+/// The lock file where none is named.
+pub(super) const DEFAULT_LOCKFILE: &str = "models.lock";
+/// The largest lock file, in bytes.
+const MAX_LOCKFILE_BYTES: u64 = 16 << 20;
+
+/// The lock file at `path`; none when there is none.
+pub(super) fn read_lockfile(path: &str) -> anyhow::Result<Option<Lockfile>> {
+    let text = match read_text(path, MAX_LOCKFILE_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| anyhow!("cannot read {path}: {error}"))?,
+    };
+    let file = Lockfile::parse(&text);
+    file.map(Some)
+        .map_err(|error| anyhow!("{path} cannot be used: {error}"))
+}
+
+/// Writes `text` to standard output. A reader that has gone (`| head`) is no error.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            bail!("cannot write the output: {error}")
+        }
+        _ => Ok(()),
+    }
+}

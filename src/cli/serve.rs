@@ -1,0 +1,67 @@
+//! `model-catalog serve`: reads the settings, starts the log, binds, and serves until a signal.
+
+use std::io::IsTerminal;
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    config::{
+        environment::Environment,
+        read::{Flags, Settings},
+    },
+    server,
+};
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyhow::Result<()> {
+    let settings = Settings::read(flags, environment)?;
+    start_log(environment)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let stopped = stop_signal()?;
+    let listener = bind(&settings.listen).await?;
+    server::run(settings.config, listener, stopped).await?;
+    Ok(())
+}
+
+pub(super) fn start_log(environment: &Environment) -> anyhow::Result<()> {
+    let directives = environment
+        .get("RUST_LOG")
+        .unwrap_or_else(|| "info".to_owned());
+    let filter = EnvFilter::try_new(&directives).map_err(|error| {
+        anyhow::anyhow!("RUST_LOG is not a log filter ({error}): set it to info or debug")
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    Ok(())
+}
+
+pub(super) async fn bind(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        anyhow::anyhow!(
+            "cannot listen on {address}: {error}; stop what listens there, or set MODEL_CATALOG_LISTEN (or --listen) to another host:port"
+        )
+    })
+}
+
+/// Ends at SIGTERM or SIGINT. Made after the settings have been read (a read may wait, and a signal
+/// then simply ends the process) and before the catalog starts.
+pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("shutting down: finishing in-flight requests");
+    })
+}
