@@ -14,11 +14,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use self::{check::Check, lock::Lock, origin::Origin, providers::Providers, report::Format};
 use crate::config::{
     environment::Environment,
     read::{DEFAULT_LISTEN, Flags},
 };
-pub use self::{check::Check, lock::Lock, origin::Origin, providers::Providers, report::Format};
 
 /// One durable list of every model you can call, at GET /v1/models.
 #[derive(Debug, Parser)]
