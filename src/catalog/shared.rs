@@ -193,3 +193,104 @@ fn warn_of_shadowed(known: &Snapshot, snapshot: &Snapshot) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, source::SourceConfig},
+        ingest::schedule::ClaimMode,
+        model::{
+            attributes::Attributes,
+            fetch::{ErrorKind, FetchError, Fetched},
+            listing::{Entry, Listing},
+            settings::CatalogSettings,
+            source::Kind,
+        },
+        store::commit::Attempt,
+    };
+
+    fn fetched(ids: &[&str]) -> Fetched {
+        let entry = |id: &&str| Entry {
+            id: (*id).to_owned(),
+            attributes: Attributes::default(),
+            raw: "{}".to_owned(),
+            hidden_by: None,
+        };
+        Fetched {
+            kind: Kind::OpenAi,
+            listing: Listing {
+                entries: ids.iter().map(entry).collect(),
+                ..Listing::default()
+            },
+        }
+    }
+
+    /// Whatever an attempt comes to, the bytes of a revision are made once, and so are its parts.
+    #[tokio::test]
+    async fn an_attempt_that_changes_no_model_touches_only_the_polling_state() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("c.db").display());
+        let clock = Config::new(&url).expect("usable").clock;
+        let source = SourceConfig::provider("acme", Kind::OpenAi, "http://x", None);
+        let source = source.expect("usable").settings();
+        let store = Store::open(&url).await.expect("it opens");
+        let settings = CatalogSettings {
+            sources: vec![source.clone()],
+            ..CatalogSettings::default()
+        };
+        store.apply(&settings, clock.now()).await.expect("settings");
+        let clients = Clients::new().expect("clients");
+        let shared = Shared::new(store, clients, Duration::from_secs(1), clock.clone())
+            .await
+            .expect("it starts");
+        let attempt = async |result: std::result::Result<Fetched, FetchError>| {
+            clock.advance(chrono::TimeDelta::seconds(11));
+            let (store, now) = (&shared.store, clock.now());
+            let claim = store.claim(&source, ClaimMode::Requested, now).await;
+            let claim = claim.expect("a claim").expect("it is allowed");
+            let attempt = Attempt {
+                accept: true,
+                duration: Duration::ZERO,
+                jitter: 0.0,
+            };
+            let committed = store.commit(&source, &claim, result, attempt).await;
+            committed.expect("a commit");
+            assert!(shared.reload().await.expect("read"), "the state is news");
+            shared.current.load_full()
+        };
+
+        let mut revisions = shared.revisions();
+        let listed = attempt(Ok(fetched(&["a", "b"]))).await;
+        assert!(revisions.has_changed().expect("it runs"));
+        revisions.mark_unchanged();
+        let part = || {
+            listed
+                .snapshot
+                .part("x", || Snapshot::build(Content::default()))
+        };
+        let part_before = part().expect("made");
+        let failure = FetchError::new(ErrorKind::Timeout, "on purpose");
+        for result in [
+            Ok(fetched(&["b", "a"])),
+            Err(failure),
+            Ok(fetched(&["a", "b"])),
+        ] {
+            let later = attempt(result).await;
+            assert!(Arc::ptr_eq(&later.snapshot, &listed.snapshot));
+            assert!(!Arc::ptr_eq(&later.sources, &listed.sources));
+            assert_ne!(later.sources, listed.sources, "attempted later");
+        }
+        assert!(Arc::ptr_eq(&part_before, &part().expect("made")));
+        assert!(
+            !revisions.has_changed().expect("it runs"),
+            "nobody is woken"
+        );
+        assert!(!shared.reload().await.expect("read"), "nothing is new");
+
+        let changed = attempt(Ok(fetched(&["a"]))).await;
+        assert!(!Arc::ptr_eq(&changed.snapshot, &listed.snapshot));
+        assert_eq!(changed.snapshot.revision, listed.snapshot.revision + 1);
+        shared.store.close().await;
+    }
+}

@@ -1,4 +1,4 @@
-//! The filters of `GET /v1/models`. What each chooses is tested beside `src/select.rs`.
+//! The filters of `GET /v1/models`. What each chooses is tested beside `src/snapshot/selection.rs`.
 
 use std::time::{Duration, Instant};
 

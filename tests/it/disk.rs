@@ -81,7 +81,7 @@ async fn a_full_disk_stops_writes_only_until_there_is_room() {
         );
     }
     assert_eq!(
-        running.log().matches("nothing can be stored").count(),
+        running.log().matches("database write failed").count(),
         1,
         "{}",
         running.log()

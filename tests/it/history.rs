@@ -438,7 +438,15 @@ async fn retirements_are_listed_by_date_and_their_changes_are_events() {
         ids("?within=90d").await,
         ["openai:older", "anthropic:claude-old"]
     );
-    assert_eq!(app.get("/catalog/retirements?within=x").await.status, 400);
+    assert_eq!(
+        ids(&format!("?within={}", 90 * 86_400)).await,
+        ["openai:older", "anthropic:claude-old"],
+        "plain seconds"
+    );
+    for bad in ["x", "-1", "1.5", ""] {
+        let answer = app.get(&format!("/catalog/retirements?within={bad}")).await;
+        assert_eq!(answer.status, 400, "{bad}");
+    }
     let answer = app.get("/catalog/retirements").await.json();
     assert_eq!(
         answer["models"][2],

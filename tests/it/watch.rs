@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
 
 use crate::{
-    helpers::{Setup, TestApp, mount, openai_body},
+    helpers::{Setup, TestApp, mount, mount_vllm, openai_body},
     running::{Running, command_with_providers},
 };
 
@@ -28,6 +28,20 @@ fn models(windows: &[(&str, i64)]) -> Value {
         body["data"][index]["context_window"] = json!(window);
     }
     body
+}
+
+/// The ids of the alerts that `server` has received.
+async fn alerted(server: &MockServer) -> Vec<String> {
+    let requests = server.received_requests().await.expect("recording is on");
+    let mut ids: Vec<String> = requests
+        .iter()
+        .filter_map(|request| {
+            let body: Value = request.body_json().ok()?;
+            (body["type"] == "catalog.watch").then(|| body["data"]["id"].to_string())
+        })
+        .collect();
+    ids.sort();
+    ids
 }
 
 async fn lists(setup: &Setup, app: &TestApp, body: Value) {
@@ -223,4 +237,71 @@ async fn the_settings_name_the_models_or_a_lock_file() {
         );
     }
     assert!(metrics.ends_with("# EOF\n"));
+}
+
+/// Whose model an alert is about is not guessed from its id: an endpoint's own ids may look like those of
+/// a provider, and an endpoint may be called like the prefix of another's ids.
+#[tokio::test]
+async fn a_webhook_of_one_source_gets_the_alerts_of_its_models_and_no_others() {
+    let (of_box, of_mistral, of_openai) = (target().await, target().await, target().await);
+    let webhook = |source: &str, server: &MockServer| {
+        WebhookConfig::new(source, &server.uri(), SECRET)
+            .expect("usable")
+            .source(source)
+            .events("watch")
+            .expect("usable")
+    };
+    let mut setup = Setup::new().await;
+    setup.providers = vec!["openai"];
+    setup.webhooks = vec![
+        webhook("box", &of_box),
+        webhook("mistral", &of_mistral),
+        webhook("openai", &of_openai),
+    ];
+    let watched = ["mistral:7b", "llama:8b", "openai:gone", "never:listed"];
+    setup.watch = Some(Watch::new(&watched, TimeDelta::days(30)).expect("usable"));
+    mount(&setup.openai, "/v1/models", openai_body(&["a"])).await;
+    for name in ["box", "mistral"] {
+        setup.add_endpoint(name).await;
+    }
+    mount_vllm(
+        &setup.endpoints["box"],
+        &["mistral:7b", "llama:8b", "other"],
+    )
+    .await;
+    mount_vllm(&setup.endpoints["mistral"], &["own", "other"]).await;
+    let app = setup.start_ready().await;
+    app.until("the provider's model is missing", async |app| {
+        app.catalog.wake();
+        alerted(&of_openai).await == ["\"openai:gone\""]
+    })
+    .await;
+    setup.advance(TimeDelta::seconds(30));
+    setup.endpoints["box"].reset().await;
+    mount_vllm(&setup.endpoints["box"], &["other"]).await;
+    app.until("the endpoint's models are missing", async |app| {
+        app.catalog.wake();
+        alerted(&of_box).await == ["\"llama:8b\"", "\"mistral:7b\""]
+    })
+    .await;
+    let waiting = "SELECT COUNT(*) FROM webhooks
+                   WHERE alert_cursor < (SELECT MAX(alert) FROM watch_alerts)";
+    app.until("every webhook has come to the end", async |app| {
+        app.catalog.wake();
+        setup.sql(waiting).await == [[json!(0)]]
+    })
+    .await;
+    assert_eq!(alerted(&of_mistral).await, Vec::<String>::new());
+    assert_eq!(alerted(&of_openai).await, ["\"openai:gone\""]);
+    let sources = "SELECT model, sources FROM watch_alerts ORDER BY model";
+    assert_eq!(
+        setup.sql(sources).await,
+        [
+            [json!("llama:8b"), json!("[\"box\"]")],
+            [json!("mistral:7b"), json!("[\"box\"]")],
+            [json!("never:listed"), json!("[]")],
+            [json!("openai:gone"), json!("[\"openai\"]")],
+        ]
+    );
+    app.stop().await;
 }
