@@ -87,7 +87,7 @@ async fn every_reason_has_its_sentence() {
     assert!(
         reason(&unheard)
             .1
-            .starts_with("silent was never heard from (last error: "),
+            .starts_with("silent has never answered (last error: "),
         "{unheard}"
     );
     assert_eq!(unheard["sources"][0]["error"]["kind"], "unavailable");

@@ -14,7 +14,7 @@ use crate::{
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Looks for commits until the catalog stops. Our own are seen too: there is nothing new in them, so that
-/// they cost one small query.
+/// they cost one small query and a look at each schedule.
 pub async fn run(
     shared: Arc<Shared>,
     members: Arc<Members>,
@@ -32,13 +32,13 @@ pub async fn run(
         let seen = async {
             is_changed |= watcher.has_changed().await?;
             if is_changed {
-                let is_news = shared.reload().await?;
+                shared.reload().await?;
                 is_changed = false;
-                if is_news {
-                    members.wake();
-                    for sleeper in &sleepers {
-                        sleeper.notify_one();
-                    }
+                // Also when there was nothing new: one of our own commits may have brought in what another
+                // process has changed, without the tasks that it is about.
+                members.wake();
+                for sleeper in &sleepers {
+                    sleeper.notify_one();
                 }
             }
             Ok::<(), StoreError>(())
