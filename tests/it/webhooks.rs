@@ -91,10 +91,14 @@ async fn each_revision_is_told_signed_and_in_order() {
     assert_eq!(body["timestamp"], body["data"]["at"]);
     let changes = app.get("/catalog/changes?since=2").await.json();
     assert_eq!(body["data"]["events"], changes["events"]);
-    let deliveries = setup
-        .sql("SELECT webhook, revision, outcome, http_status, error FROM webhook_deliveries ORDER BY id")
-        .await;
-    assert_eq!(deliveries.len(), 3);
+    let query =
+        "SELECT webhook, revision, outcome, http_status, error FROM webhook_deliveries ORDER BY id";
+    // The target has a message a moment before its delivery is written down.
+    app.until("three deliveries are written", async |_| {
+        setup.sql(query).await.len() == 3
+    })
+    .await;
+    let deliveries = setup.sql(query).await;
     assert_eq!(
         deliveries[1],
         [
