@@ -54,6 +54,7 @@ fn router(catalog: Catalog) -> Router {
         .route("/v1beta/openai/models/{*id}", get(models::retrieve))
         .merge(bases())
         .route("/catalog/sources", get(catalog::sources::sources))
+        .route("/catalog/providers", get(catalog::providers::providers))
         .route("/catalog/changes", get(catalog::changes::changes))
         .route("/catalog/changes.atom", get(catalog::feeds::atom))
         .route("/catalog/events", get(catalog::feeds::events))

@@ -29,7 +29,9 @@ use self::{
     },
 };
 use crate::{
-    config::{Config, Unconfigured, error::ConfigError, keys::Keys, source::SourceConfig},
+    config::{
+        Config, PresetStatus, Unconfigured, error::ConfigError, keys::Keys, source::SourceConfig,
+    },
     ingest::schedule::{self, ClaimMode},
     lock::{verdict::Verdict, watch::Watch},
     model::{
@@ -73,6 +75,7 @@ struct Inner {
     sleepers: Vec<Arc<Notify>>,
     watch: Arc<Watch>,
     unconfigured: Vec<Unconfigured>,
+    presets: Vec<PresetStatus>,
     client_timeout: Duration,
     keys: Keys,
     started: Instant,
@@ -176,6 +179,7 @@ impl Catalog {
             sleepers,
             watch,
             unconfigured: config.unconfigured,
+            presets: config.presets,
             client_timeout: config.client_timeout,
             keys,
             started: Instant::now(),
@@ -341,6 +345,11 @@ impl Catalog {
     /// Well-known providers that could be configured.
     pub(crate) fn unconfigured(&self) -> &[Unconfigured] {
         &self.0.unconfigured
+    }
+
+    /// Every preset, and whether it is on.
+    pub(crate) fn presets(&self) -> &[PresetStatus] {
+        &self.0.presets
     }
 
     /// What has become of each watched model, by what `current` lists.

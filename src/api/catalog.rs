@@ -5,6 +5,7 @@ pub mod backup;
 pub mod changes;
 pub mod feeds;
 pub mod history;
+pub mod providers;
 pub mod refresh;
 pub mod retirements;
 pub mod sources;

@@ -153,6 +153,7 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
         "/catalog/changes.atom",
         "/catalog/models/openai:x/history",
         "/catalog/retirements",
+        "/catalog/providers",
         "/catalog.sqlite",
         "/metrics",
         "/healthz",
@@ -520,6 +521,33 @@ async fn the_providers_and_which_are_on() {
             &json!("set XAI_API_KEY to list its models")
         )
     );
+    // A running catalog says the same. Its providers are on loopback, so that it fetches nothing elsewhere.
+    let mut serving = command_with_providers(&setup);
+    serving.args(["--config", &config]).envs([
+        ("NOVITA_API_KEY", "a secret"),
+        ("NOVITA_BASE_URL", "http://127.0.0.1:9"),
+        ("AI_GATEWAY_BASE_URL", "http://127.0.0.1:9"),
+    ]);
+    let running = Running::start(serving).await;
+    let text = running.get("/catalog/providers").await;
+    assert!(!text.contains("a secret"), "{text}");
+    let served: Value = serde_json::from_str(&text).expect("JSON");
+    let served = served["providers"].as_array().expect("a list");
+    assert_eq!(served.len(), providers.len());
+    let state = |name: &str| {
+        let found = served.iter().find(|provider| provider["name"] == name);
+        found.map(|provider| provider["state"].clone())
+    };
+    for (name, expected) in [
+        ("openai", "on"),
+        ("novita", "on"),
+        ("vercel", "on_without_key"),
+        ("google", "off"),
+        ("xai", "not_set"),
+    ] {
+        assert_eq!(state(name), Some(json!(expected)), "{name}");
+    }
+    drop(running);
     let table = of(&[]);
     let row = |name: &str| {
         let row = table.lines().find(|line| line.starts_with(name));

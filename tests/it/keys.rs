@@ -195,6 +195,7 @@ async fn without_a_key_nothing_is_told() {
         "/catalog/events?since=0",
         "/catalog/models/openai:gpt-a/history",
         "/catalog/retirements",
+        "/catalog/providers",
         "/catalog/why/openai:gpt-a",
         "/catalog.sqlite",
         "/metrics",
@@ -292,6 +293,7 @@ async fn a_key_sees_its_sources_on_every_route() {
         "/catalog/models/google:gemini-a/history",
         "/catalog/models/z:1b/history",
         "/catalog/retirements",
+        "/catalog/providers",
         "/catalog/why/m:7b",
         "/catalog/why/google:gemini-b",
         "/catalog/why/google:gemini-",
@@ -410,6 +412,7 @@ async fn a_key_sees_its_models_on_every_route() {
         "/catalog/why/openai:gpt-b",
         "/catalog/why/openai:gpt-",
         "/catalog/retirements",
+        "/catalog/providers",
     ]
     .map(str::to_owned)
     .into();

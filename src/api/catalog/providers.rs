@@ -1,0 +1,35 @@
+//! `GET /catalog/providers`: every preset, the variables that switch it on, and whether it is on.
+
+use axum::{extract::State, response::Response};
+use serde::Serialize;
+
+use crate::{
+    api::{
+        auth::Caller,
+        error::ApiError,
+        query::{NoParameters, Parameters},
+        response::no_store,
+    },
+    catalog::Catalog,
+    config::PresetStatus,
+};
+
+#[derive(Serialize)]
+struct ProvidersAnswer<'a> {
+    providers: Vec<&'a PresetStatus>,
+}
+
+/// The presets that the caller may see. No value of a variable is among their fields.
+pub async fn providers(
+    caller: Caller,
+    State(catalog): State<Catalog>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Result<Response, ApiError> {
+    let scope = caller.scope();
+    let presets = catalog.presets().iter();
+    Ok(no_store(ProvidersAnswer {
+        providers: presets
+            .filter(|preset| scope.allows_source(preset.name))
+            .collect(),
+    }))
+}
