@@ -5,8 +5,13 @@ use chrono::TimeDelta;
 
 use crate::model::{source::Role, time::Timestamp};
 
-/// How long after a suspicious listing the provider is asked again.
-pub const HELD_RETRY: TimeDelta = TimeDelta::minutes(10);
+/// How long after a suspicious listing the source is fetched again: 10 minutes, endpoints 30 s.
+pub fn held_retry(role: Role) -> TimeDelta {
+    match role {
+        Role::Provider => TimeDelta::minutes(10),
+        Role::Endpoint => TimeDelta::seconds(30),
+    }
+}
 
 /// A provider is hidden when its key was refused this often …
 const REFUSALS_TO_HIDE: i64 = 3;
@@ -14,16 +19,19 @@ const REFUSALS_TO_HIDE: i64 = 3;
 const REFUSED_TO_HIDE: TimeDelta = TimeDelta::hours(24);
 
 /// Whether a listing of `listed` models is suspicious for a source of which `stored` models are
-/// known: a provider that suddenly lists nothing, or less than half. Endpoints unload models all
-/// day: none of theirs is.
+/// known: a provider that suddenly lists nothing or less than half, an endpoint that suddenly lists
+/// nothing. Endpoints unload models all day: fewer of theirs is no news.
 pub fn is_suspicious(role: Role, stored: usize, listed: usize) -> bool {
-    role == Role::Provider && listed.saturating_mul(2) < stored
+    match role {
+        Role::Provider => listed.saturating_mul(2) < stored,
+        Role::Endpoint => listed == 0 && stored > 0,
+    }
 }
 
-/// Whether a suspicious listing at `now` is the second one: the first came at least ten minutes before,
-/// so that nobody can make two of one glitch by asking again.
-pub fn is_confirmed(held_since: Option<Timestamp>, now: Timestamp) -> bool {
-    held_since.is_some_and(|since| now.since(since) >= HELD_RETRY)
+/// Whether a suspicious listing at `now` is the second one: the first came at least [`held_retry`]
+/// before, so that requesting a refresh cannot make two of one glitch.
+pub fn is_confirmed(role: Role, held_since: Option<Timestamp>, now: Timestamp) -> bool {
+    held_since.is_some_and(|since| now.since(since) >= held_retry(role))
 }
 
 /// When a source last heard from at `fetched_at` has been stale for as long as its models may be
@@ -56,6 +64,7 @@ mod tests {
     #[case::growth(1, 1_000, false)]
     fn suspicious(#[case] stored: usize, #[case] listed: usize, #[case] expected: bool) {
         assert_eq!(is_suspicious(Role::Provider, stored, listed), expected);
-        assert!(!is_suspicious(Role::Endpoint, stored, listed));
+        let has_nothing = listed == 0 && stored > 0;
+        assert_eq!(is_suspicious(Role::Endpoint, stored, listed), has_nothing);
     }
 }

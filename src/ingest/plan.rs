@@ -136,7 +136,7 @@ pub fn plan_listing(
     // A listing from another address is no measure.
     if !accept
         && !source.moved
-        && !guard::is_confirmed(held_since, now)
+        && !guard::is_confirmed(source.role, held_since, now)
         && guard::is_suspicious(source.role, stored, listed)
     {
         return hold(source, held_since, listed, stored, now);
@@ -178,7 +178,7 @@ fn hold(
         }),
         ..source.clone()
     };
-    source.polling.next_attempt_at = Some(since.plus(guard::HELD_RETRY));
+    source.polling.next_attempt_at = Some(since.plus(guard::held_retry(source.role)));
     source.polling.consecutive_failures = 0;
     source.polling.error = None;
     Plan {

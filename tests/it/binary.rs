@@ -526,7 +526,7 @@ async fn the_providers_and_which_are_on() {
     serving.args(["--config", &config]).envs([
         ("NOVITA_API_KEY", "a secret"),
         ("NOVITA_BASE_URL", "http://127.0.0.1:9"),
-        ("AI_GATEWAY_BASE_URL", "http://127.0.0.1:9"),
+        ("VERCEL_BASE_URL", "http://127.0.0.1:9"),
     ]);
     let running = Running::start(serving).await;
     let text = running.get("/catalog/providers").await;

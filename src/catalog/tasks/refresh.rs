@@ -11,7 +11,10 @@ use tokio::{
 use crate::{
     catalog::shared::Shared,
     config::source::SourceConfig,
-    ingest::schedule::{self, ClaimMode},
+    ingest::{
+        guard,
+        schedule::{self, ClaimMode},
+    },
     model::{
         event::Counts,
         fetch::{Committed, ErrorKind, FetchError, Outcome},
@@ -334,9 +337,10 @@ impl Task {
                 );
             }
             RefreshOutcome::Held { listed, stored } => {
+                let wait = guard::held_retry(self.source.role).num_seconds();
                 tracing::warn!(
                     %provider, outcome = label, listed, stored,
-                    "{provider} suddenly lists {listed} models instead of {stored}: held until a second listing, in 10 minutes, confirms it; POST /catalog/refresh?source={provider}&accept=true accepts it now"
+                    "{provider} suddenly lists {listed} models instead of {stored}: held until a second listing, in {wait} s, confirms it; POST /catalog/refresh?source={provider}&accept=true accepts it now"
                 );
             }
             // A local server that is off is tried every 30 s: once is enough to say so.

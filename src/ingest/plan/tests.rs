@@ -112,7 +112,10 @@ fn a_suspicious_listing_is_held(
         );
         assert!(plan.changes.is_empty() && !plan.makes_revision());
         let polling = plan.source.polling;
-        assert_eq!(polling.next_attempt_at, Some(since.plus(guard::HELD_RETRY)));
+        assert_eq!(
+            polling.next_attempt_at,
+            Some(since.plus(guard::held_retry(role)))
+        );
         assert_eq!(polling.fetched_at, before.source.polling.fetched_at);
     } else {
         assert_eq!(plan.counts().removed, 3);
@@ -120,6 +123,34 @@ fn a_suspicious_listing_is_held(
         assert_eq!(plan.source.polling.fetched_at, Some(at(0)));
         assert_eq!(plan.source.polling.next_attempt_at, Some(at(60)));
     }
+}
+
+#[rstest]
+#[case::nothing_at_once(None, 0, Some(0))]
+#[case::nothing_again_too_soon(held(-29), 0, Some(-29))]
+#[case::nothing_again(held(-30), 0, None)]
+#[case::fewer(None, 1, None)]
+fn an_endpoint_that_suddenly_lists_nothing_keeps_its_models_for_30_s(
+    #[case] held: Option<Held>,
+    #[case] count: usize,
+    #[case] held_since: Option<i64>,
+) {
+    let before = with_models(
+        SourceState {
+            held,
+            ..source(Role::Endpoint)
+        },
+        5,
+    );
+    let plan = listed(&before, count, false);
+    let since = plan.source.held.as_ref().map(|held| held.since);
+    assert_eq!(since, held_since.map(at));
+    let next = plan.source.polling.next_attempt_at;
+    assert_eq!(next, Some(at(held_since.unwrap_or(30) + 30)));
+    assert_eq!(
+        plan.counts().removed,
+        if since.is_some() { 0 } else { 5 - count as i64 }
+    );
 }
 
 #[test]
