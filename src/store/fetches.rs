@@ -45,7 +45,7 @@ impl Attempt<'_> {
         let name = self.claim.source.as_str();
         let duration_ms = self.duration_ms();
         let [pages, models, skipped] =
-            [listing.pages, listing.entries.len(), listing.skipped].map(count);
+            [listing.pages, listing.entries.len(), listing.skipped.count].map(count);
         sqlx::query!(
             "INSERT INTO fetches (
                  source, started_at, duration_ms, outcome, http_status, pages, models, skipped,
