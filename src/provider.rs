@@ -1,7 +1,7 @@
 //! Asking one source for its whole list: the one place with the time limit, the size limit, paging
 //! and redirects. What a list looks like is what each [`ListApi`] knows (`provider/*.rs`).
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout_at};
 use self::{
     client::Clients,
     details::DetailRequests,
-    page::{MAX_MODELS, NoPage, Page, Progress},
+    gather::Gathering,
+    page::{NoPage, Page, Progress},
     recognise::Recognised,
     request::{link_header, page_url, read_body},
 };
@@ -31,6 +32,7 @@ mod enrichment;
 mod envelope;
 pub mod failure;
 mod fields;
+mod gather;
 mod google;
 mod mend;
 mod ollama;
@@ -51,8 +53,6 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 const ERROR_BODY_LIMIT: Duration = Duration::from_secs(1);
 /// What a fetch's end leaves of its time for saying how it ended.
 const CLOSING_MARGIN: Duration = Duration::from_millis(200);
-/// Most pages of one listing.
-const MAX_PAGES: usize = 100;
 
 /// How one kind of source is asked and read.
 struct ListApi {
@@ -196,84 +196,19 @@ impl Fetch<'_> {
 
     /// All pages of the list as `api` has it.
     async fn list(&self, api: &'static ListApi) -> Result<Listing, FetchError> {
-        let mut listing = Listing::default();
-        let mut known = HashSet::new();
-        let mut cursors = HashSet::new();
-        let mut progress = Progress::default();
+        let mut gathering = Gathering::default();
         let mut bytes_left = MAX_LISTING_BYTES;
         loop {
-            let pages = listing.pages;
+            let pages = gathering.listing.pages;
             let page = self
-                .page(api, &mut progress, &mut bytes_left)
+                .page(api, &mut gathering.progress, &mut bytes_left)
                 .await
                 .map_err(|error| FetchError { pages, ..error })?;
-            listing.pages += 1;
-            progress.before += page.count();
-            if pages == 0 {
-                progress.first_number = page.number;
-            }
-            let (was, is_empty) = (listing.entries.len(), page.entries.is_empty());
-            listing.skipped.add(page.skipped);
-            // Some services list an id twice; the first stands.
-            listing.entries.extend(
-                page.entries
-                    .into_iter()
-                    .filter(|entry| known.insert(entry.id.clone())),
-            );
-            let brings_nothing = pages > 0 && !is_empty && listing.entries.len() == was;
-
-            let fail = |kind, message: &str| {
-                Err(FetchError {
-                    pages: pages + 1,
-                    http_status: Some(200),
-                    ..FetchError::new(kind, message)
-                })
-            };
-            if progress.before > MAX_MODELS {
-                return fail(
-                    ErrorKind::TooLarge,
-                    &format!("the list has more than {MAX_MODELS} entries"),
-                );
-            }
-            if brings_nothing {
-                let asked = hint(&progress.asked);
-                let message = format!(
-                    "page {} of the list repeats what came before{asked}",
-                    pages + 1
-                );
-                return fail(ErrorKind::Truncated, &message);
-            }
-            let Some(next) = page.next else {
-                if let (true, Some(first)) =
-                    (listing.entries.is_empty(), listing.skipped.examples.first())
-                {
-                    let message = format!(
-                        "no entry of the list has a usable id; the first: {}",
-                        first.why
-                    );
-                    return fail(ErrorKind::Malformed, &message);
-                }
+            if !gathering.add(page)? {
                 break;
-            };
-            let parameters = next.parameters;
-            if parameters.iter().all(|(_, value)| value.is_empty())
-                || !cursors.insert(parameters.clone())
-            {
-                let asked = hint(&parameters);
-                let message = format!(
-                    "`{}` says that there is more, but its cursor leads nowhere new{asked}",
-                    next.field
-                );
-                return fail(ErrorKind::Truncated, &message);
             }
-            if listing.pages == MAX_PAGES {
-                return fail(
-                    ErrorKind::Truncated,
-                    "the list does not end within 100 pages",
-                );
-            }
-            progress.asked = parameters;
         }
+        let mut listing = gathering.listing;
         self.mask(&mut listing);
         Ok(listing)
     }
@@ -346,16 +281,6 @@ impl Fetch<'_> {
             );
         }
         error
-    }
-}
-
-/// What to try where a page that was asked for with `parameters` is no other page.
-fn hint(parameters: &[(String, String)]) -> &'static str {
-    match parameters {
-        [(name, _)] if name == "after" => {
-            ": a server that takes only after_id is read with kind = \"anthropic\""
-        }
-        _ => "",
     }
 }
 

@@ -154,6 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_tells_ollama_from_those_who_imitate_it() {
+        let ollama =
+            json!({"model_info": {"general.architecture": "llama", "llama.context_length": 8192}});
+        let local_ai = json!({"model_info": {"general.architecture": "llama-cpp", "general.context_length": 32_768},
+                              "capabilities": ["completion", "tools"]});
+        assert!(is_shown_by_ollama(&ollama));
+        assert!(!is_shown_by_ollama(&local_ai));
+        assert!(!is_shown_by_ollama(&json!({"error": "no"})));
+        assert_eq!(shown(&ollama).context_window, Some(8192));
+        assert_eq!(shown(&local_ai).context_window, Some(32_768));
+    }
+
+    #[test]
     fn leaves_llama_cpp_to_the_other_list_api() {
         parse(br#"{"models": [{"name": "a"}], "data": [{"id": "a"}]}"#).expect_err("not Ollama");
         parse(br#"{"error": "Unexpected endpoint or method. (GET /api/tags)"}"#)

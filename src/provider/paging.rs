@@ -17,122 +17,21 @@
 
 use serde_json::{Map, Value};
 
+use self::{
+    link::{of_header, query_of},
+    names::{
+        BARE_CURSORS, CONTAINERS, CURSORS, LAST, LAST_NUMBERS, LIMITS, LINKS, MORE, NEXT_NUMBERS,
+        NUMBERS, OFFSETS, SIZES, TOTALS,
+    },
+};
 use super::{
     page::{Next, NoPage, Parameters, Progress},
     value::integer_of_text,
 };
 use crate::model::fetch::ErrorKind;
 
-/// Objects that hold such fields in place of the envelope; they may hold each other.
-const CONTAINERS: [&str; 12] = [
-    "pagination",
-    "paging",
-    "meta",
-    "result_info",
-    "page_info",
-    "pageInfo",
-    "metadata",
-    "links",
-    "_links",
-    "_meta",
-    "cursors",
-    "page",
-];
-/// Flags that say whether there is more.
-const MORE: [&str; 9] = [
-    "has_more",
-    "hasMore",
-    "has_next",
-    "hasNext",
-    "has_next_page",
-    "hasNextPage",
-    "more",
-    "is_truncated",
-    "isTruncated",
-];
-/// Flags that say whether this is all.
-const LAST: [&str; 4] = ["is_last", "isLast", "is_last_page", "last"];
-/// Links to the next page. `next` may also be its number; of anything else it is not known how to
-/// ask with it.
-const LINKS: [&str; 8] = [
-    // OpenRouter (in `links`), Replicate, Django's; Microsoft's; Laravel's.
-    "next",
-    "next_url",
-    "nextUrl",
-    "next_link",
-    "nextLink",
-    "@odata.nextLink",
-    "next_page_url",
-    "next_page",
-];
-/// Cursors, and the parameter that takes each.
-const CURSORS: [(&str, &str); 16] = [
-    // Together (`/v2/supported-models`); Cohere; Google, Fireworks (its account API); Bedrock.
-    ("next_cursor", "after"),
-    ("next_page_token", "page_token"),
-    ("nextPageToken", "pageToken"),
-    ("nextToken", "nextToken"),
-    ("next_token", "next_token"),
-    ("nextCursor", "cursor"),
-    ("next_page_cursor", "cursor"),
-    ("end_cursor", "after"),
-    ("endCursor", "after"),
-    ("next_after", "after"),
-    ("next_after_id", "after_id"),
-    ("continuation_token", "continuation_token"),
-    ("continuationToken", "continuationToken"),
-    ("next_offset", "offset"),
-    ("nextOffset", "offset"),
-    ("next_start", "start"),
-];
-/// Cursors that may be the one that was asked with: they count where a flag says that there is more.
-const BARE_CURSORS: [(&str, &str); 2] = [("cursor", "cursor"), ("after", "after")];
-/// This page's number.
-const NUMBERS: [&str; 8] = [
-    "page",
-    "current_page",
-    "currentPage",
-    "page_number",
-    "pageNumber",
-    "page_no",
-    "pageNo",
-    "number",
-];
-/// The next page's number.
-const NEXT_NUMBERS: [&str; 3] = ["next_page", "nextPage", "next_page_number"];
-/// The last page's number, or how many pages there are.
-const LAST_NUMBERS: [&str; 9] = [
-    "total_pages",
-    "totalPages",
-    // GPUStack.
-    "totalPage",
-    "pages",
-    "last_page",
-    "lastPage",
-    "page_count",
-    "pageCount",
-    "num_pages",
-];
-/// How many entries there are in all. `count` is often that of the page: it matters where it is more.
-const TOTALS: [&str; 12] = [
-    "total",
-    "total_count",
-    "totalCount",
-    "count",
-    "total_results",
-    "totalResults",
-    "total_items",
-    "totalItems",
-    "total_elements",
-    "totalElements",
-    "total_models",
-    "total_entries",
-];
-/// Where this page begins, and the parameter of the same name.
-const OFFSETS: [&str; 3] = ["offset", "skip", "start"];
-/// How many entries a page has, with offsets; and with numbers.
-const LIMITS: [&str; 2] = ["limit", "max_results"];
-const SIZES: [&str; 5] = ["per_page", "perPage", "page_size", "pageSize", "size"];
+mod link;
+pub mod names;
 
 /// What a page holds, as far as paging goes.
 pub struct Held<'p> {
@@ -497,43 +396,6 @@ fn flag(name: &str, value: &Value) -> Result<Option<bool>, NoPage> {
         Value::Number(number) if number.as_i64() == Some(0) => Ok(Some(false)),
         _ => Err(unreadable(name)),
     }
-}
-
-/// The query of a link to the next page.
-fn query_of(link: &str) -> Option<Parameters> {
-    let (_, query) = link.split_once('?')?;
-    let url = reqwest::Url::parse(&format!("http://link.invalid/?{query}")).ok()?;
-    Some(url.query_pairs().into_owned().collect())
-}
-
-/// The link with `rel="next"` in `Link` headers, as RFC 8288 has them.
-fn of_header(header: &str) -> Found {
-    let mut rest = header;
-    while let Some((_, after)) = rest.split_once('<') {
-        let Some((link, after)) = after.split_once('>') else {
-            break;
-        };
-        let (attributes, following) = after
-            .split_once('<')
-            .map_or((after, ""), |(attributes, _)| {
-                (attributes, &after[attributes.len()..])
-            });
-        let is_next = attributes.split(';').any(|attribute| {
-            let Some((name, value)) = attribute.split_once('=') else {
-                return false;
-            };
-            let value = value.trim().trim_end_matches(',').trim().trim_matches('"');
-            let mut words = value.split_ascii_whitespace();
-            name.trim().eq_ignore_ascii_case("rel")
-                && words.any(|word| word.eq_ignore_ascii_case("next"))
-        });
-        if is_next {
-            let parameters = query_of(link).ok_or_else(|| no_way("Link"))?;
-            return Ok(Some(by("Link", parameters)));
-        }
-        rest = following;
-    }
-    Ok(None)
 }
 
 /// `name`, by which the list may tell that it goes on, has no readable form. A list that may be cut
