@@ -324,6 +324,15 @@ mod tests {
     }
 
     #[rstest]
+    #[case(json!([{"error": {"message": "words"}}]))]
+    #[case(json!({"data": [{"error": {"message": "words"}}]}))]
+    #[case(json!({"error": {"message": "words"}, "data": []}))]
+    fn an_error_is_quoted_wherever_it_is(#[case] body: Value) {
+        let message = parsed(&body).expect_err("no list");
+        assert!(message.ends_with(": words"), "{message}");
+    }
+
+    #[rstest]
     #[case(json!({"data": [{"id": "a"}], "has_more": "perhaps"}))]
     #[case(json!({"data": [{"id": "a"}], "next": "page two"}))]
     #[case(json!({"data": [{"id": "a"}], "links": {"next": 2}}))]

@@ -9,6 +9,7 @@ use super::{
     envelope::{Body, Envelope, Fields, names},
     mend::{self, REPLACEMENT},
     paging::{self, Held, Paging},
+    refusal::refusal,
 };
 use crate::model::{
     attributes::Attributes,
@@ -110,8 +111,11 @@ impl PageReader {
         let body = Body::of(body);
         let (entries, beside) = match body.envelope()? {
             Envelope::Array(entries) if self.takes_array => (entries, Map::new()),
-            envelope => {
-                let fields = envelope.object()?;
+            Envelope::Array(entries) => {
+                let not_an_object = || "the answer is a JSON array, not an object".to_owned();
+                return Err(only_refusal(&entries).unwrap_or_else(not_an_object).into());
+            }
+            Envelope::Object(fields) => {
                 let entries = match fields.list(self.list)? {
                     None if (self.may_lack_list)(&fields) => Vec::new(),
                     None => return Err(fields.without_list(self.list).into()),
@@ -121,6 +125,11 @@ impl PageReader {
             }
         };
         let mut page = self.entries.read(&body, &entries);
+        if page.entries.is_empty()
+            && let Some(refusal) = only_refusal(&entries)
+        {
+            return Err(refusal.into());
+        }
         let held = Held {
             count: page.count(),
             last_id: page.entries.last().map(|entry| entry.id.as_str()),
@@ -130,6 +139,14 @@ impl PageReader {
         page.number = number;
         Ok(page)
     }
+}
+
+/// The error that the one entry of a list is: Google wraps its errors so.
+fn only_refusal(entries: &[&RawValue]) -> Option<String> {
+    let [only] = entries else {
+        return None;
+    };
+    refusal(&serde_json::from_str(only.get()).ok()?)
 }
 
 impl Page {

@@ -156,20 +156,24 @@ impl Reader<'_> {
         Ok(self.full_page())
     }
 
-    /// Whether there is more, and the field that says so.
+    /// Whether there is more, and the field that says so: the first that says yes, or else no.
     fn more(&self) -> Result<Option<(&str, bool)>, NoPage> {
+        let mut said = None;
         for (names, is_more) in [(&MORE[..], true), (&LAST[..], false)] {
             for (name, value) in self.said.all(names) {
                 // Links and numbers have these names too.
                 let is_flag = !["last", "more"].contains(&name) || value.is_boolean();
-                if is_flag && let Some(flag) = flag(name, value)? {
-                    return Ok(Some((name, flag == is_more)));
+                match flag(name, value) {
+                    Ok(Some(flag)) if is_flag && flag == is_more => return Ok(Some((name, true))),
+                    Ok(Some(_)) if is_flag => said = said.or(Some((name, false))),
+                    Err(error) if is_flag => return Err(error),
+                    _ => {}
                 }
             }
         }
         // `next_page` is a flag at some.
         let mut flags = self.said.all(&["next", "next_page"]);
-        Ok(flags.find_map(|(name, value)| Some((name, value.as_bool()?))))
+        Ok(said.or_else(|| flags.find_map(|(name, value)| Some((name, value.as_bool()?)))))
     }
 
     fn link(&self) -> Found {

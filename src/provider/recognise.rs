@@ -33,7 +33,7 @@ impl Fetch<'_> {
     ///
     /// It is Ollama if its list at `/v1/models` has one of the same ids (or both are empty), and if its
     /// root says so, or its `/api/version` and its `/api/show` are Ollama's. Otherwise the list of
-    /// `/v1/models` counts. A server without that list is taken at its word, and one that `was_ollama`
+    /// `/v1/models` counts. A server that lists nothing there is taken at its word, and one that `was_ollama`
     /// stays so while the proof cannot be had: a server that is being restarted has not changed.
     pub(super) async fn recognise(
         &self,
@@ -41,12 +41,12 @@ impl Fetch<'_> {
         was_ollama: bool,
     ) -> Result<Recognised, FetchError> {
         let own = match self.list(&openai::API).await {
-            Ok(own) => own,
-            Err(error) if error.kind.suggests_another_api() || was_ollama => {
+            Ok(own) if !own.entries.is_empty() || tags.entries.is_empty() => own,
+            Err(error) if !error.kind.suggests_another_api() && !was_ollama => return Err(error),
+            _ => {
                 let is_proven = was_ollama || self.says_ollama(tags).await == Some(true);
                 return Ok(Recognised::Ollama { is_proven });
             }
-            Err(error) => return Err(error),
         };
         if agree(tags, &own) && self.says_ollama(tags).await.unwrap_or(was_ollama) {
             return Ok(Recognised::Ollama { is_proven: true });
