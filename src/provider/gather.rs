@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::page::{MAX_MODELS, Page, Parameters, Progress};
+use super::page::{MAX_MODELS, Page, Parameters, Progress, too_many};
 use crate::model::{
     fetch::{ErrorKind, FetchError},
     listing::Listing,
@@ -45,8 +45,7 @@ impl Gathering {
         listing.entries.extend(new);
 
         if self.progress.before > MAX_MODELS {
-            let message = format!("the list has more than {MAX_MODELS} entries");
-            return Err(self.failure(ErrorKind::TooLarge, message));
+            return Err(self.failure(ErrorKind::TooLarge, too_many()));
         }
         if self.listing.pages > 1 && !is_empty && self.listing.entries.len() == was {
             let message = format!(

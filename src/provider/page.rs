@@ -58,7 +58,8 @@ pub struct Progress {
 /// Why an answer is no page of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoPage {
-    /// [`ErrorKind::Malformed`], or [`ErrorKind::Truncated`] of a list that may be cut short.
+    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`] of a list that may be cut short, or
+    /// [`ErrorKind::TooLarge`].
     pub kind: ErrorKind,
     /// One line for people.
     pub message: String,
@@ -73,6 +74,11 @@ impl From<String> for NoPage {
 
 /// Most models, malformed ones included, of one listing. The longest list known has 22,060.
 pub const MAX_MODELS: usize = 40_000;
+/// Says that there are more.
+pub fn too_many() -> String {
+    format!("the list has more than {MAX_MODELS} entries")
+}
+
 /// Most levels of nesting in an entry: what is stored of it is read within others, and serde_json
 /// reads 127 in all.
 pub const MAX_DEPTH: usize = 64;
@@ -124,6 +130,12 @@ impl PageReader {
                 (entries, fields.beside(self.list))
             }
         };
+        if entries.len() > MAX_MODELS {
+            return Err(NoPage {
+                kind: ErrorKind::TooLarge,
+                message: too_many(),
+            });
+        }
         let mut page = self.entries.read(&body, &entries);
         if page.entries.is_empty()
             && let Some(refusal) = only_refusal(&entries)
@@ -162,14 +174,12 @@ impl EntryReader {
     /// that says only its id.
     pub fn read(&self, body: &Body, raws: &[&RawValue]) -> Page {
         let mut page = Page::default();
-        // One more than a listing may have is enough to refuse it.
-        let raws = || raws.iter().take(MAX_MODELS + 1);
-        let ids = if raws().any(|raw| has_any(raw, self.ids)) {
+        let ids = if raws.iter().any(|raw| has_any(raw, self.ids)) {
             self.ids
         } else {
             self.other_ids
         };
-        for raw in raws() {
+        for raw in raws {
             match self.entry(body, raw, ids) {
                 Ok(entry) => page.entries.push(entry),
                 Err((what, why)) => page.skipped.push(&what, &why),
