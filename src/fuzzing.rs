@@ -37,6 +37,10 @@ pub fn page(kind: Kind, body: &[u8]) -> usize {
         );
         let attributes = &entry.attributes;
         assert!(
+            (0..4_102_444_800).contains(&attributes.created),
+            "a time that is not of our era"
+        );
+        assert!(
             attributes.context_window.is_none_or(|tokens| tokens > 0),
             "no number of tokens"
         );

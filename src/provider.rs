@@ -8,15 +8,24 @@ mod cloudflare;
 mod cohere;
 mod details;
 mod enrichment;
+mod envelope;
 pub mod failure;
+mod fields;
+mod gather;
 mod google;
+mod mend;
 mod ollama;
 mod openai;
 mod page;
+mod paging;
+mod progress;
+mod recognise;
+mod refusal;
 mod request;
+mod time;
 mod value;
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
@@ -24,8 +33,11 @@ use tokio::time::{Instant, timeout_at};
 use self::{
     client::Clients,
     details::DetailRequests,
-    page::{MAX_MODELS, Page},
-    request::{page_url, read_body},
+    gather::Gathering,
+    page::Page,
+    progress::{NoPage, Progress},
+    recognise::Recognised,
+    request::{link_header, page_url, read_body},
 };
 use crate::{
     config::source::SourceConfig,
@@ -37,16 +49,14 @@ use crate::{
     },
 };
 
-/// Most bytes that a whole listing may have, decompressed. The largest lists known are 2 MB.
-const MAX_LISTING_BYTES: usize = 8 * 1024 * 1024;
+/// Most bytes that a whole listing may have, decompressed. The largest list known has 7 MB.
+const MAX_LISTING_BYTES: usize = 40 * 1024 * 1024;
 /// Most bytes read of an answer that is an error.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long the body of an answer that is an error is waited for: it only says more.
 const ERROR_BODY_LIMIT: Duration = Duration::from_secs(1);
 /// What a fetch's end leaves of its time for saying how it ended.
 const CLOSING_MARGIN: Duration = Duration::from_millis(200);
-/// Most pages of one listing.
-const MAX_PAGES: usize = 100;
 
 /// How one kind of source is asked and read.
 struct ListApi {
@@ -62,8 +72,8 @@ struct ListApi {
     key_prefix: &'static str,
     /// Further headers.
     headers: &'static [(&'static str, &'static str)],
-    /// Reads one page. The error is one line for people.
-    parse: fn(&[u8]) -> Result<Page, String>,
+    /// Reads one page of a listing of which so much is known.
+    parse: fn(&[u8], &Progress) -> Result<Page, NoPage>,
     /// What to ask after the list, given its entries and what is known of the models.
     detail_requests: fn(&[Entry], &Details) -> DetailRequests,
     /// A further list of the same server, asked after this one and part of the same listing.
@@ -117,12 +127,14 @@ pub async fn fetch(
 
 /// Reads one page of a list of `kind`.
 pub(crate) fn parse_page(kind: Kind, body: &[u8]) -> Result<Page, String> {
+    let read = |api: &ListApi| (api.parse)(body, &Progress::default());
     let api = list_apis(kind, None).0;
-    let first = (api.parse)(body);
-    match api.also {
-        Some(also) => first.or_else(|_| (also.parse)(body)),
+    let first = read(api);
+    let page = match api.also {
+        Some(also) => first.or_else(|_| read(also)),
         None => first,
-    }
+    };
+    page.map_err(|no_page| no_page.message)
 }
 
 /// The api of `kind`, and for an unrecognised endpoint the other one to try.
@@ -163,94 +175,81 @@ impl Fetch<'_> {
             }
             (listing, _) => (first, listing?),
         };
+        let was_ollama = recognised == Some(Kind::Ollama);
+        let (api, listing, is_proven) = match api.kind {
+            Kind::Ollama if self.source.kind == Kind::Auto => {
+                match self.recognise(&listing, was_ollama).await? {
+                    Recognised::Ollama { is_proven } => (api, listing, is_proven),
+                    Recognised::Imitator(own) => (&openai::API, own, true),
+                }
+            }
+            _ => (api, listing, false),
+        };
         let mut fetched = Fetched {
             kind: api.kind,
             listing,
         };
         // A server that was believed once may have nothing loaded.
         let known = recognised.is_some_and(|kind| kind != Kind::Auto);
-        if self.source.discovered && !is_local_server(&fetched, known) {
+        if self.source.discovered
+            && !is_proven
+            && !is_local_server(&fetched, known)
+            && !self.imitates_ollama(&fetched).await
+        {
             return Err(FetchError::new(
                 ErrorKind::Malformed,
-                "what answers is none of vLLM, LM Studio and llama.cpp",
+                "what answers is none of Ollama, vLLM, LM Studio, llama.cpp and servers like them",
             ));
+        }
+        if let Kind::OpenAi | Kind::Azure | Kind::OpenRouter = api.kind {
+            openai::forget_times_of_asking(&mut fetched.listing, self.now);
         }
         self.add_details(api, &mut fetched.listing).await;
         Ok(fetched)
     }
 
-    /// All pages of the list as `api` has it, and of those that belong to it.
+    /// All pages of the list as `api` has it, and of the one that belongs to it.
     async fn list(&self, mut api: &'static ListApi) -> Result<Listing, FetchError> {
-        let mut listing = Listing::default();
-        let mut known = HashSet::new();
-        let mut cursors = HashSet::new();
-        let mut cursor = Vec::new();
+        let mut gathering = Gathering::default();
         let mut bytes_left = MAX_LISTING_BYTES;
         loop {
-            let pages = listing.pages;
+            let pages = gathering.listing.pages;
             let page = self
-                .page(api, &cursor, &mut bytes_left)
+                .page(api, &mut gathering.progress, &mut bytes_left)
                 .await
                 .map_err(|error| FetchError { pages, ..error })?;
-            listing.pages += 1;
-            listing.skipped += page.skipped;
-            let listed = page.entries.len() + listing.entries.len() + listing.skipped;
-            // Some services list an id twice; the first stands.
-            listing.entries.extend(
-                page.entries
-                    .into_iter()
-                    .filter(|entry| known.insert(entry.id.clone())),
-            );
-
-            let fail = |kind, message: &str| {
-                Err(FetchError {
-                    pages: pages + 1,
-                    http_status: Some(200),
-                    ..FetchError::new(kind, message)
-                })
-            };
-            if listed > MAX_MODELS {
-                return fail(
-                    ErrorKind::TooLarge,
-                    &format!("the list has more than {MAX_MODELS} entries"),
-                );
-            }
-            if let (None, Some(also)) = (&page.next, api.also) {
-                api = also;
-                cursor.clear();
-                cursors.clear();
+            if gathering.add(page)? {
                 continue;
             }
-            let Some(next) = page.next else {
-                if listing.entries.is_empty() && listing.skipped > 0 {
-                    return fail(ErrorKind::Malformed, "no entry of the list has a usable id");
-                }
+            let Some(also) = api.also else {
                 break;
             };
-            if next.iter().all(|(_, value)| value.is_empty()) || !cursors.insert(next.clone()) {
-                return fail(
-                    ErrorKind::Truncated,
-                    "the list says that there is more, but its cursor leads nowhere new",
-                );
-            }
-            if listing.pages >= MAX_PAGES {
-                return fail(
-                    ErrorKind::Truncated,
-                    "the list does not end within 100 pages",
-                );
-            }
-            cursor = next;
+            api = also;
+            gathering.begin_another_list();
         }
+        let mut listing = gathering.listing;
+        self.mask(&mut listing);
         Ok(listing)
+    }
+
+    /// Takes the key out of what is told of skipped entries.
+    fn mask(&self, listing: &mut Listing) {
+        let Some(key) = &self.source.key else {
+            return;
+        };
+        for example in &mut listing.skipped.examples {
+            example.what = failure::redact(&example.what, key);
+            example.why = failure::redact(&example.why, key);
+        }
     }
 
     async fn page(
         &self,
         api: &'static ListApi,
-        cursor: &[(String, String)],
+        progress: &mut Progress,
         bytes_left: &mut usize,
     ) -> Result<Page, FetchError> {
-        let url = page_url(api, self.source, cursor);
+        let url = page_url(api, self.source, &progress.asked);
         let response = self.send(api, url, None).await?;
         let status = response.status();
         if !status.is_success() {
@@ -260,9 +259,13 @@ impl Fetch<'_> {
             http_status: Some(status.as_u16()),
             ..error
         };
-        let body = read_body(response, bytes_left).await.map_err(with_status)?;
-        (api.parse)(&body)
-            .map_err(|message| with_status(FetchError::new(ErrorKind::Malformed, message)))
+        progress.link = link_header(&response);
+        let large = Some(&self.clients.large);
+        let body = read_body(response, bytes_left, large)
+            .await
+            .map_err(with_status)?;
+        (api.parse)(&body, progress)
+            .map_err(|no_page| with_status(FetchError::new(no_page.kind, no_page.message)))
     }
 
     /// The error that an answer without success is, with as much of its body as comes in time: it
@@ -310,13 +313,14 @@ fn owner(entry: &Entry) -> Option<String> {
     Some(owner.owned_by)
 }
 
-/// Whether the listing is one that a server found on a well-known port is believed: Ollama's, or
-/// one in which every model is owned by vLLM, llama.cpp or LM Studio. An empty one says nothing: it
-/// is believed of a server that is `known`.
+/// Whether the listing is one that a server found on a well-known port is believed: one in which every
+/// model is owned by vLLM, llama.cpp or LM Studio. An empty one says nothing: it is believed of a
+/// server that is `known`. (Ollama proves itself otherwise: [`recognise`].)
 fn is_local_server(fetched: &Fetched, known: bool) -> bool {
     const OWNERS: [&str; 3] = ["vllm", "llamacpp", openai::LM_STUDIO];
     let is_known =
         |entry: &Entry| owner(entry).is_some_and(|owner| OWNERS.contains(&owner.as_str()));
     let entries = &fetched.listing.entries;
-    fetched.kind == Kind::Ollama || ((known || !entries.is_empty()) && entries.iter().all(is_known))
+    let is_list = fetched.kind == Kind::OpenAi;
+    is_list && (known || !entries.is_empty()) && entries.iter().all(is_known)
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::attributes::Attributes;
 
 /// The longest usable model id, in bytes.
-const MAX_ID_BYTES: usize = 512;
+pub const MAX_ID_BYTES: usize = 512;
 
 /// Whether a model can be listed under `id`.
 pub fn is_usable_id(id: &str) -> bool {
@@ -45,8 +45,8 @@ pub type Details = BTreeMap<String, Detail>;
 pub struct Listing {
     /// The models, each id once, in the source's order.
     pub entries: Vec<Entry>,
-    /// Malformed entries that were left out.
-    pub skipped: usize,
+    /// The entries that were left out.
+    pub skipped: Skipped,
     /// Pages read.
     pub pages: usize,
     /// What is known of the models beyond the list; the entries say it too.
@@ -66,5 +66,87 @@ impl RawEntries {
     /// The entry of the model with this id at the source.
     pub fn find(&self, model_id: &str) -> Option<&RawValue> {
         self.entries.get(model_id).map(AsRef::as_ref)
+    }
+}
+
+/// Most examples of skipped entries that are kept.
+const MAX_EXAMPLES: usize = 5;
+/// The longest excerpt of a skipped entry, in characters.
+const MAX_EXCERPT_CHARS: usize = 80;
+
+/// The entries of a list that could not be used: how many, and some of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// How many.
+    pub count: usize,
+    /// The first five.
+    pub examples: Vec<SkippedEntry>,
+}
+
+/// One entry that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedEntry {
+    /// Its id, or how it begins: at most 80 characters, control characters escaped.
+    pub what: String,
+    /// Why it cannot be used.
+    pub why: String,
+}
+
+impl Skipped {
+    /// Counts one more entry, of which `what` is the id or the text.
+    pub fn push(&mut self, what: &str, why: &str) {
+        self.count += 1;
+        if self.examples.len() < MAX_EXAMPLES {
+            self.examples.push(SkippedEntry {
+                what: excerpt(what),
+                why: why.to_owned(),
+            });
+        }
+    }
+
+    /// Counts those of a further page too.
+    pub fn add(&mut self, further: Self) {
+        self.count += further.count;
+        let room = MAX_EXAMPLES.saturating_sub(self.examples.len());
+        self.examples
+            .extend(further.examples.into_iter().take(room));
+    }
+}
+
+/// How `text` begins, on one line.
+fn excerpt(text: &str) -> String {
+    let mut excerpt = String::new();
+    for (number, char) in text.chars().enumerate() {
+        if number == MAX_EXCERPT_CHARS {
+            excerpt.push('…');
+            break;
+        }
+        if char.is_control() {
+            excerpt.extend(char.escape_default());
+        } else {
+            excerpt.push(char);
+        }
+    }
+    excerpt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_count_and_five_bounded_examples() {
+        let mut skipped = Skipped::default();
+        skipped.push("a\u{7}b\n", "control");
+        skipped.push(&"ö".repeat(1000), "long");
+        let mut further = Skipped::default();
+        for number in 0..9 {
+            further.push(&number.to_string(), "further");
+        }
+        skipped.add(further);
+        assert_eq!((skipped.count, skipped.examples.len()), (11, 5));
+        assert_eq!(skipped.examples[0].what, "a\\u{7}b\\n");
+        assert_eq!(skipped.examples[1].what.chars().count(), 81);
+        assert_eq!(skipped.examples[4].what, "2");
     }
 }

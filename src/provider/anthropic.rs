@@ -6,9 +6,11 @@
 use serde_json::Value;
 
 use super::{
-    ListApi, details,
-    page::{Envelope, Page},
-    value::{text, time, tokens, unix_seconds, words},
+    ListApi, details, fields,
+    page::{AS_IT_IS, EntryReader, Page, PageReader},
+    paging::Paging,
+    progress::{NoPage, Progress},
+    value::tokens,
 };
 use crate::model::{attributes::Attributes, source::Kind};
 
@@ -25,36 +27,36 @@ pub(super) const API: ListApi = ListApi {
     also: None,
 };
 
-fn parse(body: &[u8]) -> Result<Page, String> {
-    let fields = Envelope::read(body)?.object()?;
-    let mut page = Page::of(&fields.required_list("data")?, read);
-    let last = fields.cursor("last_id")?;
-    // As the official SDK: a list that does not say whether there is more is followed as long as it
-    // names a last id and holds anything.
-    let unsaid = || last.is_some() && !page.is_empty();
-    if fields.flag("has_more")?.unwrap_or_else(unsaid) {
-        // `last_id` has been seen null with `has_more` true: the last entry's id is the same
-        // thing. With neither the cursor is empty, which is refused as a repeated one.
-        let last = last.or_else(|| Some(page.entries.last()?.id.clone()));
-        page.next = Some(vec![("after_id".to_owned(), last.unwrap_or_default())]);
-    }
-    Ok(page)
+const PAGES: PageReader = PageReader {
+    list: "data",
+    takes_array: false,
+    may_lack_list: |_| false,
+    entries: EntryReader {
+        ids: &["id"],
+        other_ids: &[],
+        served_id: AS_IT_IS,
+        attributes,
+    },
+    paging: Paging {
+        after: "after_id",
+        // As the official SDK.
+        last_id_says_more: true,
+    },
+};
+
+fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
+    PAGES.read(body, progress)
 }
 
-fn read(entry: &Value) -> Option<(&str, Attributes)> {
-    let attributes = Attributes {
-        // An unknown release date is the epoch: 0, as everywhere here.
-        created: unix_seconds(&entry["created_at"]).unwrap_or(0),
-        display_name: text(entry, &["/display_name"]),
-        context_window: tokens(entry, &["/max_input_tokens"]),
-        max_output_tokens: tokens(entry, &["/max_tokens"]),
-        capabilities: words(entry, &["/capabilities"]),
-        lifecycle: text(entry, &["/lifecycle"]),
-        deprecated_at: time(&entry["deprecated_at"]),
-        retires_at: time(&entry["retires_at"]),
-        ..Attributes::default()
-    };
-    Some((entry["id"].as_str()?, attributes))
+/// What an entry says: gateways put OpenAI's fields into it. An unknown release date is the epoch: 0,
+/// as everywhere here.
+fn attributes(entry: &Value) -> Attributes {
+    let said = fields::attributes(entry);
+    Attributes {
+        context_window: tokens(entry, &["/max_input_tokens"]).or(said.context_window),
+        max_output_tokens: tokens(entry, &["/max_tokens"]).or(said.max_output_tokens),
+        ..said
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +65,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<Page, NoPage> {
+        super::parse(body, &Progress::default())
+    }
 
     #[test]
     fn reads_old_and_new_entries() {
@@ -108,7 +114,7 @@ mod tests {
     fn cursors(#[case] body: Value, #[case] cursor: Option<&str>) {
         let page = parse(body.to_string().as_bytes()).expect("a page");
         assert_eq!(
-            page.next,
+            page.next.map(|next| next.parameters),
             cursor.map(|id| vec![("after_id".to_owned(), id.to_owned())])
         );
     }

@@ -10,8 +10,11 @@ use serde_json::Value;
 
 use super::{
     ListApi, details, openai,
-    page::{Envelope, Page},
-    value::{text, time, words},
+    page::{AS_IT_IS, EntryReader, Page, PageReader},
+    paging,
+    progress::{NoPage, Progress},
+    time::{created, time},
+    value::{text, words},
 };
 use crate::model::{attributes::Attributes, source::Kind};
 
@@ -35,29 +38,41 @@ const PROFILES: ListApi = ListApi {
     ..openai::API
 };
 
-fn parse_models(body: &[u8]) -> Result<Page, String> {
-    let fields = Envelope::read(body)?.object()?;
-    Ok(Page::of(
-        &fields.required_list("modelSummaries")?,
-        read_model,
-    ))
+const MODEL_PAGES: PageReader = reader("modelSummaries", &["modelId"], model_attributes);
+const PROFILE_PAGES: PageReader = reader(
+    "inferenceProfileSummaries",
+    &["inferenceProfileId"],
+    profile_attributes,
+);
+
+const fn reader(
+    list: &'static str,
+    ids: &'static [&'static str],
+    attributes: fn(&Value) -> Attributes,
+) -> PageReader {
+    PageReader {
+        list,
+        takes_array: false,
+        may_lack_list: |_| false,
+        entries: EntryReader {
+            ids,
+            other_ids: &[],
+            served_id: AS_IT_IS,
+            attributes,
+        },
+        paging: paging::AFTER,
+    }
 }
 
-fn parse_profiles(body: &[u8]) -> Result<Page, String> {
-    let fields = Envelope::read(body)?.object()?;
-    let next = fields
-        .cursor("nextToken")?
-        .map(|token| vec![("nextToken".to_owned(), token)]);
-    Ok(Page {
-        next,
-        ..Page::of(
-            &fields.required_list("inferenceProfileSummaries")?,
-            read_profile,
-        )
-    })
+fn parse_models(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
+    MODEL_PAGES.read(body, progress)
 }
 
-fn read_model(entry: &Value) -> Option<(&str, Attributes)> {
+fn parse_profiles(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
+    PROFILE_PAGES.read(body, progress)
+}
+
+fn model_attributes(entry: &Value) -> Attributes {
     let lifecycle = &entry["modelLifecycle"];
     let mut capabilities = constants(
         entry,
@@ -66,9 +81,9 @@ fn read_model(entry: &Value) -> Option<(&str, Attributes)> {
     if entry["responseStreamingSupported"] == true {
         capabilities.push("response_streaming".to_owned());
     }
-    let attributes = Attributes {
+    Attributes {
         // "Launch time when the model first becomes available".
-        created: seconds(&lifecycle["startOfLifeTime"]),
+        created: created([&lifecycle["startOfLifeTime"]]),
         display_name: text(entry, &["/modelName"]),
         input_modalities: constants(entry, &["/inputModalities"]),
         output_modalities: constants(entry, &["/outputModalities"]),
@@ -77,19 +92,17 @@ fn read_model(entry: &Value) -> Option<(&str, Attributes)> {
         deprecated_at: time(&lifecycle["legacyTime"]),
         retires_at: time(&lifecycle["endOfLifeTime"]),
         ..Attributes::default()
-    };
-    Some((entry["modelId"].as_str()?, attributes))
+    }
 }
 
 /// A profile says nothing of the end of its models: its own `status` is whether it can be used.
-fn read_profile(entry: &Value) -> Option<(&str, Attributes)> {
-    let attributes = Attributes {
-        created: seconds(&entry["createdAt"]),
+fn profile_attributes(entry: &Value) -> Attributes {
+    Attributes {
+        created: created([&entry["createdAt"]]),
         display_name: text(entry, &["/inferenceProfileName"]),
         description: text(entry, &["/description"]),
         ..Attributes::default()
-    };
-    Some((entry["inferenceProfileId"].as_str()?, attributes))
+    }
 }
 
 /// The words at `pointers`, which Bedrock writes as constants (`TEXT`, `ON_DEMAND`), as everybody else
@@ -97,10 +110,6 @@ fn read_profile(entry: &Value) -> Option<(&str, Attributes)> {
 fn constants(entry: &Value, pointers: &[&str]) -> Vec<String> {
     let words = words(entry, pointers);
     words.iter().map(|word| word.to_lowercase()).collect()
-}
-
-fn seconds(value: &Value) -> i64 {
-    time(value).map_or(0, |time| time.utc().timestamp())
 }
 
 #[cfg(test)]
@@ -122,9 +131,9 @@ mod tests {
             {"modelId": "bare", "modelLifecycle": null, "inputModalities": "TEXT", "responseStreamingSupported": false},
             {"modelArn": "nameless"}, {"modelId": 7}, null,
         ]});
-        let page = parse_models(body.to_string().as_bytes()).expect("a page");
+        let page = parse_models(body.to_string().as_bytes(), &Progress::default()).expect("a page");
         assert_eq!(
-            (page.entries.len(), page.skipped, &page.next),
+            (page.entries.len(), page.skipped.count, &page.next),
             (2, 3, &None)
         );
         assert_eq!(
@@ -143,14 +152,15 @@ mod tests {
             {"inferenceProfileId": "us.acme.big-v1:0", "inferenceProfileName": "US Big", "description": "Routes.",
              "createdAt": "1970-01-01T00:00:09Z", "status": "ACTIVE", "type": "SYSTEM_DEFINED", "models": [{"modelArn": "x"}]},
         ]});
-        let page = parse_profiles(body.to_string().as_bytes()).expect("a page");
+        let page =
+            parse_profiles(body.to_string().as_bytes(), &Progress::default()).expect("a page");
         assert_eq!(page.entries[0].id, "us.acme.big-v1:0");
         assert_eq!(
             serde_json::to_value(&page.entries[0].attributes).expect("JSON"),
             json!({"created": 9, "display_name": "US Big", "description": "Routes."})
         );
         let next = vec![("nextToken".to_owned(), "t+/=".to_owned())];
-        assert_eq!(page.next, Some(next));
+        assert_eq!(page.next.map(|page| page.parameters), Some(next));
     }
 
     #[rstest]
@@ -161,7 +171,7 @@ mod tests {
     #[case(json!({"inferenceProfileSummaries": [], "nextToken": {}}))]
     fn not_lists(#[case] body: Value) {
         let body = body.to_string();
-        parse_models(body.as_bytes()).expect_err("no list");
-        parse_profiles(body.as_bytes()).expect_err("no list");
+        parse_models(body.as_bytes(), &Progress::default()).expect_err("no list");
+        parse_profiles(body.as_bytes(), &Progress::default()).expect_err("no list");
     }
 }

@@ -1,6 +1,9 @@
 //! The HTTP clients: for providers, for those of them that no proxy may see, and for endpoints.
 
+use std::sync::Arc;
+
 use reqwest::{Client, Url, redirect};
+use tokio::sync::Semaphore;
 
 use crate::{
     config::{source::SourceConfig, url::is_loopback},
@@ -14,8 +17,12 @@ pub struct Clients {
     /// Providers on this machine or without TLS: a proxy in between would be sent their keys.
     direct_providers: Client,
     endpoints: Client,
+    /// Targets of webhooks on this machine.
+    local_webhooks: Client,
     /// Targets of webhooks elsewhere.
     webhooks: Client,
+    /// Whose turn it is to read a large answer.
+    pub(super) large: Arc<Semaphore>,
     /// Why no certificate can be checked, when none can.
     pub tls_problem: Option<String>,
 }
@@ -54,12 +61,17 @@ impl Clients {
                 .redirect(redirect::Policy::custom(within_one_host))
                 .no_proxy()
                 .build()?,
-            // Local servers have no business redirecting, and a proxy has none in between.
+            // Local servers have no business redirecting elsewhere, and a proxy has none in between.
             endpoints: builder()
+                .redirect(redirect::Policy::custom(to_the_same_with_a_slash))
+                .no_proxy()
+                .build()?,
+            local_webhooks: builder()
                 .redirect(redirect::Policy::none())
                 .no_proxy()
                 .build()?,
             webhooks: builder().redirect(redirect::Policy::none()).build()?,
+            large: Arc::new(Semaphore::new(1)),
             tls_problem: None,
         })
     }
@@ -85,7 +97,7 @@ impl Clients {
     /// The client that tells the target of a webhook.
     pub fn of_webhook(&self, url: &Url) -> &Client {
         if is_loopback(url) {
-            &self.endpoints
+            &self.local_webhooks
         } else {
             &self.webhooks
         }
@@ -98,6 +110,26 @@ fn within_one_host(attempt: redirect::Attempt) -> redirect::Action {
         attempt.follow()
     } else {
         // The redirect itself becomes the answer, and an error that names its target.
+        attempt.stop()
+    }
+}
+
+/// Follows what only adds a slash to the path, as Python's web frameworks do: `/v1/models/`.
+fn to_the_same_with_a_slash(attempt: redirect::Attempt) -> redirect::Action {
+    let adds_a_slash = attempt.previous().last().is_some_and(|from| {
+        let mut slashed = from.clone();
+        slashed.set_path(&format!("{}/", from.path()));
+        // Some forget the query.
+        let same_query = attempt
+            .url()
+            .query()
+            .is_none_or(|query| from.query() == Some(query));
+        slashed.set_query(attempt.url().query());
+        slashed == *attempt.url() && same_query
+    });
+    if adds_a_slash && attempt.previous().len() == 1 {
+        attempt.follow()
+    } else {
         attempt.stop()
     }
 }

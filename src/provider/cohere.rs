@@ -6,8 +6,10 @@
 use serde_json::Value;
 
 use super::{
-    ListApi, details, openai,
-    page::{Envelope, Page},
+    ListApi, details, fields, openai,
+    page::{AS_IT_IS, EntryReader, Page, PageReader},
+    paging,
+    progress::{NoPage, Progress},
 };
 use crate::model::{attributes::Attributes, source::Kind};
 
@@ -19,23 +21,28 @@ pub(super) const API: ListApi = ListApi {
     ..openai::API
 };
 
-fn parse(body: &[u8]) -> Result<Page, String> {
-    let fields = Envelope::read(body)?.object()?;
-    let next = fields
-        .cursor("next_page_token")?
-        .map(|token| vec![("page_token".to_owned(), token)]);
-    Ok(Page {
-        next,
-        ..Page::of(&fields.required_list("models")?, read)
-    })
+const PAGES: PageReader = PageReader {
+    list: "models",
+    takes_array: false,
+    may_lack_list: |_| false,
+    entries: EntryReader {
+        ids: &["name"],
+        other_ids: &[],
+        served_id: AS_IT_IS,
+        attributes,
+    },
+    paging: paging::AFTER,
+};
+
+fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
+    PAGES.read(body, progress)
 }
 
-fn read(entry: &Value) -> Option<(&str, Attributes)> {
-    let attributes = Attributes {
+fn attributes(entry: &Value) -> Attributes {
+    Attributes {
         display_name: None,
-        ..openai::attributes(entry)
-    };
-    Some((entry["name"].as_str()?, attributes))
+        ..fields::attributes(entry)
+    }
 }
 
 #[cfg(test)]
@@ -43,6 +50,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<Page, NoPage> {
+        super::parse(body, &Progress::default())
+    }
 
     #[test]
     fn reads_what_it_said() {
@@ -53,9 +64,9 @@ mod tests {
             {"id": "nameless"},
         ]});
         let page = parse(body.to_string().as_bytes()).expect("a page");
-        assert_eq!((page.entries.len(), page.skipped), (2, 1));
+        assert_eq!((page.entries.len(), page.skipped.count), (2, 1));
         assert_eq!(
-            page.next,
+            page.next.map(|next| next.parameters),
             Some(vec![("page_token".to_owned(), "t".to_owned())])
         );
         assert_eq!(

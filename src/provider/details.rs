@@ -83,7 +83,7 @@ impl Fetch<'_> {
             return None;
         }
         let mut bytes_left = MAX_ANSWER_BYTES;
-        let body = read_body(response, &mut bytes_left).await.ok()?;
+        let body = read_body(response, &mut bytes_left, None).await.ok()?;
         (detail_request.read)(&body)
     }
 }

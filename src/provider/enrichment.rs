@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{
     ListApi, details,
-    page::{Envelope, MAX_DEPTH, Page, is_deeper},
+    envelope::{Body, Envelope},
+    page::{MAX_DEPTH, Page, is_deeper},
+    progress::{NoPage, Progress},
     value::{text, tokens},
 };
 use crate::model::{
@@ -54,10 +56,12 @@ const NAMES: [(&str, &str); 18] = [
 const UNKNOWN_FORMAT: &str =
     "the file has neither models.dev's form nor LiteLLM's: check the url of [enrichment]";
 
-fn parse(body: &[u8]) -> Result<Page, String> {
+fn parse(body: &[u8], _: &Progress) -> Result<Page, NoPage> {
     let mut page = Page::default();
-    let fields = Envelope::read(body).and_then(Envelope::object);
-    for (name, raw) in fields.map_err(|_| UNKNOWN_FORMAT)?.iter() {
+    let unknown = |_| NoPage::from(UNKNOWN_FORMAT.to_owned());
+    let body = Body::of(body);
+    let fields = body.envelope().and_then(Envelope::object);
+    for (name, raw) in fields.map_err(unknown)?.iter() {
         let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
         if let Some(models) = value["models"].as_object() {
             for (id, model) in models {
@@ -71,11 +75,12 @@ fn parse(body: &[u8]) -> Result<Page, String> {
                 .unwrap_or(name);
             push(&mut page, provider, id, &value, read_litellm(&value));
         } else {
-            page.skipped += 1;
+            page.skipped
+                .push(name, "neither models nor a `litellm_provider`");
         }
     }
     if page.entries.is_empty() {
-        return Err(UNKNOWN_FORMAT.to_owned());
+        return Err(UNKNOWN_FORMAT.to_owned().into());
     }
     Ok(page)
 }
@@ -84,7 +89,8 @@ fn parse(body: &[u8]) -> Result<Page, String> {
 fn push(page: &mut Page, provider: &str, id: &str, model: &Value, attributes: Attributes) {
     let is_usable = is_usable_id(id) && !is_deeper(model, MAX_DEPTH);
     if attributes == Attributes::default() || !is_usable {
-        page.skipped += 1;
+        page.skipped
+            .push(id, "says nothing that is read, or has no usable id");
         return;
     }
     let known = NAMES.iter().find(|(name, _)| *name == provider);
@@ -128,6 +134,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<Page, NoPage> {
+        super::parse(body, &Progress::default())
+    }
 
     fn read(body: &Value) -> Vec<(String, Value)> {
         parse(body.to_string().as_bytes())
@@ -174,17 +184,23 @@ mod tests {
         });
         assert_eq!(
             read(&body),
-            [(
-                "google:gemini-x".to_owned(),
-                json!({"created": 0, "context_window": 1_000_000, "max_output_tokens": 65_536, "pricing": {"input_cost_per_token": 1e-6}})
-            )]
+            [
+                (
+                    "google:gemini-x".to_owned(),
+                    json!({"created": 0, "context_window": 1_000_000, "max_output_tokens": 65_536, "pricing": {"input_cost_per_token": 1e-6}})
+                ),
+                (
+                    "openai:gpt-x".to_owned(),
+                    json!({"created": 0, "context_window": 400_000})
+                ),
+            ]
         );
     }
 
     #[test]
     fn what_is_neither_is_an_error() {
         for body in ["{}", r#"{"object":"list","data":[]}"#, "[]", "<html>", ""] {
-            let message = parse(body.as_bytes()).expect_err(body);
+            let message = parse(body.as_bytes()).expect_err(body).message;
             assert!(!message.contains('\n'), "{message}");
         }
     }

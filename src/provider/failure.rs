@@ -206,7 +206,7 @@ fn retry_info(body: &Value) -> Option<Duration> {
 }
 
 /// `text` with `key` replaced, raw or with any of its bytes percent-encoded.
-fn redact(text: &str, key: &SecretString) -> String {
+pub(super) fn redact(text: &str, key: &SecretString) -> String {
     let key = key.expose_secret();
     if key.is_empty() {
         return text.to_owned();

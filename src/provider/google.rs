@@ -7,8 +7,11 @@ use serde_json::Value;
 
 use super::{
     ListApi, details,
-    page::{Envelope, Page},
-    value::{text, tokens, words},
+    page::{EntryReader, Page, PageReader},
+    paging,
+    progress::{NoPage, Progress},
+    time::created,
+    value::{text, tokens, values, words},
 };
 use crate::model::{attributes::Attributes, source::Kind};
 
@@ -25,26 +28,31 @@ pub(super) const API: ListApi = ListApi {
     also: None,
 };
 
-fn parse(body: &[u8]) -> Result<Page, String> {
-    let fields = Envelope::read(body)?.object()?;
-    let next = fields
-        .cursor("nextPageToken")?
-        .map(|token| vec![("pageToken".to_owned(), token)]);
+const PAGES: PageReader = PageReader {
+    list: "models",
+    takes_array: false,
     // proto3 leaves an empty list out: `{}` is a list of nothing, and so is a page in the middle.
-    let entries = if fields.is_empty() || next.is_some() {
-        fields.list("models")?.unwrap_or_default()
-    } else {
-        fields.required_list("models")?
-    };
-    Ok(Page {
-        next,
-        ..Page::of(&entries, read)
-    })
+    may_lack_list: |fields| {
+        let beside = fields.beside("");
+        let token = beside.get("nextPageToken");
+        fields.is_empty() || token.is_some_and(|token| !token.is_null() && token != "")
+    },
+    entries: EntryReader {
+        ids: &["name"],
+        other_ids: &[],
+        served_id: |name| name.strip_prefix("models/").unwrap_or(name),
+        attributes,
+    },
+    paging: paging::AFTER,
+};
+
+fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
+    PAGES.read(body, progress)
 }
 
-fn read(entry: &Value) -> Option<(&str, Attributes)> {
-    let name = entry["name"].as_str()?;
-    let attributes = Attributes {
+fn attributes(entry: &Value) -> Attributes {
+    Attributes {
+        created: created(values(entry, &["/created", "/createTime"])),
         display_name: text(entry, &["/displayName"]),
         description: text(entry, &["/description"]),
         context_window: tokens(entry, &["/inputTokenLimit"]),
@@ -56,8 +64,7 @@ fn read(entry: &Value) -> Option<(&str, Attributes)> {
         },
         supported_methods: words(entry, &["/supportedGenerationMethods"]),
         ..Attributes::default()
-    };
-    Some((name.strip_prefix("models/").unwrap_or(name), attributes))
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +73,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<Page, NoPage> {
+        super::parse(body, &Progress::default())
+    }
 
     #[test]
     fn takes_the_prefix_off_once() {
@@ -81,7 +92,7 @@ mod tests {
         .expect("a page");
         let ids: Vec<&str> = page.entries.iter().map(|entry| entry.id.as_str()).collect();
         assert_eq!(
-            (ids, page.skipped),
+            (ids, page.skipped.count),
             (vec!["gemini-pro", "models/x", "tunedModels/y"], 2)
         );
         assert_eq!(
@@ -101,7 +112,8 @@ mod tests {
     fn pages(#[case] body: Value, #[case] models: usize, #[case] token: Option<&str>) {
         let page = parse(body.to_string().as_bytes()).expect("a page");
         let next = token.map(|token| vec![("pageToken".to_owned(), token.to_owned())]);
-        assert_eq!((page.entries.len(), page.next), (models, next));
+        let asked = page.next.map(|next| next.parameters);
+        assert_eq!((page.entries.len(), asked), (models, next));
     }
 
     #[rstest]

@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 use super::{
     ListApi,
     details::{DetailRequest, DetailRequests},
-    page::{Envelope, Page},
-    value::{positive, tokens, unix_seconds, words},
+    envelope::Body,
+    page::{AS_IT_IS, EntryReader, Page, PageReader},
+    paging,
+    progress::{NoPage, Progress},
+    time::created,
+    value::{positive, tokens, words},
 };
 use crate::model::{
     attributes::Attributes,
@@ -30,25 +34,36 @@ pub(super) const API: ListApi = ListApi {
     also: None,
 };
 
-fn parse(body: &[u8]) -> Result<Page, String> {
-    let fields = Envelope::read(body)?.object()?;
-    if fields.has("data") {
+const PAGES: PageReader = PageReader {
+    list: "models",
+    takes_array: false,
+    may_lack_list: |_| false,
+    entries: EntryReader {
+        ids: &["name", "model"],
+        other_ids: &[],
+        served_id: AS_IT_IS,
+        attributes,
+    },
+    paging: paging::AFTER,
+};
+
+fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
+    if Body::of(body).envelope()?.object()?.has("data") {
         // llama.cpp's answer to any list path holds its models twice; it is not Ollama.
-        return Err("the answer has `data` beside `models`: not Ollama's list".to_owned());
+        let message = "the answer has `data` beside `models`: not Ollama's list";
+        return Err(message.to_owned().into());
     }
-    Ok(Page::of(&fields.required_list("models")?, read))
+    PAGES.read(body, progress)
 }
 
-fn read(entry: &Value) -> Option<(&str, Attributes)> {
-    let id = entry["name"].as_str().or_else(|| entry["model"].as_str())?;
-    let attributes = Attributes {
+fn attributes(entry: &Value) -> Attributes {
+    Attributes {
         // As Ollama itself answers at `/v1/models`.
-        created: unix_seconds(&entry["modified_at"]).unwrap_or(0),
+        created: created([&entry["modified_at"]]),
         context_window: tokens(entry, &["/details/context_length"]),
         capabilities: words(entry, &["/capabilities"]),
         ..Attributes::default()
-    };
-    Some((id, attributes))
+    }
 }
 
 /// Asks for what neither the list says nor is known of the model's digest.
@@ -84,12 +99,24 @@ fn detail_request(id: &str, digest: &str) -> DetailRequest {
     }
 }
 
+/// Whether `answer` is what Ollama itself shows of a model: the context length under the name of the
+/// model's architecture. Imitators have `general.context_length`, or nothing.
+pub(super) fn is_shown_by_ollama(answer: &Value) -> bool {
+    let architecture = answer["model_info"]["general.architecture"].as_str();
+    architecture.is_some_and(|architecture| {
+        let length = &answer["model_info"][format!("{architecture}.context_length")];
+        architecture != "general" && positive(length).is_some()
+    })
+}
+
 fn shown(answer: &Value) -> Attributes {
     let architecture = answer["model_info"]["general.architecture"]
         .as_str()
         .unwrap_or_default();
     Attributes {
-        context_window: positive(&answer["model_info"][format!("{architecture}.context_length")]),
+        context_window: positive(&answer["model_info"][format!("{architecture}.context_length")])
+            // LocalAI's, through kind = "ollama".
+            .or_else(|| positive(&answer["model_info"]["general.context_length"])),
         capabilities: words(answer, &["/capabilities"]),
         ..Attributes::default()
     }
@@ -100,6 +127,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<Page, NoPage> {
+        super::parse(body, &Progress::default())
+    }
 
     #[test]
     fn reads_tags() {
@@ -122,6 +153,19 @@ mod tests {
             parse(br#"{"models": []}"#).expect("a page"),
             Page::default()
         );
+    }
+
+    #[test]
+    fn what_is_shown_tells_ollama_from_those_who_imitate_it() {
+        let ollama =
+            json!({"model_info": {"general.architecture": "llama", "llama.context_length": 8192}});
+        let local_ai = json!({"model_info": {"general.architecture": "llama-cpp", "general.context_length": 32_768},
+                              "capabilities": ["completion", "tools"]});
+        assert!(is_shown_by_ollama(&ollama));
+        assert!(!is_shown_by_ollama(&local_ai));
+        assert!(!is_shown_by_ollama(&json!({"error": "no"})));
+        assert_eq!(shown(&ollama).context_window, Some(8192));
+        assert_eq!(shown(&local_ai).context_window, Some(32_768));
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! OpenAI's list, which every compatible provider and server speaks with variations.
 //!
 //! Sources: the official Python SDK 3.54.0 (`types/model.py`), recorded answers of compatible
-//! services, the SDKs of those. What is read of an entry is one table of places per meaning, whoever
-//! it is from ([`attributes`]). OpenAI itself never pages; services that do say so in one of the ways
-//! that [`next`] follows, OpenRouter's `links.next` and `has_more` with `after` among them.
+//! services, the SDKs of those. What is read of an entry: [`super::fields`]. OpenAI itself never pages;
+//! services that do say so in one of the ways that [`super::paging`] follows.
 
-use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 use super::{
     ListApi,
     details::{DetailRequest, DetailRequests},
-    page::{Envelope, Fields, Page, Parameters, cut_short},
-    value::{completed, integer, sorted, text, time, tokens, values, words},
+    fields::attributes,
+    page::{AS_IT_IS, EntryReader, Page, PageReader},
+    paging,
+    progress::{NoPage, Progress},
 };
 use crate::model::{
-    attributes::Attributes,
-    listing::{Detail, Details, Entry},
+    listing::{Detail, Details, Entry, Listing},
     source::Kind,
+    time::Timestamp,
 };
 
 pub(super) const API: ListApi = ListApi {
@@ -48,224 +49,69 @@ pub(super) const OPENROUTER: ListApi = ListApi {
     ..API
 };
 
-fn parse(body: &[u8]) -> Result<Page, String> {
-    match Envelope::read(body)? {
-        // Together answers without an envelope.
-        Envelope::Array(entries) => Ok(Page::of(&entries, read)),
-        Envelope::Object(fields) => {
-            let mut page = Page::of(&fields.required_list("data")?, read);
-            page.next = next(&fields, &page)?;
-            Ok(page)
+/// How OpenAI's lists are read, and those of the services that speak the same.
+const PAGES: PageReader = PageReader {
+    list: "data",
+    // Together answers without an envelope.
+    takes_array: true,
+    may_lack_list: |_| false,
+    entries: EntryReader {
+        ids: &["id"],
+        // AIHubMix. Not `name`, which is a name for people nearly everywhere.
+        other_ids: &["model_id", "model"],
+        served_id: AS_IT_IS,
+        attributes,
+    },
+    paging: paging::AFTER,
+};
+
+fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
+    let mut page = PAGES.read(body, progress)?;
+    adopt_limits(&mut page);
+    Ok(page)
+}
+
+/// Gives vLLM's adapters (LoRA), which have no limit of their own, that of the model that they run
+/// on: their `parent`.
+fn adopt_limits(page: &mut Page) {
+    let has_limit = |entry: &&Entry| entry.attributes.context_window.is_some();
+    let limits: HashMap<String, Option<i64>> = page
+        .entries
+        .iter()
+        .filter(has_limit)
+        .map(|entry| (entry.id.clone(), entry.attributes.context_window))
+        .collect();
+    let without = |entry: &&mut Entry| entry.attributes.context_window.is_none();
+    for entry in page.entries.iter_mut().filter(without) {
+        if let Some(parent) = parent(entry) {
+            entry.attributes.context_window = limits.get(&parent).copied().flatten();
         }
     }
 }
 
-/// The fields in which compatible services give the cursor of the next page, and the parameter that
-/// takes it: Together (`/v2/supported-models`), Cohere, Fireworks (its account API).
-const CURSORS: [(&str, &str); 3] = [
-    ("next_cursor", "after"),
-    ("next_page_token", "page_token"),
-    ("nextPageToken", "pageToken"),
-];
+/// How far from now `created` may be to be the time of asking: clocks differ.
+const ASKING_SECS: i64 = 300;
 
-/// The parameters of the next page. A wrong guess is no danger: a list that gives the same page
-/// again is refused for its repeated cursor.
-fn next(fields: &Fields, page: &Page) -> Result<Option<Parameters>, String> {
-    let more = fields.flag("has_more")?;
-    if more == Some(false) {
-        return Ok(None);
-    }
-    for (name, link) in [
-        ("links", &fields.value("links")["next"]),
-        ("next", &fields.value("next")),
-    ] {
-        match link {
-            Value::Null => {}
-            Value::String(link) if link.is_empty() => {}
-            Value::String(link) => return query_of(link).map(Some).ok_or_else(|| cut_short(name)),
-            _ => return Err(cut_short(name)),
+/// Makes `created` unknown where it is the time of asking for every entry: Mistral's and vLLM's
+/// answers are stamped so. Nobody makes all models of a list within five minutes of being asked.
+pub(super) fn forget_times_of_asking(listing: &mut Listing, now: Timestamp) {
+    let now = now.millis().div_euclid(1000);
+    let is_now = |entry: &Entry| (entry.attributes.created - now).abs() <= ASKING_SECS;
+    if listing.entries.iter().all(is_now) {
+        for entry in &mut listing.entries {
+            entry.attributes.created = 0;
         }
     }
-    for (name, parameter) in CURSORS {
-        if let Some(cursor) = fields.cursor(name)? {
-            return Ok(Some(vec![(parameter.to_owned(), cursor)]));
-        }
+}
+
+/// The id of the model that an adapter runs on.
+fn parent(entry: &Entry) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Adapter {
+        parent: String,
     }
-    if let Some(number) = next_number(&fields.value("pagination"))? {
-        return Ok(Some(vec![("page".to_owned(), number.to_string())]));
-    }
-    if more.is_none() {
-        return Ok(None);
-    }
-    // An empty cursor is refused as a repeated one: a list that says there is more and not where.
-    let last = fields
-        .cursor("last_id")?
-        .or_else(|| Some(page.entries.last()?.id.clone()));
-    Ok(Some(vec![("after".to_owned(), last.unwrap_or_default())]))
-}
-
-/// The query of a link to the next page. Absolute or relative, only its query counts: the host
-/// stays the configured one.
-fn query_of(link: &str) -> Option<Parameters> {
-    let (_, query) = link.split_once('?')?;
-    let url = reqwest::Url::parse(&format!("http://link.invalid/?{query}")).ok()?;
-    Some(url.query_pairs().into_owned().collect())
-}
-
-/// The number of the page after this one by GPUStack's `pagination`.
-fn next_number(pagination: &Value) -> Result<Option<i64>, String> {
-    if pagination.is_null() {
-        return Ok(None);
-    }
-    let number = |name: &str| integer(&pagination[name]).ok_or_else(|| cut_short("pagination"));
-    let (page, last) = (number("page")?, number("totalPage")?);
-    Ok((page < last).then(|| page.saturating_add(1)))
-}
-
-fn read(entry: &Value) -> Option<(&str, Attributes)> {
-    Some((entry["id"].as_str()?, attributes(entry)))
-}
-
-/// `created` of every model of NVIDIA's: nobody said when.
-const NVIDIA_CREATED: i64 = 735_790_403;
-
-/// What an entry says, wherever the services have put it.
-pub(super) fn attributes(entry: &Value) -> Attributes {
-    let said = Attributes {
-        // Azure calls it `created_at`.
-        created: values(entry, &["/created", "/created_at"])
-            .find_map(integer)
-            .filter(|created| *created != NVIDIA_CREATED)
-            .unwrap_or(0),
-        display_name: text(entry, &["/display_name", "/name"]),
-        description: text(entry, &["/description"]),
-        context_window: tokens(
-            entry,
-            &[
-                // OpenRouter, Together, Fireworks, Cohere, xAI.
-                "/context_length",
-                // Groq.
-                "/context_window",
-                // Mistral, LM Studio.
-                "/max_context_length",
-                // vLLM, SGLang.
-                "/max_model_len",
-                // llama.cpp: what is configured, and what the model was trained for.
-                "/meta/n_ctx",
-                "/meta/n_ctx_train",
-                "/top_provider/context_length",
-            ],
-        ),
-        // Groq; OpenRouter.
-        max_output_tokens: tokens(
-            entry,
-            &[
-                "/max_completion_tokens",
-                "/top_provider/max_completion_tokens",
-            ],
-        ),
-        // OpenRouter, the Hugging Face router, llama.cpp; xAI, LocalAI.
-        input_modalities: words(
-            entry,
-            &["/architecture/input_modalities", "/input_modalities"],
-        ),
-        output_modalities: words(
-            entry,
-            &["/architecture/output_modalities", "/output_modalities"],
-        ),
-        capabilities: capabilities(entry),
-        // Cohere.
-        supported_methods: words(entry, &["/endpoints"]),
-        pricing: pricing(entry),
-        knowledge_cutoff: text(entry, &["/knowledge_cutoff"]),
-        // Azure; Cohere.
-        lifecycle: text(entry, &["/lifecycle_status", "/lifecycle"])
-            .or_else(|| (entry["is_deprecated"] == true).then(|| "deprecated".to_owned())),
-        deprecated_at: time(&entry["deprecated_at"]),
-        // OpenAI; OpenRouter; Mistral; Azure.
-        retires_at: values(
-            entry,
-            &[
-                "/shutdown_date",
-                "/expiration_date",
-                "/deprecation",
-                "/deprecation/inference",
-                "/retires_at",
-            ],
-        )
-        .find_map(time),
-        ..Attributes::default()
-    };
-    match agreed(&entry["providers"]) {
-        None => said,
-        Some(agreed) => completed(said, &attributes(&agreed)),
-    }
-}
-
-/// The words of `type` that say what a model is for: Together's and LM Studio's. Others' `type` says
-/// something else (`model`, `base`, `fine-tuned`).
-const USES: [&str; 13] = [
-    "audio",
-    "chat",
-    "code",
-    "embedding",
-    "embeddings",
-    "image",
-    "language",
-    "llm",
-    "moderation",
-    "rerank",
-    "transcribe",
-    "video",
-    "vlm",
-];
-
-/// What the model can do, in the service's own words.
-fn capabilities(entry: &Value) -> Vec<String> {
-    // Mistral, Azure, LM Studio, LocalAI; OpenRouter; Cohere.
-    let mut found = words(
-        entry,
-        &["/capabilities", "/supported_parameters", "/features"],
-    );
-    let uses = entry["type"].as_str().filter(|word| USES.contains(word));
-    found.extend(uses.map(ToOwned::to_owned));
-    // Fireworks, the Hugging Face router.
-    let flags = entry.as_object().into_iter().flatten();
-    found.extend(flags.filter_map(|(name, value)| {
-        let name = name.strip_prefix("supports_")?;
-        (*value == true && !name.is_empty()).then(|| name.to_owned())
-    }));
-    sorted(found)
-}
-
-/// The prices as they are given: an object, or xAI's fields `…_price`.
-fn pricing(entry: &Value) -> Map<String, Value> {
-    if let Value::Object(pricing) = &entry["pricing"] {
-        return pricing.clone();
-    }
-    let fields = entry.as_object().into_iter().flatten();
-    fields
-        .filter(|(name, value)| name.ends_with("_price") && value.is_number())
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-/// What all of the Hugging Face router's providers of one model say alike. Where they differ, or one
-/// of them says nothing, nothing is true of the model.
-fn agreed(providers: &Value) -> Option<Value> {
-    let (first, others) = providers.as_array()?.split_first()?;
-    let agreed = first.as_object()?.iter().filter(|(name, value)| {
-        others
-            .iter()
-            .all(|other| other.get(name.as_str()) == Some(value))
-    });
-    // No deeper: a provider has no providers.
-    let agreed = agreed.filter(|(name, _)| *name != "providers");
-    Some(Value::Object(
-        agreed
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-    ))
+    let adapter: Adapter = serde_json::from_str(&entry.raw).ok()?;
+    Some(adapter.parent)
 }
 
 /// Who owns every model of LM Studio's list, which says nothing else of it.
@@ -282,7 +128,7 @@ fn detail_requests(entries: &[Entry], _: &Details) -> DetailRequests {
         path: "api/v0/models",
         body: None,
         read: Box::new(|answer| {
-            let page = parse(answer).ok()?;
+            let page = parse(answer, &Progress::default()).ok()?;
             let details = page.entries.into_iter().map(|entry| {
                 let detail = Detail {
                     version: String::new(),
@@ -298,12 +144,20 @@ fn detail_requests(entries: &[Entry], _: &Details) -> DetailRequests {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    fn parse(body: &[u8]) -> Result<Page, String> {
+        super::parse(body, &Progress::default()).map_err(|no_page| no_page.message)
+    }
+
     fn parsed(body: &Value) -> Result<Page, String> {
         parse(body.to_string().as_bytes())
+    }
+
+    fn parameters(page: Page) -> Option<Vec<(String, String)>> {
+        page.next.map(|next| next.parameters)
     }
 
     fn ids(page: &Page) -> Vec<&str> {
@@ -339,7 +193,7 @@ mod tests {
                 "undated"
             ]
         );
-        assert_eq!((page.skipped, &page.next), (0, &None));
+        assert_eq!((page.skipped.count, &page.next), (0, &None));
         let attributes: Vec<Value> = page
             .entries
             .iter()
@@ -370,7 +224,10 @@ mod tests {
             {"id": "x".repeat(512)},
         ]}))
         .expect("a page");
-        assert_eq!((page.entries.len(), page.skipped), (1, 10));
+        // A text is an entry that says only its id.
+        assert_eq!(ids(&page), ["gpt", "x".repeat(512).as_str()]);
+        assert_eq!(page.entries[0].raw, r#"{"id":"gpt"}"#);
+        assert_eq!((page.skipped.count, page.skipped.examples.len()), (9, 5));
     }
 
     #[test]
@@ -381,7 +238,7 @@ mod tests {
             "]".repeat(200_000)
         );
         let page = parse(deep.as_bytes()).expect("a page");
-        assert_eq!((ids(&page), page.skipped), (vec!["ok"], 1));
+        assert_eq!((ids(&page), page.skipped.count), (vec!["ok"], 1));
     }
 
     #[test]
@@ -430,7 +287,6 @@ mod tests {
     #[case(b"{}")]
     #[case(b"{\"data\": {}}")]
     #[case(b"{\"data\": [{\"id\": \"a\"}")]
-    #[case(b"{\"data\": [{\"id\": \"\xFF\"}]}")]
     #[case(b"{\"error\": \"Unexpected endpoint or method\"}")]
     fn not_lists(#[case] body: &[u8]) {
         let message = parse(body).expect_err("no list");
@@ -466,7 +322,16 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect()
         });
-        assert_eq!(parsed(&body).expect("a page").next, expected);
+        assert_eq!(parameters(parsed(&body).expect("a page")), expected);
+    }
+
+    #[rstest]
+    #[case(json!([{"error": {"message": "words"}}]))]
+    #[case(json!({"data": [{"error": {"message": "words"}}]}))]
+    #[case(json!({"error": {"message": "words"}, "data": []}))]
+    fn an_error_is_quoted_wherever_it_is(#[case] body: Value) {
+        let message = parsed(&body).expect_err("no list");
+        assert!(message.ends_with(": words"), "{message}");
     }
 
     #[rstest]

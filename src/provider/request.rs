@@ -1,10 +1,13 @@
 //! One request to a source and the body of its answer: URL, headers, key, size limit.
 
+use std::{ops::Deref, sync::Arc};
+
 use reqwest::{
     Response, Url,
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_TYPE, HeaderValue, LINK},
 };
 use secrecy::ExposeSecret;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Fetch, ListApi, MAX_LISTING_BYTES};
 use crate::{
@@ -14,6 +17,9 @@ use crate::{
         source::{Kind, Role},
     },
 };
+
+/// From here on an answer is a large one.
+const LARGE_BYTES: usize = 8 * 1024 * 1024;
 
 impl Fetch<'_> {
     /// Sends a GET, or with a `body`, which is JSON, a POST.
@@ -57,22 +63,50 @@ impl Fetch<'_> {
     }
 }
 
+/// The bytes of an answer. While those of a large one are held, no other large one is read.
+pub(super) struct ReadBody {
+    bytes: Vec<u8>,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for ReadBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The body of `response`, of at most `bytes_left`, which it takes off: cut off while streaming,
-/// decompressed.
+/// decompressed. One that is large waits for its turn by `large`, so that several cannot fill the
+/// memory.
 pub(super) async fn read_body(
     mut response: Response,
     bytes_left: &mut usize,
-) -> Result<Vec<u8>, FetchError> {
-    let mut body = Vec::new();
+    large: Option<&Arc<Semaphore>>,
+) -> Result<ReadBody, FetchError> {
+    let (mut bytes, mut turn) = (Vec::new(), None);
     while let Some(chunk) = response.chunk().await.map_err(FetchError::broken_off)? {
-        if body.len() + chunk.len() > *bytes_left {
+        let length = bytes.len() + chunk.len();
+        if length > *bytes_left {
             let message = format!("the list is larger than {} MiB", MAX_LISTING_BYTES >> 20);
             return Err(FetchError::new(ErrorKind::TooLarge, message));
         }
-        body.extend_from_slice(&chunk);
+        if let (true, None, Some(large)) = (length > LARGE_BYTES, &turn, large) {
+            // It is never closed.
+            turn = large.clone().acquire_owned().await.ok();
+        }
+        bytes.extend_from_slice(&chunk);
     }
-    *bytes_left -= body.len();
-    Ok(body)
+    *bytes_left -= bytes.len();
+    Ok(ReadBody { bytes, _turn: turn })
+}
+
+/// The `Link` headers of `response`, as one.
+pub(super) fn link_header(response: &Response) -> Option<String> {
+    let headers = response.headers().get_all(LINK).iter();
+    let links: Vec<&str> = headers.filter_map(|link| link.to_str().ok()).collect();
+    (!links.is_empty()).then(|| links.join(", "))
 }
 
 /// `path` below the root of the source's server.

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{attributes::Attributes, time::Timestamp};
+use crate::model::attributes::Attributes;
 
 /// A whole number given as an integer or as a float; none for anything else.
 pub fn integer(value: &Value) -> Option<i64> {
@@ -21,6 +21,25 @@ pub fn integer(value: &Value) -> Option<i64> {
     })
 }
 
+/// A number, also one given as text; none for anything else.
+pub fn float(value: &Value) -> Option<f64> {
+    value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// A whole number, also one given as text; a text with a unit (`128k`: 128,000 or 131,072?) is none.
+pub fn integer_of_text(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => {
+            let text = text.trim();
+            // `131072.0` is what some languages make of a float.
+            text.strip_suffix(".0").unwrap_or(text).parse().ok()
+        }
+        _ => integer(value),
+    }
+}
+
 /// The values at `pointers` in `entry` that are there, in this order.
 pub fn values<'e>(entry: &'e Value, pointers: &[&str]) -> impl Iterator<Item = &'e Value> {
     pointers.iter().filter_map(|pointer| entry.pointer(pointer))
@@ -31,9 +50,9 @@ pub fn tokens(entry: &Value, pointers: &[&str]) -> Option<i64> {
     values(entry, pointers).find_map(positive)
 }
 
-/// A whole number above zero; none for anything else.
+/// A whole number above zero, also one given as text; none for anything else.
 pub fn positive(value: &Value) -> Option<i64> {
-    integer(value).filter(|count| *count > 0)
+    integer_of_text(value).filter(|count| *count > 0)
 }
 
 /// The first at `pointers` in `entry` that is a text with something in it.
@@ -97,26 +116,6 @@ pub fn sorted(mut words: Vec<String>) -> Vec<String> {
     words
 }
 
-/// Unix seconds of an RFC 3339 time.
-pub fn unix_seconds(value: &Value) -> Option<i64> {
-    Some(
-        chrono::DateTime::parse_from_rfc3339(value.as_str()?)
-            .ok()?
-            .timestamp(),
-    )
-}
-
-/// A moment given as an RFC 3339 time, as a day (its first moment in UTC) or in Unix seconds.
-pub fn time(value: &Value) -> Option<Timestamp> {
-    if let Some(seconds) = positive(value) {
-        return Some(Timestamp::from_millis(seconds.saturating_mul(1000)));
-    }
-    let text = value.as_str()?;
-    text.parse()
-        .or_else(|_| format!("{text}T00:00:00Z").parse())
-        .ok()
-}
-
 /// `said` with those fields of `more` that it does not have itself.
 pub fn completed(said: Attributes, more: &Attributes) -> Attributes {
     let mut fields = more.fields();
@@ -144,6 +143,20 @@ mod tests {
     #[case::nothing(json!("vision"), &[])]
     fn words_of_any_shape(#[case] value: Value, #[case] expected: &[&str]) {
         assert_eq!(words(&json!({ "x": value }), &["/x", "/y"]), expected);
+    }
+
+    #[rstest]
+    #[case(json!(131_072), Some(131_072))]
+    #[case(json!(131_072.0), Some(131_072))]
+    #[case(json!("131072"), Some(131_072))]
+    #[case(json!(" 131072.0 "), Some(131_072))]
+    #[case(json!("128k"), None)]
+    #[case(json!("131,072"), None)]
+    #[case(json!("0"), None)]
+    #[case(json!(-1), None)]
+    #[case(json!(["131072"]), None)]
+    fn numbers_of_tokens(#[case] value: Value, #[case] expected: Option<i64>) {
+        assert_eq!(tokens(&json!({ "x": value }), &["/x"]), expected);
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Store {
         let size = result.as_ref().ok().map(|fetched| ListingSize {
             pages: fetched.listing.pages,
             models: fetched.listing.entries.len(),
-            skipped: fetched.listing.skipped,
+            skipped: fetched.listing.skipped.count,
         });
         let mut details = None;
         let mut plan = match result {

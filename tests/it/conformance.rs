@@ -379,7 +379,7 @@ fn subjects() -> Vec<Subject> {
             },
             served: || {
                 json!({"created": 7, "display_name": "B", "context_window": 100, "max_output_tokens": 10,
-                       "input_modalities": ["text"], "output_modalities": ["text"],
+                       "capabilities": ["tools"], "input_modalities": ["text"], "output_modalities": ["text"],
                        "pricing": {"prompt": "0.1", "completion": "0.2", "input_cache_read": "0.01"}})
             },
             ..four_fields(
@@ -425,7 +425,8 @@ fn subjects() -> Vec<Subject> {
                        "supported_features": ["tools"], "pricing": {"prompt": 0.1, "completion": 0.2, "input_cache_read": 0.05}})
             },
             served: || {
-                json!({"created": 7, "context_window": 100, "input_modalities": ["text"], "output_modalities": ["text"],
+                json!({"created": 7, "context_window": 100, "max_output_tokens": 10, "capabilities": ["tools"],
+                       "input_modalities": ["text"], "output_modalities": ["text"],
                        "pricing": {"prompt": 0.1, "completion": 0.2, "input_cache_read": 0.05}})
             },
             ..four_fields(
@@ -475,7 +476,11 @@ fn subjects() -> Vec<Subject> {
                        "metadata": {"description": "It answers.", "context_length": 100, "max_tokens": 10, "tags": ["chat", "reasoning"],
                                     "pricing": {"input_tokens": 0.1, "output_tokens": 0.2, "cache_read_tokens": 0.05}}})
             },
-            served: || json!({"created": 7}),
+            served: || {
+                json!({"created": 7, "description": "It answers.", "context_window": 100, "max_output_tokens": 10,
+                       "capabilities": ["chat", "reasoning"],
+                       "pricing": {"input_tokens": 0.1, "output_tokens": 0.2, "cache_read_tokens": 0.05}})
+            },
             ..four_fields(
                 "deepinfra",
                 ("DEEPINFRA_API_KEY", "DEEPINFRA_BASE_URL"),
@@ -502,6 +507,7 @@ fn subjects() -> Vec<Subject> {
             },
             served: || {
                 json!({"created": 0, "display_name": "F", "context_window": 100, "max_output_tokens": 10,
+                       "capabilities": ["structured_output", "tool_call"],
                        "pricing": {"input": 0.1, "output": 0.2, "response_time": 0, "unit_type": "TOKEN"}})
             },
             ..four_fields(
@@ -530,7 +536,7 @@ fn subjects() -> Vec<Subject> {
                        "cache_read_token_price": 1e-8, "cache_write_token_price": 1e-8})
             },
             served: || {
-                json!({"created": 7, "display_name": "I", "context_window": 100, "capabilities": ["images_input"],
+                json!({"created": 7, "display_name": "I", "context_window": 100, "max_output_tokens": 10, "capabilities": ["images_input"],
                        "pricing": {"input_token_price": 1e-7, "output_token_price": 2e-7,
                                    "cache_read_token_price": 1e-8, "cache_write_token_price": 1e-8}})
             },
@@ -595,7 +601,11 @@ fn subjects() -> Vec<Subject> {
                        "architecture": {"modality": "text->text"}, "supported_features": ["tools"],
                        "pricing": {"prompt": "0.1", "completion": "0.2"}})
             },
-            served: || json!({"created": 7, "display_name": "N", "context_window": 100, "pricing": {"prompt": "0.1", "completion": "0.2"}}),
+            served: || {
+                json!({"created": 7, "display_name": "N", "context_window": 100, "capabilities": ["tools"],
+                       "input_modalities": ["text"], "output_modalities": ["text"],
+                       "pricing": {"prompt": "0.1", "completion": "0.2"}})
+            },
             refusal: (401, || json!({"detail": "Unauthorized"})),
             ..four_fields(
                 "nebius",
@@ -614,6 +624,8 @@ fn subjects() -> Vec<Subject> {
             },
             served: || {
                 json!({"created": 7, "display_name": "N", "description": "It answers.", "capabilities": ["function-calling"],
+                       "context_window": 100, "max_output_tokens": 10,
+                       "pricing": {"input_token_price_per_m": 1, "output_token_price_per_m": 2},
                        "supported_methods": ["anthropic", "chat/completions"],
                        "input_modalities": ["text"], "output_modalities": ["text"]})
             },
@@ -673,7 +685,8 @@ fn subjects() -> Vec<Subject> {
                        "supports_reasoning": true})
             },
             served: || {
-                json!({"created": 7, "description": "It answers.", "context_window": 100, "capabilities": ["caching", "reasoning"],
+                json!({"created": 7, "description": "It answers.", "context_window": 100, "max_output_tokens": 10,
+                       "capabilities": ["caching", "reasoning"],
                        "pricing": {"input_price": 1e-7, "output_price": 2e-7, "caching_price": 0, "cached_price": 0}})
             },
             ..four_fields(
@@ -732,7 +745,10 @@ fn subjects() -> Vec<Subject> {
                                       "pricing": {"input": {"usd": 0.1}, "output": {"usd": 0.2}}, "privacy": "private",
                                       "traits": [], "beta": false, "offline": false}})
             },
-            served: || json!({"created": 7, "context_window": 100}),
+            served: || {
+                json!({"created": 7, "display_name": "V", "description": "It answers.", "context_window": 100, "max_output_tokens": 10,
+                       "capabilities": ["vision"], "pricing": {"input": {"usd": 0.1}, "output": {"usd": 0.2}}})
+            },
             ..four_fields(
                 "venice",
                 ("VENICE_API_KEY", "VENICE_BASE_URL"),
@@ -747,7 +763,8 @@ fn subjects() -> Vec<Subject> {
                        "pricing": {"input": "0.1", "output": "0.2", "input_cache_read": "0.05"}})
             },
             served: || {
-                json!({"created": 7, "display_name": "V", "description": "It answers.", "context_window": 100, "capabilities": ["language"],
+                json!({"created": 7, "display_name": "V", "description": "It answers.", "context_window": 100, "max_output_tokens": 10,
+                       "capabilities": ["language", "tool-use", "vision"],
                        "pricing": {"input": "0.1", "output": "0.2", "input_cache_read": "0.05"}})
             },
             ..four_fields(

@@ -269,20 +269,22 @@ async fn lm_studios_own_api_adds_what_its_list_lacks() {
                                {"id": "b", "object": "model", "owned_by": "organization_owner"}]});
     let own = |state: &str| {
         json!({"object": "list", "data": [{"id": "a", "type": "llm", "state": state, "max_context_length": 100,
-               "loaded_context_length": state.len(), "capabilities": ["tool_use"]}]})
+               "loaded_context_length": 50, "capabilities": ["tool_use"]}]})
     };
     mount(server, "/v1/models", list.clone()).await;
     mount(server, "/api/v0/models", own("loaded")).await;
     let app = setup.start_ready().await;
-    let known = json!([100, ["llm", "tool_use"]]);
-    assert_eq!(said(&app, "a").await, known);
+    // What a call meets now.
+    assert_eq!(said(&app, "a").await, json!([50, ["llm", "tool_use"]]));
     assert_eq!(said(&app, "b").await, json!([null, null]));
 
-    // Whether a model is loaded is no change of it.
+    // One that is not loaded is told of by what it could hold.
     server.reset().await;
     mount(server, "/v1/models", list.clone()).await;
     mount(server, "/api/v0/models", own("not-loaded")).await;
-    assert_eq!(again(&setup, &app).await, "unchanged");
+    assert_eq!(again(&setup, &app).await, "changed");
+    let known = json!([100, ["llm", "tool_use"]]);
+    assert_eq!(said(&app, "a").await, known);
 
     // Without its own API the list stands, and what was known.
     server.reset().await;

@@ -181,11 +181,19 @@ async fn a_found_server_with_nothing_loaded_is_an_empty_list() {
     mount(&vllm, "/v1/models", json!({"object": "list", "data": []})).await;
     setup.advance(chrono::TimeDelta::seconds(31));
     app.catalog.wake();
+    let name = format!("localhost-{}", port(&vllm));
+    app.until("the first empty list is held", async |app| {
+        !app.source(&name).await["held"].is_null()
+    })
+    .await;
+    assert_eq!(app.models().await.ids(), ["org/model"]);
+    setup.advance(chrono::TimeDelta::seconds(31));
+    app.catalog.wake();
     app.until("the list is empty", async |app| {
         app.models().await.ids().is_empty()
     })
     .await;
-    let source = app.source(&format!("localhost-{}", port(&vllm))).await;
+    let source = app.source(&name).await;
     assert_eq!(
         (&source["state"], &source["error"]),
         (&json!("fresh"), &Value::Null)

@@ -530,6 +530,8 @@ pub async fn mount_ollama(server: &MockServer, ids: &[impl AsRef<str>]) {
         })
         .collect();
     mount(server, "/api/tags", json!({ "models": models })).await;
+    let root = ResponseTemplate::new(200).set_body_string("Ollama is running");
+    mount_template(server, "/", root).await;
 }
 
 pub async fn mount_vllm(server: &MockServer, ids: &[impl AsRef<str>]) {

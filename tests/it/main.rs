@@ -3,6 +3,7 @@
 
 mod bases;
 mod binary;
+mod cases;
 mod choosing;
 mod clients;
 mod conformance;

@@ -19,7 +19,7 @@ use crate::{
     model::{
         attributes::Attributes,
         fetch::{ErrorKind, FetchError, Fetched},
-        listing::{Entry, Listing},
+        listing::{Entry, Listing, Skipped},
         settings::{CatalogSettings, SourceSettings},
         source::{Kind, Role},
         time::Timestamp,
@@ -304,7 +304,7 @@ impl Story {
             kind,
             listing: Listing {
                 entries,
-                skipped: 0,
+                skipped: Skipped::default(),
                 pages: 1,
                 ..Listing::default()
             },

@@ -16,7 +16,7 @@ use crate::{
     model::{
         attributes::Attributes,
         fetch::{ErrorKind, FetchError, Fetched},
-        listing::{Entry, Listing},
+        listing::{Entry, Listing, Skipped},
         settings::{CatalogSettings, SourceSettings},
         source::{Kind, Role},
         time::Timestamp,
@@ -180,7 +180,7 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
                 .collect();
             let listing = Listing {
                 entries: entries.into_values().collect(),
-                skipped: 0,
+                skipped: Skipped::default(),
                 pages: 1,
                 ..Listing::default()
             };
