@@ -283,8 +283,8 @@ impl Catalog {
         Some(attempt)
     }
 
-    /// Refreshes the source `name`, or every source, whatever the schedule says (at most once in 10
-    /// s each). Returns each outcome; none when no configured source has that name. `accept`
+    /// Refreshes the source `name`, or every source, whatever the schedule says (at most once in
+    /// 10 s each). Returns each outcome; none when no configured source has that name. `accept`
     /// accepts a suspicious listing at once.
     pub async fn refresh(
         &self,

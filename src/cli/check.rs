@@ -38,7 +38,7 @@ impl Check {
     pub async fn run(&self, environment: &Environment<'_>) -> anyhow::Result<ExitCode> {
         let Some(file) = read_lockfile(&self.file)? else {
             bail!(
-                "{} does not exist: write it with `model-catalog lock`, or pass another lock file",
+                "there is no {}: write it with `model-catalog lock`, or pass another lock file",
                 self.file
             );
         };

@@ -76,7 +76,7 @@ impl Lock {
         }
         let Some(file) = read_lockfile(&self.output)? else {
             bail!(
-                "{} does not exist, so it has no models to lock again: name some models, such as openai:gpt-4o",
+                "there is no {}, so there are no models to lock again: name models, such as openai:gpt-4o",
                 self.output
             );
         };

@@ -115,7 +115,7 @@ async fn get(
     let unreachable = |error: reqwest::Error| {
         let cause = anyhow::Error::from(error.without_url());
         let cause = cause.root_cause();
-        anyhow!("cannot ask the catalog at {root}: {cause}; start it, or correct --url")
+        anyhow!("cannot reach the catalog at {root}: {cause}; start it, or correct --url")
     };
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();

@@ -83,7 +83,7 @@ fn table(providers: &[PresetStatus]) -> String {
         }
     }
     text += &format!(
-        "{on} of {} are on. To turn one on, set the variable of its key (or <VARIABLE>_FILE).\n\
+        "{on} of {} are on. To switch one on, set the variable of its key (or <VARIABLE>_FILE).\n\
          To fetch public lists without a key, set `enabled = true` in [providers.name], or for all of them\n\
          MODEL_CATALOG_PUBLIC_LISTS=true.",
         providers.len(),
@@ -98,6 +98,6 @@ fn state(state: PresetState) -> &'static str {
         PresetState::OnWithoutKey => "on, no key",
         PresetState::NotSet => "",
         PresetState::Incomplete => "incomplete",
-        PresetState::Off => "turned off",
+        PresetState::Off => "switched off",
     }
 }

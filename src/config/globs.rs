@@ -12,8 +12,9 @@ pub fn parse_patterns(
     globs
         .iter()
         .map(|glob| {
-            Pattern::try_from(glob.as_ref().to_owned())
-                .map_err(|why| ConfigError(format!("{setting} holds an invalid glob: {why}")))
+            Pattern::try_from(glob.as_ref().to_owned()).map_err(|why| {
+                ConfigError(format!("{setting} holds a glob that cannot be used: {why}"))
+            })
         })
         .collect()
 }

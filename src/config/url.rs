@@ -19,7 +19,7 @@ pub(crate) fn parse_base_url(setting: &str, text: &str) -> Result<Url, ConfigErr
     let url = parse_target(setting, text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(ConfigError(format!(
-            "{setting} must not contain a query or fragment: keys are sent only in headers"
+            "{setting} must not hold a query or fragment: keys are sent only in headers"
         )));
     }
     Ok(url)
@@ -36,7 +36,7 @@ pub(crate) fn parse_target(setting: &str, text: &str) -> Result<Url, ConfigError
         return refuse("is not an http or https URL: it must look like https://host/path");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return refuse("must not contain a user name or password: put the key in its own setting");
+        return refuse("must not hold a user name or password: put the key in its own setting");
     }
     Ok(url)
 }

@@ -35,8 +35,8 @@ pub fn gone_at(
     Some(fetched_at.plus(ttl).plus(max_stale?))
 }
 
-/// Whether a provider's models count as uncallable, because its key was refused three times over 24
-/// h.
+/// Whether a provider's models count as uncallable, because its key was refused three times over
+/// 24 h.
 pub fn is_refused_for_good(refusals: i64, since: Timestamp, now: Timestamp) -> bool {
     refusals >= REFUSALS_TO_HIDE && now.since(since) >= REFUSED_TO_HIDE
 }

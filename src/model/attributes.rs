@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn enrichment_fills_in_what_is_not_said_and_can_be_taken_away_again() {
-        let said = Attributes {
+        let reported = Attributes {
             context_window: Some(1),
             ..Attributes::default()
         };
@@ -157,7 +157,7 @@ mod tests {
             pricing: Map::from_iter([("input".to_owned(), 1.into())]),
             ..Attributes::default()
         };
-        let mut filled = said.clone();
+        let mut filled = reported.clone();
         filled.fill(&known, "elsewhere");
         let expected = serde_json::json!({
             "created": 0, "context_window": 1, "max_output_tokens": 3, "knowledge_cutoff": "2026",
@@ -165,6 +165,6 @@ mod tests {
             "enriched": {"knowledge_cutoff": "elsewhere", "max_output_tokens": "elsewhere", "pricing": "elsewhere"},
         });
         assert_eq!(Value::from(filled.fields()), expected);
-        assert_eq!(filled.without_enrichment(), said);
+        assert_eq!(filled.without_enrichment(), reported);
     }
 }

@@ -224,7 +224,7 @@ pub struct Counts {
     pub returned: i64,
 }
 
-/// What one source's data says about a model.
+/// One source's stored data about a model.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Trace {
     /// The source.

@@ -95,7 +95,7 @@ fn fill_template(template: &str, environment: &Environment) -> Result<Address, C
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if !value.bytes().all(is_plain) {
             return Err(ConfigError(format!(
-                "{name} cannot be part of a URL: use only letters, digits, - and _"
+                "{name} cannot be a part of a URL: use only letters, digits, - and _"
             )));
         }
         whole.push_str(before);
@@ -138,7 +138,7 @@ impl Settings {
                 Outcome::Listed { has_key: true } => (PresetState::On, None),
                 Outcome::Listed { has_key: false } => (PresetState::OnWithoutKey, None),
                 Outcome::Off => {
-                    let hint = format!("turned off: [providers.{name}] has enabled = false");
+                    let hint = format!("switched off: [providers.{name}] has enabled = false");
                     (PresetState::Off, Some(hint))
                 }
                 Outcome::NoKey => {
@@ -209,7 +209,7 @@ impl Settings {
             Address::Lacks(variable) => {
                 let what = match key {
                     Some(_) => format!("the key of {name} is set"),
-                    None => format!("{name} is turned on"),
+                    None => format!("{name} is switched on"),
                 };
                 secrets.warnings.push(format!(
                     "{what} but {variable} is not, so {name} is not listed: set {variable}"
