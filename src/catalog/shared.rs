@@ -189,7 +189,7 @@ fn warn_of_shadowed(known: &Snapshot, snapshot: &Snapshot) {
             .iter()
             .any(|(name, other)| name == endpoint && other == id);
         if !is_known {
-            tracing::warn!(provider = %endpoint, "{endpoint} has a model with the id {id} of a cloud model: listing the cloud model");
+            tracing::warn!(provider = %endpoint, "{endpoint} lists {id}, which is the id of a cloud model: serving the cloud model");
         }
     }
 }

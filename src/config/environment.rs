@@ -17,7 +17,7 @@ impl<'e> Environment<'e> {
         Self::new(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
-    /// An environment backed by `read`, for tests.
+    /// An environment that reads variables with `read` instead of from the process.
     pub fn new(read: impl Fn(&str) -> Option<String> + 'e) -> Self {
         Self(Box::new(read))
     }

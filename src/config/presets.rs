@@ -7,7 +7,7 @@
 //!
 //! - "SDK" and "docs": the service's own;
 //! - "code": public code that reads the list, named in brackets: models.dev (its `provider.toml`
-//! and sync scripts), catwalk (Charm's), any-llm (Mozilla's), big-AGI, Roo Code;
+//!   and sync scripts), catwalk (Charm's), any-llm (Mozilla's), big-AGI, Roo Code;
 //! - "seen": the list answered a third party, or a recorded answer is public;
 //! - "unsure": undocumented. No rule depends on it.
 //!

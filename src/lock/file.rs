@@ -32,7 +32,7 @@ pub struct LockedModel {
 }
 
 impl LockedModel {
-    /// A model of which only the id is seen_ids.
+    /// A model of which only the id is known.
     pub fn of_id(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -53,7 +53,7 @@ pub struct Lockfile {
     models: Vec<LockedModel>,
 }
 
-/// The part of a file that is read before its version is seen_ids.
+/// The part of a file that is read before its version is known.
 #[derive(Deserialize)]
 struct Head {
     version: i64,

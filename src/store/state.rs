@@ -10,7 +10,7 @@ use crate::model::{
 
 /// The requested part of the state.
 #[derive(Clone, Copy, Debug)]
-enum Wanted<'a> {
+enum Requested<'a> {
     /// Everything; the models only if their revision differs from this one.
     UnlessAt(Option<i64>),
     /// One source, without its models.
@@ -22,7 +22,7 @@ impl Store {
     /// every change of them makes a revision.
     pub async fn load(&self, known_revision: Option<i64>) -> Result<State> {
         let mut connection = self.pool.acquire().await?;
-        read_state(&mut connection, Wanted::UnlessAt(known_revision)).await
+        read_state(&mut connection, Requested::UnlessAt(known_revision)).await
     }
 }
 
@@ -31,14 +31,14 @@ pub(super) async fn find_source(
     connection: &mut SqliteConnection,
     name: &str,
 ) -> Result<Option<SourceState>> {
-    let state = read_state(connection, Wanted::Source(name)).await?;
+    let state = read_state(connection, Requested::Source(name)).await?;
     Ok(state.sources.states.into_iter().next())
 }
 
-async fn read_state(connection: &mut SqliteConnection, wanted: Wanted<'_>) -> Result<State> {
-    let (name, known, with_models) = match wanted {
-        Wanted::UnlessAt(known) => (None, known, true),
-        Wanted::Source(name) => (Some(name), None, false),
+async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>) -> Result<State> {
+    let (name, known, with_models) = match requested {
+        Requested::UnlessAt(known) => (None, known, true),
+        Requested::Source(name) => (Some(name), None, false),
     };
     let row = sqlx::query!(
         r#"SELECT

@@ -1,4 +1,4 @@
-//! The feeds of changes: Atom and server-last_sent_id events.
+//! The feeds of changes: Atom and server-sent events.
 
 use std::{collections::VecDeque, convert::Infallible};
 
@@ -91,8 +91,8 @@ pub struct EventsParameters {
     model: Option<String>,
 }
 
-/// Sends each new revision as a server-last_sent_id event whose id is the revision. Starts after the
-/// revision in `Last-Event-ID` or `since=`; without either, only future revisions are last_sent_id.
+/// Sends each new revision as a server-sent event whose id is the revision. Starts after the
+/// revision in `Last-Event-ID` or `since=`; without either, only future revisions are sent.
 pub async fn events(
     caller: Caller,
     State(catalog): State<Catalog>,

@@ -173,8 +173,7 @@ impl View {
     pub fn answer(&self, body: &Body, request: &HeaderMap) -> Response {
         let cache_control = match self.moment {
             Some(moment) => past::cache_control(moment),
-            // An answer without a missing source must not be cached. Others are revalidated at no
-            // cost.
+            // An answer that lacks a source must not be cached. Others are revalidated at no cost.
             None if self.visible_sources().any(SourceState::is_missing) => {
                 HeaderValue::from_static("no-store")
             }

@@ -89,7 +89,7 @@ impl Outgoing {
 
 /// The result of one step.
 enum Step {
-    /// A message was sent; the next one may follow at once.
+    /// There may be another message to send at once.
     Again,
     /// Everything is delivered.
     Idle,
