@@ -124,7 +124,7 @@ async fn get(
     }
     if status == StatusCode::UNAUTHORIZED {
         return Err(anyhow!(
-            "the catalog at {root} requires another key: set MODEL_CATALOG_KEY to one of its [[keys]]"
+            "the catalog at {root} requires a valid key: set MODEL_CATALOG_KEY to one of its [[keys]]"
         ));
     }
     if !status.is_success() {
