@@ -1,5 +1,5 @@
-//! Every route and layer in one look. Handlers choose what to send; what is sent was made in
-//! `snapshot`.
+//! Every route and layer at a glance. Handlers only choose what to send; `snapshot` makes the
+//! bytes.
 
 mod auth;
 mod catalog;
@@ -24,7 +24,7 @@ use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 use self::error::ApiError;
 use crate::catalog::Catalog;
 
-/// The service's application: all routes, and a JSON 404 for the rest.
+/// The service's application: all routes, plus a JSON 404 for unknown ones.
 pub fn application(catalog: Catalog) -> Router {
     router(catalog.clone())
         .fallback(unknown_route)
@@ -33,17 +33,18 @@ pub fn application(catalog: Catalog) -> Router {
 }
 
 impl Catalog {
-    /// The catalog's routes: `/v1/models`, `/v1beta/…`, `/catalog/…`, `/healthz`, `/readyz` and others.
-    /// They have no fallback, so they merge with routes of your own. `POST /catalog/refresh` needs the
-    /// peer's address: serve with `into_make_service_with_connect_info::<SocketAddr>()`.
+    /// The catalog's routes: `/v1/models`, `/v1beta/…`, `/catalog/…`, `/healthz`, `/readyz` and
+    /// others. They have no fallback, so you can merge them with your own. `POST /catalog/refresh`
+    /// needs the peer's address: serve with `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> Router {
         router(self.clone())
     }
 }
 
-/// All routes, to be mounted.
+/// All routes, without the layers of [`application`].
 fn router(catalog: Catalog) -> Router {
-    // In front of everything but what has its own rule (an operator's) and what tells nothing.
+    // Guards every route except the operator's, which have their own rule, and those that reveal
+    // nothing.
     let guard = || from_fn_with_state(catalog.clone(), auth::guard);
     Router::new()
         .route("/v1/models", get(models::list))
@@ -52,7 +53,7 @@ fn router(catalog: Catalog) -> Router {
         .route("/v1beta/models/{*id}", get(models::retrieve))
         .route("/v1beta/openai/models", get(models::list))
         .route("/v1beta/openai/models/{*id}", get(models::retrieve))
-        .merge(bases())
+        .merge(provider_routes())
         .route("/catalog/sources", get(catalog::sources::sources))
         .route("/catalog/providers", get(catalog::providers::providers))
         .route("/catalog/changes", get(catalog::changes::changes))
@@ -73,13 +74,13 @@ fn router(catalog: Catalog) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn(middleware::in_time))
-        // What fails is logged once, where it is known why.
+        // Failures are logged once, by the code that knows the cause.
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(middleware::span)
                 .on_failure(()),
         )
-        // ModelsPath every few seconds by machines: not worth a line, least of all one of an error.
+        // Probes call these every few seconds; logging them, let alone as errors, would be noise.
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics).layer(guard()))
@@ -91,8 +92,8 @@ fn router(catalog: Catalog) -> Router {
         .with_state(catalog)
 }
 
-/// The lists below a source's base.
-fn bases() -> Router<Catalog> {
+/// The provider routes: each source's own lists.
+fn provider_routes() -> Router<Catalog> {
     let lists = [
         "v1/models",
         "v1beta/models",
@@ -121,7 +122,7 @@ async fn unknown_route(uri: Uri) -> ApiError {
 
 async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     let message = format!(
-        "{method} is not possible on {}: see the Allow header.",
+        "{method} is not allowed on {}: see the Allow header.",
         error::shortened(uri.path())
     );
     ApiError::invalid(

@@ -1,5 +1,5 @@
-//! The running catalog: the store, what is served, and the tasks that keep both fresh. What a request
-//! may wait for is decided here and nowhere else.
+//! The running catalog: the store, the served list, and the tasks that keep both fresh. Every limit
+//! on how long a request may wait is set here.
 
 pub mod current;
 pub mod listed;
@@ -42,36 +42,35 @@ use crate::{
     store::{Store, error::StoreError},
 };
 
-/// How long a request waits for what it cannot be answered without. Clients exist that give up at
-/// 3 s.
+/// How long a request waits for data that its answer needs. Some clients give up after 3 s.
 const FIRST_WAIT: Duration = Duration::from_millis(2500);
-/// How long a stop waits for commits under way, and then for the database to close.
+/// How long a stop waits for running commits, and then for the database to close.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
-/// What to set when no source is configured.
-pub(crate) const NO_SOURCE: &str = "no source is configured, the list is empty: set OPENAI_API_KEY, GEMINI_API_KEY or ANTHROPIC_API_KEY, or MODEL_CATALOG_ENDPOINTS=name=http://host:port, or start a local server (Ollama, LM Studio, vLLM, llama.cpp)";
+/// The hint for operators when no source is configured.
+pub(crate) const NO_SOURCE: &str = "no source is configured, so the list is empty: set OPENAI_API_KEY, GEMINI_API_KEY or ANTHROPIC_API_KEY, or MODEL_CATALOG_ENDPOINTS=name=http://host:port, or start a local server (Ollama, LM Studio, vLLM, llama.cpp)";
 
-/// A catalog that cannot start. One line: what happened and what to do.
+/// Why a catalog cannot start. One line: what happened and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A setting cannot be used together with another.
+    /// A setting conflicts with another.
     #[error(transparent)]
     Setting(#[from] ConfigError),
-    /// No HTTP client can be made.
+    /// The HTTP clients cannot be created.
     #[error("cannot make an HTTP client: {0}")]
     Client(String),
 }
 
-/// A running catalog. Clones are the same catalog. It runs until [`Catalog::stop`].
+/// A running catalog. Clones share it. It runs until [`Catalog::stop`].
 #[derive(Clone)]
 pub struct Catalog(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
     members: Arc<Members>,
-    /// Wakes the tasks that are no source's.
+    /// Wakes the tasks that do not belong to a source.
     sleepers: Vec<Arc<Notify>>,
     watch: Arc<Watch>,
     unconfigured: Vec<Unconfigured>,
@@ -88,18 +87,18 @@ impl fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// Opens the database, applies the settings to it and starts to refresh what is due. Stored models
-    /// are served at once.
+    /// Opens the database, applies the settings and starts refreshing due sources. Serves the
+    /// stored models at once. Fails when the database or a setting cannot be used.
     pub async fn start(mut config: Config) -> Result<Self, StartError> {
         let keys = Keys::new(std::mem::take(&mut config.keys), config.admin_key.as_ref())?;
-        // Reads every CA certificate of the system: not on a thread that serves others.
+        // Reads every CA certificate of the system: too slow for a serving thread.
         let clients = tokio::task::spawn_blocking(Clients::new)
             .await
             .map_err(|error| StartError::Client(error.to_string()))?
             .map_err(|error| StartError::Client(error.to_string()))?;
         if let Some(problem) = &clients.tls_problem {
             tracing::warn!(
-                "no CA certificates ({problem}): HTTPS sources cannot be reached, stored models are still served; install them (package ca-certificates) and restart"
+                "no CA certificates ({problem}): cannot reach HTTPS sources, still serving stored models; install the package ca-certificates and restart"
             );
         }
         let store = Store::open(&config.database_url).await?;
@@ -135,7 +134,7 @@ impl Catalog {
         };
         let applied = store.apply(&settings, config.clock.now()).await?;
         for webhook in applied.late_webhooks {
-            tracing::warn!(%webhook, "webhook {webhook} missed revisions that have been deleted since (keep_events): it goes on with what is kept");
+            tracing::warn!(%webhook, "webhook {webhook} missed revisions that keep_events has since deleted: continuing with the oldest kept revision");
         }
         let (found, unknown): (Vec<_>, Vec<_>) = discoverable
             .into_iter()
@@ -186,7 +185,7 @@ impl Catalog {
         })))
     }
 
-    /// Stops fetching, gives back claims, and closes the database. Takes 2 s at most.
+    /// Stops fetching, releases claims and closes the database. Takes 2 s at most.
     pub async fn stop(&self) {
         let Shared {
             stop, tasks, store, ..
@@ -195,20 +194,23 @@ impl Catalog {
         stop.cancel();
         tasks.close();
         if timeout(STOP_LIMIT, tasks.wait()).await.is_err() {
-            tracing::warn!("stopped during a commit: the database rolls it back or has it whole");
+            tracing::warn!(
+                "stopped during a commit: the database either has all of it or rolls it back"
+            );
         }
-        // An open connection only leaves the WAL to be folded in at the next start.
+        // If it stays open, the next start only has to fold in the WAL.
         let _ = timeout(STOP_LIMIT, store.close()).await;
     }
 
-    /// Ends the requests that wait for a change (long polls, event streams), so that a server can
-    /// drain before [`Catalog::stop`].
+    /// Ends the requests that wait for a change (long polls and event streams), so that a server
+    /// can drain before [`Catalog::stop`].
     pub fn end_waits(&self) {
         self.0.shared.end_waits.cancel();
     }
 
-    /// The base of every answer: what is served, at once if every source that `counts` has ever answered.
-    /// Otherwise waits for their first attempts in this process, until 2.5 s after they began.
+    /// The served list and sources, for an answer. Returns at once if every source that `counts`
+    /// has answered before. Otherwise waits for their first attempts in this process, at most 2.5 s
+    /// after those began.
     pub(crate) async fn current_with(&self, counts: impl Fn(&SourceName) -> bool) -> Arc<Current> {
         let current = self.current();
         let missing: Vec<Arc<Member>> = current
@@ -225,14 +227,14 @@ impl Catalog {
         self.current()
     }
 
-    /// What is served now.
+    /// The served list and sources, without waiting.
     pub(crate) fn current(&self) -> Arc<Current> {
         self.0.shared.current.load_full()
     }
 
-    /// What is served, with one of `ids` if that can be had within 2.5 s: an unknown `name:…` of a
-    /// configured provider may trigger a refresh of it (at most once a minute). Models outside `scope`
-    /// count as unknown, and trigger none.
+    /// The served list and sources, with one of `ids` if a refresh can find it within 2.5 s. An
+    /// unknown `name:…` of a configured provider may trigger that refresh (at most once a minute).
+    /// Models outside `scope` count as unknown but trigger nothing.
     pub(crate) async fn current_with_any(&self, ids: &[&str], scope: &Scope) -> Arc<Current> {
         let lists = |current: &Current| ids.iter().any(|id| current.snapshot.lists_in(scope, id));
         let counts = |source: &SourceName| scope.allows_source(source.as_str());
@@ -255,13 +257,13 @@ impl Catalog {
             && let Some(mut attempt) = self.refresh_on_miss(&member, &current)
         {
             let deadline = deadline.min(attempt.began + FIRST_WAIT);
-            // Whether it ended or not, what is known then is the answer.
+            // After a timeout too, answer with the models known by then.
             let _ = timeout_at(deadline, attempt.ended.wait_for(|ended| *ended)).await;
         }
         self.current()
     }
 
-    /// The attempt at `member` that a miss may wait for: the one under way, or a new one if it is allowed.
+    /// The attempt at `member` that a miss may wait for: the running one, or a new one if allowed.
     fn refresh_on_miss(&self, member: &Arc<Member>, current: &Current) -> Option<MissAttempt> {
         let state = current.find_source(member.name())?;
         let now = self.now();
@@ -276,7 +278,7 @@ impl Catalog {
         drop(miss);
         let outcome = member.refresher.request(ClaimMode::Miss, false);
         let (member, clock) = (member.clone(), self.0.shared.clock.clone());
-        // In a task of its own: it counts even when the caller has gone.
+        // In its own task: the attempt counts even when the caller disconnects.
         self.0.shared.tasks.spawn(async move {
             let outcome = outcome.await.unwrap_or(RefreshOutcome::Stopped);
             member.miss().end(&outcome, clock.now());
@@ -285,9 +287,9 @@ impl Catalog {
         Some(attempt)
     }
 
-    /// Refreshes the source `name`, or every source, whatever its schedule says (at most once in 10 s
-    /// each); each one's outcome. `accept` believes a suspicious listing at once. None when no configured
-    /// source has that name.
+    /// Refreshes the source `name`, or every source, whatever the schedule says (at most once in
+    /// 10 s each). Returns each outcome; none when no configured source has that name. `accept`
+    /// accepts a suspicious listing at once.
     pub async fn refresh(
         &self,
         name: Option<&str>,
@@ -312,7 +314,8 @@ impl Catalog {
         Some(outcomes)
     }
 
-    /// Has every schedule looked at now rather than at the end of a sleep (a minute at most).
+    /// Makes every task check its schedule now instead of at the end of its sleep (a minute at
+    /// most).
     pub fn wake(&self) {
         for sleeper in &self.0.sleepers {
             sleeper.notify_one();
@@ -320,7 +323,7 @@ impl Catalog {
         self.0.members.wake();
     }
 
-    /// Whether every source has ever answered or failed; in any case 2.5 s after the start.
+    /// Whether every source has ever answered or failed. Always true 2.5 s after the start.
     pub fn is_ready(&self) -> bool {
         self.0.started.elapsed() >= FIRST_WAIT
             || self
@@ -332,17 +335,17 @@ impl Catalog {
                 .all(SourceState::was_attempted)
     }
 
-    /// The time by the catalog's clock.
+    /// The current time by the catalog's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.0.shared.clock.now()
     }
 
-    /// Why the database cannot be written at present, if so.
+    /// Why the database cannot be written at the moment; none when it can.
     pub(crate) fn database_error(&self) -> Option<Arc<DatabaseError>> {
         self.0.shared.database_error.load_full()
     }
 
-    /// Well-known providers that could be configured.
+    /// The well-known providers that are not configured.
     pub(crate) fn unconfigured(&self) -> &[Unconfigured] {
         &self.0.unconfigured
     }
@@ -352,7 +355,7 @@ impl Catalog {
         &self.0.presets
     }
 
-    /// What has become of each watched model, by what `current` lists.
+    /// The verdict on each watched model, from the list in `current`.
     pub(crate) fn verdicts(&self, current: &Current) -> Vec<Verdict> {
         verdicts(&self.0.watch, current, self.now())
     }
@@ -362,7 +365,7 @@ impl Catalog {
         &self.0.keys
     }
 
-    /// How long a client may take.
+    /// How long a client may take; see [`Config::client_timeout`].
     pub(crate) fn client_timeout(&self) -> Duration {
         self.0.client_timeout
     }
@@ -372,7 +375,7 @@ impl Catalog {
         &self.0.shared.store
     }
 
-    /// What the tasks share.
+    /// The state that the tasks share.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }

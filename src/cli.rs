@@ -1,5 +1,5 @@
-//! The command line: each command is a file, its arguments a struct. An error is that the command could not
-//! do its work (exit code 2).
+//! The command line: one file per command, one struct per command's arguments. An error means that
+//! the command could not do its work (exit code 2).
 
 mod check;
 pub mod demo;
@@ -32,24 +32,24 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the catalog (also without any command)
+    /// Serve the catalog (the default command)
     Serve(Flags),
-    /// Serve made-up models of stand-in providers, to look around without a key
+    /// Serve made-up models from stand-in providers, to try the catalog without a key
     Demo {
         /// Address to listen on
         #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_LISTEN)]
         listen: String,
     },
-    /// Write down models as they are listed now, for `check`
+    /// Record models as they are listed now, for `check`
     Lock(Lock),
-    /// Say which of the models written down have gone, are retiring or have become smaller
+    /// Report locked models that are gone, retiring or smaller
     Check(Check),
-    /// List the providers that need nothing but a key, and which of them are on
+    /// List the providers that only need a key, and which of them are on
     Providers(Providers),
 }
 
 impl Cli {
-    /// Runs the command; an error is printed as one line.
+    /// Runs the command. Prints an error as one line and exits with code 2.
     pub async fn run(self) -> ExitCode {
         match self.try_run().await {
             Ok(code) => code,

@@ -1,5 +1,5 @@
-//! Every setting of the catalog as a value, checked. [`settings`] reads them from where people put
-//! them: flags, the environment, a TOML file.
+//! Every setting of the catalog as a checked value. [`read`] fills them in from flags, the
+//! environment and a TOML file.
 
 pub mod environment;
 pub mod error;
@@ -29,49 +29,52 @@ use crate::{
     },
 };
 
-/// How long attempts at sources and webhooks are remembered: 90 days.
+/// How long attempts at sources and webhooks are kept: 90 days.
 pub const ATTEMPTS_KEPT: TimeDelta = TimeDelta::days(90);
-/// The loopback ports that are looked at: Ollama, LM Studio, vLLM, llama.cpp.
+/// The loopback ports that discovery probes: Ollama, LM Studio, vLLM, llama.cpp.
 pub const DISCOVERY_PORTS: [u16; 4] = [11434, 1234, 8000, 8080];
 
 /// What a catalog needs to run.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the database is; checked by [`Config::new`].
+    /// URL of the SQLite database, checked by [`Config::new`].
     pub(crate) database_url: String,
-    /// Whom to ask.
+    /// The sources to fetch.
     pub sources: Vec<SourceConfig>,
-    /// The file that fills in what sources do not say, made by [`SourceConfig::enrichment`].
+    /// The enrichment file, which fills in the fields that sources omit. See
+    /// [`SourceConfig::enrichment`].
     pub enrichment: Option<SourceConfig>,
-    /// Whom to tell of changes.
+    /// The webhooks that receive changes and alerts.
     pub webhooks: Vec<WebhookConfig>,
-    /// The models whose fate is told.
+    /// The watched models: the catalog raises an alert when one becomes a problem.
     pub watch: Option<Watch>,
     /// How long history is kept.
     pub retention: Retention,
-    /// Loopback ports to look at for local servers; none to look at no port.
+    /// Loopback ports to probe for local servers; empty turns discovery off.
     pub discovery_ports: Vec<u16>,
-    /// Well-known providers that are not configured, and what to set: shown to operators.
+    /// Well-known providers that are not configured, each with a hint for the operator.
     pub unconfigured: Vec<Unconfigured>,
-    /// Every preset and whether it is on, as the settings had it; empty where nobody read settings.
+    /// Every preset and its state according to the settings; empty when the settings were built in
+    /// code.
     pub presets: Vec<PresetStatus>,
-    /// The time limit of one source's whole listing: 10 s.
+    /// Time limit for fetching one source's whole listing: 10 s.
     pub fetch_timeout: Duration,
-    /// How long a client may take to send a request's head or to read on, and how long an idle
-    /// connection is kept: 30 s.
+    /// How long a client may take to send a request's head or to read the answer, and how long an
+    /// idle connection stays open: 30 s.
     pub client_timeout: Duration,
-    /// What callers of `POST /catalog/refresh` have to present as a bearer token. Without one, only
-    /// callers on this machine may.
+    /// Bearer token that callers of `POST /catalog/refresh` must present. Without one, only callers
+    /// on this machine may refresh.
     pub admin_key: Option<SecretString>,
-    /// What clients have to present: with any, nothing is told without one, and the admin key counts
-    /// as one that may see everything. Without any, whoever reaches the catalog may read it.
+    /// The client keys. With at least one, every request must present a key; the admin key counts
+    /// as one that sees everything. Without any, reading is open to every caller.
     pub keys: Vec<ClientKey>,
-    /// The clock; tests move it.
+    /// The clock. Tests advance it.
     pub clock: Clock,
 }
 
 impl Config {
     /// A catalog in the SQLite file at `database_url` (`sqlite://catalog.db`), without sources.
+    /// Fails when the URL names no SQLite file.
     pub fn new(database_url: &str) -> Result<Self, ConfigError> {
         let refuse = |why: &str| {
             Err(ConfigError(format!(
@@ -79,7 +82,7 @@ impl Config {
             )))
         };
         if !database_url.starts_with("sqlite:") {
-            return refuse("does not name an SQLite database");
+            return refuse("does not name a SQLite database");
         }
         let Ok(database) = SqliteConnectOptions::from_str(database_url) else {
             return refuse("is not a usable SQLite URL");
@@ -88,11 +91,11 @@ impl Config {
         if path == Path::new("") {
             return refuse("names no file");
         }
-        // What the URL's `:memory:` and `mode=memory` become.
+        // sqlx turns `:memory:` and `mode=memory` into this file name.
         if path.to_string_lossy().starts_with("file:sqlx-in-memory")
             || database_url.contains("mode=memory")
         {
-            return refuse("names a database in memory, which a restart would lose");
+            return refuse("names an in-memory database, which a restart would lose");
         }
         Ok(Self {
             database_url: database_url.to_owned(),
@@ -116,18 +119,18 @@ impl Config {
     }
 }
 
-/// A well-known provider without a key.
+/// A well-known provider that is not configured.
 #[derive(Clone, Debug)]
 pub struct Unconfigured {
     /// Its name.
     pub name: SourceName,
     /// Its kind.
     pub kind: Kind,
-    /// What to set, for people.
+    /// The variable to set, as a sentence for the operator.
     pub hint: String,
 }
 
-/// A preset: a well-known provider that needs nothing but its key.
+/// A preset: a well-known provider that only needs a key.
 #[derive(Clone, Debug, Serialize)]
 pub struct PresetStatus {
     /// Its name.
@@ -136,18 +139,19 @@ pub struct PresetStatus {
     pub kind: Kind,
     /// Whether it is on.
     pub state: PresetState,
-    /// The variables of its key: the first that is set counts, of each also `<VARIABLE>_FILE`.
+    /// The variables that may hold its key, each also as `<VARIABLE>_FILE`. The first one that is
+    /// set wins.
     pub key_variables: &'static [&'static str],
-    /// What else has to be set unless the base URL is moved: of each list one variable.
+    /// Further variables that must be set unless the base URL is overridden: one of each list.
     pub further_variables: Vec<Vec<&'static str>>,
-    /// The variable that moves its base URL.
+    /// The variable that overrides its base URL.
     pub base_url_variable: &'static str,
-    /// Its own base URL, in which `{A|B}` is the value of the variable `A`, otherwise `B`; none where
-    /// every account has one of its own.
+    /// Its default base URL. `{A|B}` stands for the value of variable `A`, or of `B` when `A` is
+    /// unset. None when every account has its own URL.
     pub base_url: Option<&'static str>,
-    /// Whether its list answers without a key.
+    /// Whether its list is readable without a key.
     pub public_list: bool,
-    /// What to do so that it is listed, for people; none where it is.
+    /// How to turn it on, as a sentence for the operator; none when it is on.
     pub hint: Option<String>,
 }
 
@@ -155,22 +159,22 @@ pub struct PresetStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PresetState {
-    /// It is asked with its key.
+    /// It is fetched with its key.
     On,
-    /// It is asked without a key.
+    /// It is fetched without a key.
     OnWithoutKey,
-    /// Nothing of it is set.
+    /// None of its variables is set.
     NotSet,
-    /// Only a part of it is set: its key or what its base URL needs is missing.
+    /// Only part of it is set: its key or a variable of its base URL is missing.
     Incomplete,
-    /// The file switches it off.
+    /// The settings file turns it off.
     Off,
 }
 
-/// How long things are kept.
+/// How long history is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// Events; none for ever.
+    /// Events; none keeps them forever.
     pub events: Option<TimeDelta>,
     /// Attempts at sources and webhooks.
     pub attempts: TimeDelta,

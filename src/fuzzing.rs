@@ -1,5 +1,5 @@
-//! What fuzzing calls: the parsers of everything that comes from outside, with what must hold of
-//! their results. The targets below `fuzz/` and a test on stable use the same functions.
+//! Entry points for fuzzing: the parsers of all outside input, with assertions about their results.
+//! The targets below `fuzz/` and a test on stable Rust share these functions.
 
 use reqwest::{
     StatusCode,
@@ -16,8 +16,8 @@ use crate::{
     provider,
 };
 
-/// Reads `body` as one page of a list of `kind`: how many models it has. Panics where a result
-/// breaks a promise.
+/// Parses `body` as one page of a list of `kind` and returns its number of models. Panics when a
+/// result breaks an invariant.
 pub fn page(kind: Kind, body: &[u8]) -> usize {
     let Ok(page) = provider::parse_page(kind, body) else {
         return 0;
@@ -52,8 +52,8 @@ pub fn page(kind: Kind, body: &[u8]) -> usize {
     page.entries.len()
 }
 
-/// Reads `body` as the body of an error answer with `status` and, as far as a header can hold it,
-/// as its `Retry-After`. Panics where a result breaks a promise.
+/// Parses `body` as an error answer with `status` and, as far as a header can hold it, as its
+/// `Retry-After`. Panics when a result breaks an invariant.
 pub fn error(status: u16, body: &[u8]) {
     const KEY: &str = "sk-secret/+key";
     let Ok(status) = StatusCode::from_u16(status) else {
@@ -75,7 +75,7 @@ pub fn error(status: u16, body: &[u8]) {
     assert!(!error.message.contains(KEY), "a key in a message");
 }
 
-/// Reads `text` as a configuration file. Panics where an error is not one line.
+/// Parses `text` as a configuration file. Panics when an error is not one line.
 pub fn configuration(text: &str) {
     let Ok(file) = tempfile::NamedTempFile::new() else {
         return;

@@ -1,5 +1,5 @@
-//! Decisions about what sources answer: which listings are believed, what they change, when the next
-//! attempt is due. Pure functions over the types of `model`; [`plan`] strings them together.
+//! Decisions about fetched listings: which ones to accept, what they change, and when to fetch
+//! again. Pure functions over the types of `model`; [`plan`] combines them.
 
 pub mod diff;
 pub mod enrich;

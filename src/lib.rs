@@ -1,15 +1,15 @@
 //! One durable list of every model that you can call.
 //!
-//! The catalog asks cloud providers and local inference servers for their model lists, keeps what
-//! they said in SQLite, and serves the merged list at `GET /v1/models`. Data flows one way:
+//! The catalog fetches model lists from cloud providers and local inference servers, keeps them in
+//! SQLite with their history, and serves the merged list at `GET /v1/models`. Data flows one way:
 //!
 //! ```text
 //! a source's pages → provider (parse) → guard → enrichment, rules → store (diff, commit)
 //!     → snapshot (bytes) → api (send)
 //! ```
 //!
-//! [`run`] is the whole service; [`Catalog::start`] and [`Catalog::router`] are for mounting it in
-//! another axum application:
+//! [`run`] is the whole service. To mount the catalog in another axum application, use
+//! [`Catalog::start`] and [`Catalog::router`]:
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The lock file and watched models: what is relied on, and what has become of it. Pure.
+//! The lock file and watched models: the models that a project relies on, and their problems. Pure.
 
 pub mod file;
 pub mod listed;

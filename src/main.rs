@@ -1,4 +1,4 @@
-//! The binary: parses the command line, and runs it.
+//! The binary: parses the command line and runs the command.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! What `GET /metrics` shows, in the OpenMetrics text format. A field per metric; its doc comment is the
-//! help text. Whoever knows a value sets it.
+//! The metrics of `GET /metrics`, in the OpenMetrics text format. One field per metric; its doc
+//! comment is the help text.
 
 use prometheus_client::{
     encoding::text::encode,
@@ -10,7 +10,8 @@ use prometheus_client::{
 /// The labels of a metric.
 pub type Labels = Vec<(&'static str, String)>;
 
-/// A struct of metrics: registers each field under its name, with its doc comment as the help text.
+/// Declares a struct of metrics and registers each field under its name, with its doc comment as
+/// the help text.
 macro_rules! metrics {
     ($(#[$outer:meta])* $name:ident { $(#[doc = $help:literal] $field:ident: $type:ty,)+ }) => {
         $(#[$outer])*
@@ -36,7 +37,7 @@ metrics! {
 }
 
 metrics! {
-    /// As of one moment.
+    /// Sampled at the time of a scrape.
     Gauges {
         /// The last revision
         revision: Gauge,
@@ -69,7 +70,7 @@ impl Metrics {
         self.fetches.get_or_create(&labels).inc();
     }
 
-    /// These and `gauges` as text.
+    /// Encodes these metrics and `gauges` as text.
     pub fn encode(&self, gauges: Gauges) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("model_catalog");
         self.clone().register(&mut registry);

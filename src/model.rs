@@ -1,4 +1,4 @@
-//! The plain types that everything else speaks in. No I/O, and nothing of ours is imported.
+//! The plain types that all other modules share. No I/O, and no imports from the rest of the crate.
 
 pub mod attributes;
 pub mod closest;

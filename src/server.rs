@@ -1,5 +1,5 @@
-//! Serving a catalog on a listener until it is told to stop, whatever clients do: slow ones are cut
-//! off, and there is an end to how many there may be.
+//! Serving a catalog on a listener until shutdown. Cuts off slow clients and limits the number of
+//! connections.
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,29 +25,29 @@ use crate::{
     model::source::SourceName,
 };
 
-/// How long requests under way may take to end at a stop.
+/// How long in-flight requests may take to finish at shutdown.
 const DRAIN: Duration = Duration::from_millis(2500);
 /// The largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Most connections at a time; more wait to be accepted.
+/// The most connections at a time; further ones wait in the backlog.
 const MAX_CONNECTIONS: u64 = 16_384;
-/// Open files that are kept for everything but clients.
+/// Open files reserved for everything but clients.
 const OTHER_FILES: u64 = 256;
-/// How long to wait after a connection could not be accepted (too many open files).
+/// The pause after a failed accept (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Why the service ended.
+/// Why the service stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The catalog cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// A source is this service itself, which would list its own list.
+    /// A source points at this service, which would then list its own list.
     #[error("`{name}` is this catalog itself, at {own}: correct its base URL, or listen elsewhere")]
     Itself {
         /// The source.
         name: SourceName,
-        /// Where the service listens.
+        /// The address that the service listens on.
         own: SocketAddr,
     },
     /// The listener has no address.
@@ -55,14 +55,14 @@ pub enum RunError {
     Listener(#[from] io::Error),
 }
 
-/// The whole service: starts the catalog, serves it on `listener` until `shutdown` ends, then
+/// Runs the whole service: starts the catalog, serves it on `listener` until `shutdown` ends, then
 /// stops it. Stopping takes less than 5 s.
 pub async fn run(
     mut config: Config,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    // Discovery never asks our own listener.
+    // Discovery must not probe our own listener.
     let own = listener.local_addr()?;
     config.discovery_ports.retain(|port| *port != own.port());
     let itself = |source: &&SourceConfig| source.is_on_loopback_port(own.port());
@@ -73,7 +73,7 @@ pub async fn run(
         });
     }
     let mut shutdown = Box::pin(shutdown);
-    // The start may wait for another process's lock.
+    // The start may wait for another process's lock, so shutdown must be able to end it.
     let catalog = tokio::select! {
         catalog = Catalog::start(config) => catalog?,
         () = &mut shutdown => return Ok(()),
@@ -83,8 +83,8 @@ pub async fn run(
     Ok(())
 }
 
-/// Serves `catalog` over HTTP/1.1 on `listener` until `shutdown` ends, lets requests under way end
-/// (for 2.5 s at most), and stops the catalog.
+/// Serves `catalog` over HTTP/1.1 on `listener` until `shutdown` ends, gives in-flight requests 2.5
+/// s to finish, then stops the catalog.
 pub async fn serve(
     catalog: Catalog,
     listener: TcpListener,
@@ -100,19 +100,19 @@ pub async fn serve(
         () = shutdown => {}
         never = connections.accept(&listener) => match never {},
     }
-    // New clients are refused from here on, so that they try elsewhere.
+    // Refuses new clients from here on, so that they try elsewhere.
     drop(listener);
     catalog.end_waits();
     if timeout(DRAIN, connections.under_way.shutdown())
         .await
         .is_err()
     {
-        tracing::warn!("some requests were still under way: they are cut off");
+        tracing::warn!("cutting off requests that did not finish in time");
     }
     catalog.stop().await;
 }
 
-/// Most clients at a time: what the open-file limit, raised as far as it goes, leaves for them.
+/// The most clients at a time: the open-file limit, raised as far as possible, less our own files.
 fn connection_limit() -> usize {
     let files =
         rlimit::increase_nofile_limit(MAX_CONNECTIONS + OTHER_FILES).unwrap_or(OTHER_FILES * 2);
@@ -132,14 +132,14 @@ struct Connections {
 impl Connections {
     async fn accept(&self, listener: &TcpListener) -> Infallible {
         loop {
-            // The semaphore is never closed; were it, the next turn would say so again.
+            // The semaphore is never closed; if it were, the next turn would fail the same way.
             let Ok(slot) = self.slots.clone().acquire_owned().await else {
                 continue;
             };
             match listener.accept().await {
                 Ok((stream, peer)) => self.start(stream, peer, slot),
                 Err(error) => {
-                    tracing::debug!(%error, "a connection could not be accepted");
+                    tracing::debug!(%error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -162,7 +162,7 @@ impl Connections {
                 .header_read_timeout(client_timeout)
                 .max_buf_size(MAX_HEAD_BYTES)
                 .serve_connection(TokioIo::new(Box::pin(stream)), service);
-            // A client that goes away or is cut off is its own matter.
+            // Disconnects and cut-offs are the client's business: trace level.
             if let Err(error) = watcher.watch(connection).await {
                 tracing::trace!(%error, "a connection ended early");
             }

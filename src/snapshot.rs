@@ -1,5 +1,5 @@
-//! The answers, finished: what `GET /v1/models` and `GET /v1/models/{id}` send, as bytes with their ETags.
-//! Built once per revision from the stored models; handlers only choose and send.
+//! The finished answers: the bytes and ETags of `GET /v1/models` and `GET /v1/models/{id}`. Built
+//! once per revision from the stored models; handlers only choose and send.
 
 pub mod body;
 pub mod dialect;
@@ -38,26 +38,26 @@ pub struct Snapshot {
     pub revision: i64,
     /// The whole list.
     pub list: Body,
-    /// Local ids that are not listed because a cloud model has the same: (endpoint, id).
+    /// Local ids that are not listed because a cloud model has the same id: (endpoint, id).
     pub shadowed: Vec<(SourceName, String)>,
-    /// The models whose end is announced, the next one first.
+    /// The models with an announced end, soonest first.
     pub retiring: Vec<Retiring>,
-    /// The listed models, in the list's order.
+    /// The listed models, in list order.
     pub models: Vec<ServedModel>,
-    /// How many models each source lists; hidden sources and shadowed models included.
+    /// Number of models per source, including hidden sources and shadowed models.
     pub counts: BTreeMap<SourceName, i64>,
-    /// The providers ever configured.
+    /// Every provider ever configured.
     providers: Vec<SourceName>,
-    /// Where each whole id stands among `models`.
+    /// The index of each whole id in `models`.
     places: HashMap<String, usize>,
-    /// The same by the ids in lower case; made when first needed.
+    /// The same index for lower-case ids; built when first needed.
     lower_case_places: OnceLock<HashMap<String, usize>>,
-    /// The parts of it that requests have wanted.
+    /// Cached parts of this snapshot.
     parts: PartCache,
 }
 
 impl Snapshot {
-    /// The snapshot of `content`.
+    /// Builds the snapshot of `content`. Fails only when serializing fails.
     pub fn build(content: Content) -> Result<Self, serde_json::Error> {
         let Merged { models, shadowed } = Merged::of(content.models);
         let mut list = List::default();
@@ -93,7 +93,7 @@ impl Snapshot {
         self.places.get(id).map(|place| &self.models[*place])
     }
 
-    /// The model with this whole id in any case. Of several the first in the list.
+    /// The model with this whole id in any case; the first in the list if several match.
     pub fn find_in_any_case(&self, id: &str) -> Option<&ServedModel> {
         let places = self.lower_case_places.get_or_init(|| {
             let ids = self.models.iter().enumerate().rev();
@@ -104,7 +104,7 @@ impl Snapshot {
         self.models.get(*place)
     }
 
-    /// The entry of the model with this whole id.
+    /// The finished entry of the model with this whole id.
     pub fn find_entry(&self, id: &str) -> Option<Body> {
         let range = self.find(id)?.entry.clone();
         Some(Body::of(self.list.bytes.slice(range)))
@@ -115,21 +115,20 @@ impl Snapshot {
         self.places.contains_key(id)
     }
 
-    /// Whether a model of `scope` with this whole id is listed.
+    /// Whether a model within `scope` is listed under this whole id.
     pub fn lists_in(&self, scope: &Scope, id: &str) -> bool {
         self.find(id)
             .is_some_and(|model| model.sources().any(|source| scope.allows(source, id)))
     }
 
-    /// How many of the listed models `source` has.
+    /// Number of listed models that `source` has.
     pub fn count_listed(&self, source: &SourceName) -> i64 {
         let rows = self.models.iter().flat_map(|model| &model.rows);
         let count = rows.filter(|row| row.source == *source).count();
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 
-    /// Where the whole `id` stands in the list. One that is not listed (any more) has the place that it
-    /// would have.
+    /// The place of the whole `id` in the list. An unlisted id gets the place where it would be.
     pub fn place_of<'a>(&'a self, id: &'a str) -> Place<'a> {
         if let Some(model) = self.find(id) {
             return ModelView::merged(model).place();
@@ -143,7 +142,7 @@ impl Snapshot {
     }
 }
 
-/// Where each whole id stands among `models`.
+/// The index of each whole id in `models`.
 fn places(models: &[ServedModel]) -> HashMap<String, usize> {
     models
         .iter()

@@ -1,5 +1,5 @@
-//! The SQLite file: opening it, its pragmas and migrations, and below this module every statement.
-//! The operations take and give types of `model`; what they decide is in `ingest`.
+//! The SQLite file: opening it, its pragmas and migrations. The modules below hold every statement.
+//! The operations use the types of `model`; the decisions are in `ingest`.
 //!
 //! | operation | file |
 //! | --- | --- |
@@ -64,10 +64,10 @@ use crate::model::{
 static MIGRATOR: Migrator = sqlx::migrate!();
 /// The first SQLite without the WAL-reset bug, which can corrupt a database.
 const MIN_SQLITE_VERSION: [u32; 3] = [3, 51, 3];
-/// How long a statement waits for another process's lock. With the time of a fetch it is less than
-/// a claim lasts.
+/// How long a statement waits for another process's lock. Together with the time limit of a fetch,
+/// it is shorter than a claim.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often the lock of a first start is tried.
+/// How often the first start retries the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The catalog's database.
@@ -77,18 +77,18 @@ pub struct Store {
     options: SqliteConnectOptions,
 }
 
-/// What applying the settings found.
+/// The result of applying the settings.
 #[derive(Clone, Debug)]
 pub struct Applied {
-    /// The discoverable endpoints that the database knows: they are configured now.
+    /// The discoverable endpoints that the database knows; they are configured now.
     pub found: Vec<SourceName>,
-    /// Webhooks that missed revisions which have been pruned since.
+    /// Webhooks that missed revisions because those were pruned.
     pub late_webhooks: Vec<String>,
 }
 
 impl Store {
-    /// Opens the database, creates it when absent, migrates it. Several processes may do so at
-    /// once.
+    /// Opens the database, creating and migrating it if needed. Several processes may do so at
+    /// once. Fails when the file cannot be used or belongs to another application.
     pub async fn open(url: &str) -> Result<Self> {
         let options = parse_url(url)?
             .create_if_missing(true)
@@ -98,7 +98,7 @@ impl Store {
             path: path.clone(),
             cause: error.to_string(),
         })?;
-        // Before anything is set: what is not ours is left as it is.
+        // Checked before any pragma is set: a foreign database must stay as it is.
         if is_foreign(&options)
             .await
             .map_err(|error| open_error(&path, &error))?
@@ -108,13 +108,13 @@ impl Store {
         let options = options
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // Writes are rare: each may wait for the disk, and then survives a power cut.
+            // Writes are rare, so each may wait for the disk; in return, it survives a power cut.
             .synchronous(SqliteSynchronous::Full)
             .optimize_on_close(true, None);
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
-            // After a commit that fails (disk full) SQLite has rolled back and sqlx believes that
-            // the transaction goes on: such a connection would refuse every further one.
+            // After a failed commit (disk full), SQLite has rolled back, but sqlx believes that the
+            // transaction goes on. The connection would refuse every further one.
             .before_acquire(|connection, _| {
                 let usable = !connection.is_in_transaction();
                 Box::pin(std::future::ready(Ok(usable)))
@@ -143,8 +143,8 @@ impl Store {
         Ok(Self { pool, options })
     }
 
-    /// Applies the settings of the process that starts: the last one wins. In one transaction, so that no
-    /// other process sees half of them.
+    /// Applies the settings of a starting process; the last one to start wins. Uses one
+    /// transaction, so that no other process sees half of them.
     pub async fn apply(&self, settings: &CatalogSettings, now: Timestamp) -> Result<Applied> {
         let mut tx = self.begin().await?;
         apply_enrichment(&mut tx, settings.enrichment.as_ref()).await?;
@@ -153,7 +153,7 @@ impl Store {
             .await?
             .into_iter()
             .collect();
-        // What discovery once found is served from the start.
+        // Serve endpoints that discovery found earlier from the start.
         let found: Vec<&SourceSettings> = settings
             .discoverable
             .iter()
@@ -170,7 +170,7 @@ impl Store {
         })
     }
 
-    /// Adds one source (an endpoint that discovery has found) to the configured ones.
+    /// Adds one source, which discovery found, to the configured ones.
     pub async fn add_source(&self, source: &SourceSettings, now: Timestamp) -> Result<()> {
         let mut tx = self.begin().await?;
         sources::add_source(&mut tx, source, now).await?;
@@ -178,13 +178,13 @@ impl Store {
         Ok(())
     }
 
-    /// Notices what other connections, of this process or another, commit.
+    /// Subscribes to the commits of other connections, in this process or another.
     pub async fn subscribe(&self) -> Result<CommitWatcher> {
         CommitWatcher::connect(&self.options).await
     }
 
-    /// Writes a consistent copy of the whole database to `path`, which must not exist. On a connection of
-    /// its own: it may take long.
+    /// Writes a consistent copy of the whole database to `path`, which must not exist. Uses its own
+    /// connection, because it may take long.
     pub async fn backup(&self, path: &Path) -> Result<()> {
         let mut connection = SqliteConnection::connect_with(&self.options).await?;
         sqlx::query("VACUUM INTO ?1")
@@ -195,7 +195,7 @@ impl Store {
         Ok(())
     }
 
-    /// `error` as one of the start, which is about the whole database.
+    /// Rewords `error` for a failed start, when it concerns the whole database.
     pub fn at_start(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Statement(error) => {
@@ -205,13 +205,13 @@ impl Store {
         }
     }
 
-    /// Closes every connection; the WAL is folded into the file.
+    /// Closes every connection and folds the WAL into the file.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// A transaction that holds the write lock from its start, so that what it reads still stands
-    /// when it writes.
+    /// Begins a transaction that holds the write lock from its start, so that its reads stay valid
+    /// until it writes.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
@@ -222,9 +222,9 @@ fn parse_url(url: &str) -> Result<SqliteConnectOptions> {
     SqliteConnectOptions::from_str(url).map_err(|error| open_error(url, &error))
 }
 
-/// The migrations take no lock of their own on SQLite: two first starts at once would both create
-/// the tables. An advisory lock on a file beside the database serialises them. It is tried again
-/// and again rather than waited for, so that a stop need not wait for it either.
+/// Takes an advisory lock on a file beside the database. sqlx does not lock migrations on SQLite,
+/// so two concurrent first starts would both create the tables. Retries instead of blocking, so
+/// that a stop can interrupt the wait.
 async fn lock(options: &SqliteConnectOptions) -> std::io::Result<File> {
     let mut path = options.get_filename().as_os_str().to_owned();
     path.push(".lock");
@@ -233,13 +233,13 @@ async fn lock(options: &SqliteConnectOptions) -> std::io::Result<File> {
         .truncate(false)
         .write(true)
         .open(PathBuf::from(path))?;
-    let mut told = false;
+    let mut is_logged = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut is_logged, true) {
                     tracing::info!("waiting for another process that starts on the same database");
                 }
                 tokio::time::sleep(LOCK_INTERVAL).await;
@@ -248,8 +248,8 @@ async fn lock(options: &SqliteConnectOptions) -> std::io::Result<File> {
     }
 }
 
-/// Whether the database holds tables, and not ours. What a first start left unfinished is ours: its
-/// table of migrations.
+/// Whether the database has tables of another application. An unfinished first start leaves only
+/// our table of migrations.
 async fn is_foreign(options: &SqliteConnectOptions) -> sqlx::Result<bool> {
     let mut connection = SqliteConnection::connect_with(options).await?;
     let tables: Vec<String> = sqlx::query_scalar(

@@ -1,5 +1,5 @@
-//! Who the caller is: the holder of a key, where keys are in use, and what that key may see; and
-//! whether it is an operator.
+//! Authentication: which key a caller holds and what it may see, and whether the caller is an
+//! operator.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -24,16 +24,18 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// Where the SDKs of Anthropic and Google put a key; OpenAI's puts it into `Authorization`.
+/// The headers in which the SDKs of Anthropic and Google send a key. OpenAI's SDK uses
+/// `Authorization`.
 const KEY_HEADERS: [&str; 2] = ["x-api-key", "x-goog-api-key"];
-/// What answers depend on where keys are in use.
+/// The headers that answers vary on while keys are in use.
 const VARY_ON: HeaderValue = HeaderValue::from_static("authorization, x-api-key, x-goog-api-key");
 
-/// The caller, with a key if one is needed.
+/// The caller, with its key when keys are in use.
 pub struct Caller(Option<Arc<ClientKey>>);
 
 impl Caller {
-    /// The sender of `headers`.
+    /// Authenticates the sender of `headers`. Fails when keys are in use and it presents no valid
+    /// one.
     pub fn of(catalog: &Catalog, headers: &HeaderMap) -> Result<Self, ApiError> {
         if !catalog.keys().are_needed() {
             return Ok(Self(None));
@@ -53,14 +55,14 @@ impl Caller {
         }
     }
 
-    /// What it may see.
+    /// The models and sources that the caller may see.
     pub fn scope(&self) -> Arc<Scope> {
         self.0
             .as_ref()
             .map_or_else(Arc::default, |key| key.scope.clone())
     }
 
-    /// What it may see of `snapshot`.
+    /// The part of `snapshot` that the caller may see.
     pub fn sees(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Snapshot>, ApiError> {
         match &self.0 {
             Some(key) if !key.scope.is_all() => snapshot
@@ -70,8 +72,8 @@ impl Caller {
         }
     }
 
-    /// The name of the part of a snapshot that it sees. No key's name has a question mark, which goes
-    /// before what is chosen of it.
+    /// The cache name of that part. Filters are appended after a question mark, which no key's name
+    /// contains.
     pub fn part_name(&self) -> String {
         let key = self.0.as_ref().filter(|key| !key.scope.is_all());
         key.map_or_else(String::new, |key| key.name.to_string())
@@ -86,7 +88,7 @@ impl FromRequestParts<Catalog> for Caller {
     }
 }
 
-/// A caller who may see everything: for answers that cannot be given in part.
+/// A caller who may see everything, for answers that cannot be restricted.
 pub struct Unrestricted;
 
 impl FromRequestParts<Catalog> for Unrestricted {
@@ -99,13 +101,13 @@ impl FromRequestParts<Catalog> for Unrestricted {
         Err(ApiError::invalid(
             StatusCode::FORBIDDEN,
             "restricted_key",
-            "This is about all sources, and the key may see some only: use a key without sources and models, or the admin key.",
+            "This answer covers all sources, but the key may see only some: use an unrestricted key or the admin key.",
         ))
     }
 }
 
-/// Refuses requests without a key where keys are in use, and keeps answers out of shared caches: what one
-/// key sees is not for another.
+/// Refuses requests without a valid key while keys are in use, and keeps answers out of shared
+/// caches: one key's answer must not reach another.
 pub async fn guard(State(catalog): State<Catalog>, request: Request, next: Next) -> Response {
     if !catalog.keys().are_needed() {
         return next.run(request).await;
@@ -129,24 +131,24 @@ pub async fn guard(State(catalog): State<Catalog>, request: Request, next: Next)
 }
 
 impl ApiError {
-    /// No key, or an unknown one.
+    /// The caller presented no key, or an unknown one.
     fn no_key(presented: bool) -> Self {
         Self::unauthorized(
             "invalid_api_key",
             if presented {
-                "The key is not one of this catalog's: send another as Authorization: Bearer, x-api-key or x-goog-api-key, or ask its operator for one."
+                "The catalog does not know this key: send a valid one as Authorization: Bearer, x-api-key or x-goog-api-key, or get one from its operator."
             } else {
-                "This catalog needs a key: send it as Authorization: Bearer, x-api-key or x-goog-api-key; its operator has set them ([[keys]])."
+                "This catalog requires a key: send it as Authorization: Bearer, x-api-key or x-goog-api-key. Its operator sets keys under [[keys]]."
             },
         )
     }
 }
 
-/// The caller is an operator.
+/// Proof that the caller is an operator.
 ///
-/// With an admin key: the request carries it as a bearer token. Without: a caller on this machine
-/// that is no web page of elsewhere (the peer, `Host` and `Origin` are loopback, and no proxy speaks
-/// for somebody else).
+/// With an admin key, the request must carry it as a bearer token. Without one, the caller must be
+/// on this machine and not a foreign web page: peer, `Host` and `Origin` are loopback, and no proxy
+/// forwards for someone else.
 pub struct Operator;
 
 impl FromRequestParts<Catalog> for Operator {
@@ -162,7 +164,7 @@ impl FromRequestParts<Catalog> for Operator {
             false => Err(ApiError::invalid(
                 StatusCode::FORBIDDEN,
                 "local_only",
-                "This is for callers on the catalog's own machine: use http://127.0.0.1 there, without a proxy, or set MODEL_CATALOG_ADMIN_KEY.",
+                "Only callers on the catalog's own machine may do this: use http://127.0.0.1 there, without a proxy, or set MODEL_CATALOG_ADMIN_KEY.",
             )),
         }
     }
@@ -179,7 +181,7 @@ fn is_local(parts: &Parts) -> bool {
 }
 
 fn is_local_host(parts: &Parts) -> bool {
-    // HTTP/2 has it in the URI.
+    // In HTTP/2 the host is in the URI.
     let named = parts
         .uri
         .authority()

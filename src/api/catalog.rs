@@ -1,4 +1,4 @@
-//! A file per route below `/catalog`.
+//! The routes below `/catalog`, one file each.
 
 pub mod atom;
 pub mod backup;

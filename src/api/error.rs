@@ -1,4 +1,4 @@
-//! Errors as clients get them: a stable code and a plain sentence, in the shape that the caller knows.
+//! Error answers: a stable code and a plain sentence, in the caller's dialect.
 
 use axum::{
     Json,
@@ -15,7 +15,7 @@ use crate::{
 /// An error answer.
 #[derive(Clone, Debug)]
 pub struct ApiError {
-    /// The caller's, where whoever made the error knows it.
+    /// The caller's dialect, when the code that made the error knew it.
     pub(super) dialect: Option<Dialect>,
     status: StatusCode,
     kind: &'static str,
@@ -24,10 +24,10 @@ pub struct ApiError {
     message: String,
 }
 
-/// Longest part of a request that an error repeats, in bytes.
+/// Longest part of a request that an error echoes, in bytes.
 const ECHO_LIMIT: usize = 200;
 
-/// `text` cut to a length that an error may repeat.
+/// Cuts `text` to a length that an error may echo.
 pub fn shortened(text: &str) -> String {
     let cut = text.floor_char_boundary(ECHO_LIMIT);
     if cut == text.len() {
@@ -38,7 +38,7 @@ pub fn shortened(text: &str) -> String {
 }
 
 impl ApiError {
-    /// The request is at fault.
+    /// An error that the request caused.
     pub fn invalid(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             dialect: None,
@@ -50,12 +50,12 @@ impl ApiError {
         }
     }
 
-    /// A parameter cannot be used.
+    /// A 400: a parameter is invalid.
     pub fn bad(code: &'static str, message: impl Into<String>) -> Self {
         Self::invalid(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// The model `id` is not listed: what OpenAI answers then.
+    /// A 404 with OpenAI's own words: the model `id` is not listed.
     pub fn no_model(id: &str) -> Self {
         let message = format!("The model '{}' does not exist", shortened(id));
         Self {
@@ -64,7 +64,7 @@ impl ApiError {
         }
     }
 
-    /// A key is missing or another.
+    /// A 401: the key is missing or wrong.
     pub fn unauthorized(code: &'static str, message: &str) -> Self {
         Self {
             kind: "authentication_error",
@@ -72,7 +72,7 @@ impl ApiError {
         }
     }
 
-    /// The admin key is missing or another.
+    /// A 401: the admin key is missing or wrong.
     pub fn no_admin_key() -> Self {
         Self::unauthorized(
             "invalid_admin_key",
@@ -80,7 +80,7 @@ impl ApiError {
         )
     }
 
-    /// The request took too long.
+    /// The request exceeded its time limit.
     pub fn timeout() -> Self {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
@@ -90,7 +90,7 @@ impl ApiError {
         }
     }
 
-    /// This error for a caller who speaks `dialect`.
+    /// This error for a caller that uses `dialect`.
     pub fn in_dialect(self, dialect: Dialect) -> Self {
         Self {
             dialect: Some(dialect),
@@ -98,9 +98,9 @@ impl ApiError {
         }
     }
 
-    /// We are at fault; the log says how.
+    /// A 500. The cause is in the log.
     pub fn internal() -> Self {
-        let message = "An internal error: the log of model-catalog says more.".to_owned();
+        let message = "Internal error: see the log of model-catalog.".to_owned();
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Self {
             dialect: None,
@@ -114,9 +114,9 @@ impl ApiError {
 }
 
 impl ApiError {
-    /// An answer cannot be written: only a bug can do that.
+    /// A 500: an answer could not be serialized, which only a bug can cause.
     pub fn unwritable(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!("an answer cannot be written: {error}; please report this");
+        tracing::error!("cannot serialize an answer: {error}; please report this");
         Self::internal()
     }
 }
@@ -132,10 +132,10 @@ impl From<BadFilter> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the history cannot be read: {error}");
+        tracing::error!(%error, "cannot read the history: {error}");
         Self {
             code: "database_unavailable",
-            message: "The database cannot be read at present: the log of model-catalog says more."
+            message: "The database cannot be read at the moment: see the log of model-catalog."
                 .to_owned(),
             ..Self::timeout()
         }
@@ -145,10 +145,10 @@ impl From<StoreError> for ApiError {
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
         let text = rejection.body_text();
-        let what = text
+        let cause = text
             .rsplit_once("query string: ")
             .map_or(text.as_str(), |(_, what)| what);
-        let message = format!("The query string cannot be used: {}", shortened(what));
+        let message = format!("Invalid query string: {}", shortened(cause));
         Self::invalid(StatusCode::BAD_REQUEST, "invalid_parameter", message)
     }
 }
@@ -160,7 +160,7 @@ impl IntoResponse for ApiError {
             kind, code, param, ..
         } = self;
         let error = dialect.error(self.status, kind, code, param, &self.message);
-        // An error is of the moment: what is missing now may be there in a second.
+        // Never cache an error: a missing model may be listed a second later.
         let mut response = (
             self.status,
             [(header::CACHE_CONTROL, "no-store")],
@@ -172,7 +172,7 @@ impl IntoResponse for ApiError {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        // For `in_callers_dialect`.
+        // Read by `in_callers_dialect`.
         response.extensions_mut().insert(self);
         response
     }

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, which machines ask every few seconds.
+//! `/healthz` and `/readyz`, the health checks for load balancers and orchestrators.
 
 use axum::{
     Json,
@@ -18,6 +18,7 @@ pub async fn ready(State(catalog): State<Catalog>) -> Response {
     if catalog.is_ready() {
         return Json(json!({"status": "ok"})).into_response();
     }
-    let answer = json!({"status": "starting", "message": "some sources have not answered for the first time"});
+    let answer =
+        json!({"status": "starting", "message": "waiting for the first answer of some sources"});
     (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response()
 }

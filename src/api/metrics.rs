@@ -1,4 +1,4 @@
-//! `GET /metrics`.
+//! `GET /metrics`: counters, and the state of each source.
 
 use axum::{
     extract::State,
@@ -15,7 +15,7 @@ use crate::{
     model::{source::Freshness, time::Timestamp},
 };
 
-/// Everything that is counted, and how each source is doing.
+/// All metrics in the OpenMetrics text format.
 pub async fn metrics(
     _: Unrestricted,
     State(catalog): State<Catalog>,

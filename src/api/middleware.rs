@@ -1,4 +1,5 @@
-//! What is around every handler: the time limit, panics, errors in the caller's dialect, the revision.
+//! The layers around every handler: time limit, panics, errors in the caller's dialect, the
+//! revision header.
 
 use std::{any::Any, time::Duration};
 
@@ -12,13 +13,13 @@ use axum::{
 use super::{error::ApiError, request::ModelsPath};
 use crate::catalog::Catalog;
 
-/// How long a request may take: well over the longest wait for a source, which is a refresh.
+/// Time limit of a request: well above a refresh, the longest wait for a source.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The header that every answer has.
+/// The revision header of every answer.
 pub const CATALOG_REVISION: HeaderName = HeaderName::from_static("catalog-revision");
 
-/// Names the route, not the path: ids are data, and query strings are never logged.
+/// A span named after the route, not the path: ids are data, and query strings are never logged.
 pub fn span(request: &Request) -> tracing::Span {
     let route = request
         .extensions()
@@ -27,7 +28,7 @@ pub fn span(request: &Request) -> tracing::Span {
     tracing::debug_span!("request", http.method = %request.method(), http.route = route)
 }
 
-/// The revision that an answer is of; where the answer does not say, the last one.
+/// Adds the revision header: the latest revision, unless the answer names its own.
 pub async fn with_revision(State(catalog): State<Catalog>, mut response: Response) -> Response {
     response
         .headers_mut()
@@ -43,19 +44,19 @@ pub async fn in_time(request: Request, next: Next) -> Response {
 }
 
 pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let what = panic
+    let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("unknown");
     tracing::error!(
-        panic = what,
+        panic = message,
         "a request handler panicked: please report this"
     );
     ApiError::internal().into_response()
 }
 
-/// Puts errors that were made without knowing the caller into the shape that the caller knows.
+/// Rewrites errors into the caller's dialect, when the code that made them did not know it.
 pub async fn in_callers_dialect(request: Request, next: Next) -> Response {
     let dialect = ModelsPath::of(request.uri(), request.headers()).dialect;
     let response = next.run(request).await;
@@ -69,7 +70,7 @@ pub async fn in_callers_dialect(request: Request, next: Next) -> Response {
         .in_dialect(dialect)
         .into_response()
         .into_body();
-    // The headers stay: `Allow` may be among them.
+    // Keeps the headers, such as `Allow`.
     let (mut head, _) = response.into_parts();
     head.headers.remove(header::CONTENT_LENGTH);
     head.extensions.remove::<ApiError>();

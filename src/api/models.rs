@@ -1,6 +1,7 @@
-//! The models, listed and one by one, in the caller's dialect: all of them, or one source's own
-//! (`bases`). The merged list in OpenAI's dialect is a pointer read and an ETag compared: no SQL, no
-//! provider, no serialising; only what was is read from the database (`past`).
+//! The models, listed or one by one, in the caller's dialect: the merged list, or one source's own
+//! list (the provider routes). Serving the merged list in OpenAI's dialect is a pointer read and an
+//! ETag comparison: no SQL, no provider, no serializing. Only time travel (`past`) reads the
+//! database.
 
 pub mod past;
 pub mod provider;
@@ -24,7 +25,7 @@ use crate::{
     snapshot::{dialect::Dialect, view::ModelView},
 };
 
-/// The merged list, as it is or as it was.
+/// The merged list, now or at a moment of the past.
 pub async fn list(
     State(catalog): State<Catalog>,
     uri: Uri,

@@ -1,5 +1,4 @@
-//! What a request for models asks for, by its path, headers and parameters: whose models, which, in
-//! whose dialect, which page. Pure.
+//! Paging and filter parameters of a request for models, in each dialect. Pure.
 
 use url::form_urlencoded;
 
@@ -10,28 +9,27 @@ use crate::snapshot::{
     view::{ModelView, Place},
 };
 
-/// The part of a list that a query asks for, in the words of its dialect. What a dialect has no word
-/// for is ignored.
+/// The requested part of a list. Parameters that the dialect does not define are ignored.
 #[derive(Debug, Default)]
 pub struct PageRequest {
-    /// The id that the models stand behind.
+    /// The models start after this id.
     after: Option<String>,
-    /// The id that they stand in front of.
+    /// The models end before this id.
     before: Option<String>,
-    /// Everything where it is none.
+    /// Page size; none for everything.
     size: Option<usize>,
-    /// Words of [`LIFECYCLES`].
+    /// Requested lifecycles, from [`LIFECYCLES`].
     lifecycles: Vec<String>,
     leaves_out_retired: bool,
 }
 
-/// How many models Anthropic and Google have on a page at most, and unless more is asked.
+/// The largest page of Anthropic and Google, and their default pages, in models.
 const MAX_SIZE: usize = 1000;
 const ANTHROPIC_SIZE: usize = 20;
 const GEMINI_SIZE: usize = 50;
 
 impl PageRequest {
-    /// What `query` asks for.
+    /// Parses `query`. Fails on a value that the dialect's own API would refuse.
     pub fn of(query: Option<&str>, dialect: Dialect) -> Result<Self, ApiError> {
         let query = query.unwrap_or_default().as_bytes();
         let all = |name: &str| -> Vec<String> {
@@ -40,14 +38,14 @@ impl PageRequest {
                 .map(|(_, value)| value.into_owned())
                 .collect()
         };
-        // As in most servers the last one counts.
+        // The last value wins, as in most servers.
         let find = |name: &str| all(name).pop();
         let cursor = |name: &str| find(name).filter(|id| !id.is_empty());
         match dialect {
             Dialect::OpenAi => {
-                // Its own list knows no parameter: what is no limit is ignored.
+                // OpenAI's own list has no parameters, so an invalid limit is ignored.
                 let size = find("limit").and_then(|limit| limit.parse().ok());
-                // Clients of other lists ask for their largest page and mean everything.
+                // Clients of other lists request their largest page and expect everything.
                 let after = cursor("after");
                 let size = size.filter(|size| (1..MAX_SIZE).contains(size) || after.is_some());
                 let size = size.filter(|size| *size > 0);
@@ -70,7 +68,7 @@ impl PageRequest {
                 if after.is_some() && before.is_some() {
                     return Err(ApiError::bad(
                         "invalid_parameter",
-                        "after_id= and before_id= exclude each other: give one of them.",
+                        "after_id= and before_id= cannot be combined: use one of them.",
                     ));
                 }
                 let lifecycles = all("lifecycle[]");
@@ -112,12 +110,12 @@ impl PageRequest {
         }
     }
 
-    /// Whether it is everything.
+    /// Whether the request is for the whole list.
     pub fn is_whole(&self) -> bool {
         self.size.is_none()
     }
 
-    /// Whether `model` is wanted. Nobody said of one without a lifecycle that it is about to go.
+    /// Whether `model` matches the lifecycle filter. A model without a lifecycle counts as active.
     pub fn has(&self, model: &ModelView) -> bool {
         let lifecycle = model.lifecycle();
         if self.leaves_out_retired {
@@ -127,7 +125,7 @@ impl PageRequest {
         self.lifecycles.is_empty() || wanted(lifecycle.unwrap_or("active"))
     }
 
-    /// The page of `list`; `place` tells where a cursor's id stands.
+    /// The requested page of `list`. `place` locates a cursor's id.
     pub fn page<'a>(
         &'a self,
         list: &'a [ModelView<'a>],

@@ -1,4 +1,4 @@
-//! Query parameters under `/catalog`: event filters and durations.
+//! Query parameters below `/catalog`: event filters and durations.
 
 use axum::extract::{FromRequestParts, Query};
 use chrono::TimeDelta;
@@ -10,17 +10,17 @@ use crate::model::{
     time::parse_duration,
 };
 
-/// Query parameters under `/catalog`: an unknown one is an error that names it.
+/// Query parameters below `/catalog`. An unknown one is an error that names it.
 #[derive(FromRequestParts)]
 #[from_request(via(Query), rejection(ApiError))]
 pub struct Parameters<T>(pub T);
 
-/// No parameter at all.
+/// No parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
-/// Which events are wanted, of those that `caller` may see.
+/// Builds the event filter, limited to what `caller` may see. Fails on an unknown kind of event.
 pub fn filter(
     caller: &Caller,
     source: Option<String>,
@@ -49,7 +49,7 @@ pub fn filter(
     })
 }
 
-/// The duration that the parameter `name` gives, none without one. `example` is part of the error.
+/// Parses the duration in parameter `name`; none when it is absent. The error quotes `example`.
 pub fn duration(
     name: &str,
     code: &'static str,
@@ -58,7 +58,10 @@ pub fn duration(
 ) -> Result<Option<TimeDelta>, ApiError> {
     text.map(|text| {
         parse_duration(text).ok_or_else(|| {
-            ApiError::bad(code, format!("{name}= must be a time such as {example}."))
+            ApiError::bad(
+                code,
+                format!("{name}= must be a duration such as {example}."),
+            )
         })
     })
     .transpose()

@@ -1,4 +1,4 @@
-//! What a request for models asks for, by its path and headers. Pure.
+//! The path and headers of a request for models: whose list, which model, which dialect. Pure.
 
 use std::borrow::Cow;
 
@@ -7,9 +7,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::{model::source::SourceName, snapshot::dialect::Dialect};
 
-/// Where a source's own list begins.
-const BASES: &str = "/catalog/providers/";
-/// The lists below the root or a base, and the dialect of each; none where the headers tell it.
+/// Path prefix of the provider routes.
+const PROVIDER_ROUTES: &str = "/catalog/providers/";
+/// The lists below the root or a provider route, and their dialects; none when the headers decide.
 const LISTS: [(&str, Option<Dialect>); 5] = [
     ("v1/models", None),
     ("v1beta/models", Some(Dialect::Gemini)),
@@ -18,22 +18,25 @@ const LISTS: [(&str, Option<Dialect>); 5] = [
     ("api/tags", Some(Dialect::Ollama)),
 ];
 
-/// What a path asks for.
+/// A parsed path of the model routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelsPath<'a> {
-    /// The source whose own list it is; none of the merged list.
-    pub base: Option<&'a str>,
-    /// One model's id as it came; none of the list.
+    /// The source of a provider route; none for the merged list.
+    pub source: Option<&'a str>,
+    /// The model's id as the client sent it; none for the list.
     pub id: Option<&'a str>,
-    /// The dialect that path or headers tell of.
+    /// The dialect of the path or the headers.
     pub dialect: Option<Dialect>,
 }
 
 impl<'a> ModelsPath<'a> {
-    /// What is asked for with `uri` and `headers`; nothing known is asked for elsewhere.
+    /// Parses `uri` and `headers`. Every field is none for other routes.
     pub fn of(uri: &'a Uri, headers: &HeaderMap) -> Self {
         let path = uri.path();
-        let (base, rest) = match path.strip_prefix(BASES).and_then(|at| at.split_once('/')) {
+        let (source, rest) = match path
+            .strip_prefix(PROVIDER_ROUTES)
+            .and_then(|at| at.split_once('/'))
+        {
             Some((name, rest)) => (Some(name), rest),
             None => (None, path.trim_start_matches('/')),
         };
@@ -45,17 +48,17 @@ impl<'a> ModelsPath<'a> {
             }
         });
         let (id, dialect) = found.unwrap_or_default();
-        // Elsewhere those headers may hold a key of this catalog's and tell nothing more.
+        // On other routes these headers may carry a catalog key, and say nothing about the dialect.
         let of_headers = || Dialect::of_headers(headers).filter(|_| rest.starts_with("v1"));
         Self {
-            base,
+            source,
             id,
             dialect: dialect.or_else(of_headers),
         }
     }
 }
 
-/// The name of a base, where it can be one.
+/// Parses the source name of a provider route; none when it is not a valid name.
 pub fn source_name(text: &str) -> Option<SourceName> {
     percent_encoding::percent_decode_str(text)
         .decode_utf8()
@@ -64,8 +67,8 @@ pub fn source_name(text: &str) -> Option<SourceName> {
         .ok()
 }
 
-/// The ids that `raw` may mean. Clients send ids raw and percent-encoded, so what came is looked up
-/// as it is and then decoded: an id that itself holds `%25` is found either way.
+/// The ids that `raw` may mean. Clients send ids raw or percent-encoded, so both readings are
+/// looked up, the raw one first: an id that contains `%25` is found either way.
 pub fn ids(raw: Option<&str>) -> [Cow<'_, str>; 2] {
     let raw = raw.unwrap_or_default();
     let decoded = percent_decode_str(raw).decode_utf8();
@@ -119,18 +122,22 @@ mod tests {
     #[case("/catalog/providers/", None, None, None)]
     fn paths(
         #[case] path: &str,
-        #[case] base: Option<&str>,
+        #[case] source: Option<&str>,
         #[case] id: Option<&str>,
         #[case] dialect: Option<Dialect>,
     ) {
         let uri: Uri = path.parse().expect("a path");
         let mut headers = HeaderMap::new();
         headers.insert("anthropic-version", "1".parse().expect("a value"));
-        let told = path.contains("/v1/").then_some(Dialect::Anthropic);
-        assert_eq!(ModelsPath::of(&uri, &headers).dialect, dialect.or(told));
+        let expected = path.contains("/v1/").then_some(Dialect::Anthropic);
+        assert_eq!(ModelsPath::of(&uri, &headers).dialect, dialect.or(expected));
         assert_eq!(
             ModelsPath::of(&uri, &HeaderMap::new()),
-            ModelsPath { base, id, dialect }
+            ModelsPath {
+                source,
+                id,
+                dialect
+            }
         );
     }
 }

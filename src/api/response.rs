@@ -1,4 +1,4 @@
-//! Answers that clients may have already: 304 for whoever names the ETag.
+//! Conditional answers: 304 for a client that already has the ETag, and `no-store`.
 
 use axum::{
     Json,
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::error::ApiError;
 use crate::snapshot::body::Body;
 
-/// `body`, or 304 when the client has it.
+/// Answers with `body`, or 304 when the client already has it.
 pub fn answer(
     body: &Body,
     content_type: HeaderValue,
@@ -22,7 +22,7 @@ pub fn answer(
     request: &HeaderMap,
 ) -> Response {
     let mut response = if has_it(request, &body.etag) {
-        // As long as the answer that it stands for, not as its own empty body.
+        // A 304 reports the length of the body it stands for, not its own.
         (
             StatusCode::NOT_MODIFIED,
             [(CONTENT_LENGTH, HeaderValue::from(body.bytes.len()))],
@@ -37,7 +37,7 @@ pub fn answer(
     response
 }
 
-/// Whether the request's `If-None-Match` names `etag`. One that cannot be read is ignored.
+/// Whether the request's `If-None-Match` names `etag`. An unreadable header is ignored.
 fn has_it(request: &HeaderMap, etag: &HeaderValue) -> bool {
     let parsed = || etag.to_str().ok()?.parse::<headers::ETag>().ok();
     request
@@ -46,13 +46,13 @@ fn has_it(request: &HeaderMap, etag: &HeaderValue) -> bool {
         .is_some_and(|(condition, etag)| !condition.precondition_passes(&etag))
 }
 
-/// What was written, with its ETag.
+/// The serialized answer with its ETag. Fails when serializing failed.
 pub fn written(written: serde_json::Result<Vec<u8>>) -> Result<Body, ApiError> {
     let bytes = written.map_err(|error| ApiError::unwritable(&error))?;
     Ok(Body::of(bytes.into()))
 }
 
-/// An answer about this very moment.
+/// An answer that is valid only now and must not be cached.
 pub fn no_store(answer: impl Serialize) -> Response {
     (
         [(axum::http::header::CACHE_CONTROL, "no-store")],

@@ -1,5 +1,5 @@
-//! What is served now: the list of one revision, and how its sources are doing. The list changes a few
-//! times a day, the sources with every attempt; so each is shared by its own pointer.
+//! The served state: the list at one revision, and the state of its sources. The list changes a few
+//! times a day, the sources with every attempt, so each has its own pointer.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// The list and its sources, as of one moment.
+/// The list and the sources at one moment.
 #[derive(Clone, Debug)]
 pub struct Current {
     /// The list.
     pub snapshot: Arc<Snapshot>,
-    /// How every source ever configured is doing.
+    /// The state of every source ever configured.
     pub sources: Arc<Sources>,
 }
 
@@ -26,7 +26,7 @@ impl Current {
         self.sources.find(name)
     }
 
-    /// The configured sources that have never given a listing.
+    /// The configured sources without any listing yet.
     pub fn list_missing(&self) -> impl Iterator<Item = &SourceName> {
         self.sources
             .states

@@ -1,11 +1,11 @@
-//! The list of a snapshot as readers of `GET /v1/models` see it, for the lock file and watched models.
+//! Converts served models to the form that the lock file and watched models use.
 
 use crate::{
     lock::listed::ListedModel,
     snapshot::{Snapshot, merge::ServedModel},
 };
 
-/// The listed model `id` or, where there is none, one whose id differs from it in case only.
+/// The listed model `id`; failing that, one whose id differs only in case.
 pub fn find_listed(snapshot: &Snapshot, id: &str) -> Option<ListedModel> {
     let model = snapshot
         .find(id)
@@ -13,7 +13,7 @@ pub fn find_listed(snapshot: &Snapshot, id: &str) -> Option<ListedModel> {
     Some(listed(model))
 }
 
-/// `model` as a reader sees it.
+/// Converts `model`.
 pub fn listed(model: &ServedModel) -> ListedModel {
     ListedModel {
         id: model.id.clone(),

@@ -1,4 +1,5 @@
-//! Every source of this process: its task, and when a miss may refresh it. Discovery adds to them.
+//! The sources of this process: their tasks, and when a miss may refresh them. Discovery adds
+//! sources.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +12,7 @@ use crate::{
     store::error::Result,
 };
 
-/// A source's task, and when a miss may refresh it.
+/// One source: its task, and when a miss may refresh it.
 #[derive(Debug)]
 pub struct Member {
     /// The source's task.
@@ -33,8 +34,8 @@ impl Member {
         &self.refresher.source.name
     }
 
-    /// When a miss may refresh it. Valid after every statement, so that a panic elsewhere does not spoil
-    /// it.
+    /// When a miss may refresh it. Ignores lock poisoning: the value is valid after every
+    /// statement.
     pub fn miss(&self) -> MutexGuard<'_, MissRefresh> {
         self.miss.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,7 +65,7 @@ impl Members {
         self.0.load().iter().find(is_it).cloned()
     }
 
-    /// The configured provider whose prefix `id` carries.
+    /// The configured provider whose prefix is in front of `id`.
     pub fn find_provider_of(&self, id: &str) -> Option<Arc<Member>> {
         let (prefix, _) = id.split_once(':')?;
         let is_it = |member: &&Arc<Member>| {
@@ -73,7 +74,7 @@ impl Members {
         self.0.load().iter().find(is_it).cloned()
     }
 
-    /// Configures `source`, which discovery has found, and starts its task.
+    /// Configures the discovered `source` and starts its task.
     pub async fn add(&self, shared: &Arc<Shared>, source: SourceConfig) -> Result<()> {
         let now = shared.clock.now();
         shared.store.add_source(&source.settings(), now).await?;
@@ -87,7 +88,7 @@ impl Members {
         Ok(())
     }
 
-    /// Has every schedule looked at now.
+    /// Makes every task check its schedule now.
     pub fn wake(&self) {
         for member in self.0.load().iter() {
             member.refresher.wake();

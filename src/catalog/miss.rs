@@ -1,12 +1,12 @@
-//! When a request for an unknown model may refresh its provider: one attempt at a time, then none for a
-//! minute, doubling to an hour while attempts find nothing new.
+//! Refresh on miss: when a request for an unknown model may refresh its provider. One attempt at a
+//! time, then a pause of a minute, doubling to an hour while attempts find nothing new.
 
 use tokio::{sync::watch, time::Instant};
 
 use super::tasks::refresh::RefreshOutcome;
 use crate::{ingest::schedule::Backoff, model::time::Timestamp};
 
-/// The attempts at one provider that misses have triggered.
+/// The miss-triggered attempts at one provider.
 #[derive(Debug, Default)]
 pub struct MissRefresh {
     /// When the last attempt ended.
@@ -16,7 +16,7 @@ pub struct MissRefresh {
     under_way: Option<MissAttempt>,
 }
 
-/// One attempt, which any number of requests may wait for.
+/// One attempt. Any number of requests may wait for it.
 #[derive(Clone, Debug)]
 pub struct MissAttempt {
     /// True once it has ended.
@@ -26,20 +26,20 @@ pub struct MissAttempt {
 }
 
 impl MissRefresh {
-    /// The attempt under way.
+    /// The running attempt, if any.
     pub fn under_way(&self) -> Option<MissAttempt> {
         self.under_way.clone()
     }
 
-    /// Whether an attempt may begin at `now`.
+    /// Whether a new attempt may begin at `now`.
     pub fn may_refresh(&self, now: Timestamp) -> bool {
         let gap = Backoff::MISS.wait(self.found_nothing, None, 0.0);
-        // An attempt that ended in the future was timed by a clock that was set back.
+        // An end in the future comes from a clock that was set back.
         self.ended_at
             .is_none_or(|ended| now < ended || now.since(ended) >= gap)
     }
 
-    /// Begins an attempt; send on the channel when it has ended, after [`MissRefresh::end`].
+    /// Begins an attempt. After [`MissRefresh::end`], the caller sends true on the channel.
     pub fn begin(&mut self) -> (MissAttempt, watch::Sender<bool>) {
         let (end, ended) = watch::channel(false);
         let attempt = MissAttempt {
@@ -50,11 +50,11 @@ impl MissRefresh {
         (attempt, end)
     }
 
-    /// Ends the attempt with its outcome.
+    /// Ends the attempt and records its outcome.
     pub fn end(&mut self, outcome: &RefreshOutcome, now: Timestamp) {
         self.under_way = None;
         self.found_nothing = match outcome {
-            // The source was not fetched: that was no attempt.
+            // The source was not fetched, so this does not count as an attempt.
             RefreshOutcome::NotDue | RefreshOutcome::Stopped => return,
             RefreshOutcome::Changed(counts) if counts.added + counts.returned > 0 => 0,
             _ => self.found_nothing.saturating_add(1),

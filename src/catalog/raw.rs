@@ -1,5 +1,5 @@
-//! The entries as their sources sent them, in memory: read from the database once per revision and
-//! source.
+//! An in-memory cache of the entries as their sources sent them, read from the database once per
+//! revision and source.
 
 use std::{
     collections::HashMap,
@@ -14,13 +14,13 @@ use crate::{
     store::{Store, error::Result},
 };
 
-/// The entries that were read last, by source.
+/// The last read entries of each source.
 #[derive(Debug, Default)]
 pub struct RawCache(Mutex<HashMap<SourceName, Arc<RawEntries>>>);
 
 impl RawCache {
-    /// The entries of the source `name` at `revision`. Those of a commit that has just been made may come a
-    /// moment before its revision is served.
+    /// The entries of the source `name` at `revision`. Right after a commit, they may be newer than
+    /// the served list for a moment.
     pub async fn get(
         &self,
         name: &SourceName,
@@ -28,16 +28,16 @@ impl RawCache {
         revision: i64,
         store: &Store,
     ) -> Result<Arc<RawEntries>> {
-        let known = self.lock().get(name).cloned();
-        if let Some(known) = known.filter(|known| known.revision == revision) {
-            return Ok(known);
+        let cached = self.lock().get(name).cloned();
+        if let Some(cached) = cached.filter(|cached| cached.revision == revision) {
+            return Ok(cached);
         }
         let read = Arc::new(store.raw_entries(role, name).await?);
         self.lock().insert(name.clone(), read.clone());
         Ok(read)
     }
 
-    /// The map is valid after every statement, so that a panic elsewhere does not spoil it.
+    /// Locks the map. Ignores poisoning: the map is valid after every statement.
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SourceName, Arc<RawEntries>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! What the tasks of a catalog share: the store, what is served, and whether the database can be
-//! written.
+//! State shared by the tasks of a catalog: the store, the served list, and the health of the
+//! database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,38 +23,38 @@ use crate::{
     },
 };
 
-/// What the tasks of a catalog share.
+/// State shared by the tasks of a catalog.
 #[derive(Debug)]
 pub struct Shared {
     /// The database.
     pub store: Store,
-    /// Identifies it.
+    /// Identifies the database.
     pub catalog_id: String,
-    /// What is served.
+    /// The served list and sources.
     pub current: ArcSwap<Current>,
-    /// What sources are fetched with.
+    /// The HTTP clients for fetching sources.
     pub clients: Clients,
-    /// The time limit of one source's whole listing.
+    /// Time limit for fetching one source's whole listing.
     pub fetch_timeout: Duration,
     /// The clock.
     pub clock: Clock,
-    /// Ends every task.
+    /// Stops every task.
     pub stop: CancellationToken,
-    /// Ends requests that wait for a change: they would never end by themselves.
+    /// Ends requests that wait for a change, which would otherwise never end.
     pub end_waits: CancellationToken,
-    /// Every task.
+    /// Tracks every task.
     pub tasks: TaskTracker,
-    /// The error of the last write to the database.
+    /// The error of the last write to the database; none after a success.
     pub database_error: ArcSwapOption<DatabaseError>,
-    /// Copies of the database that may be under way at a time.
+    /// Permits for concurrent copies of the database.
     pub copying: Arc<Semaphore>,
     /// The served revision.
     revision: watch::Sender<i64>,
-    /// Changes with every attempt at a source.
+    /// Signals every attempt at a source.
     polled: watch::Sender<()>,
-    /// Changes when a watched model becomes a problem, or fine again.
+    /// Signals when a watched model becomes a problem or recovers.
     pub alerted: watch::Sender<()>,
-    /// The entries as their sources sent them, as last read.
+    /// Cache of the entries as their sources sent them.
     pub raw: RawCache,
     /// The counters.
     pub metrics: Metrics,
@@ -62,17 +62,17 @@ pub struct Shared {
     reloading: Mutex<()>,
 }
 
-/// Why the database cannot be written at present. What was last read is still served.
+/// Why the database cannot be written at the moment. The last state read is still served.
 #[derive(Clone, Debug, Serialize)]
 pub struct DatabaseError {
-    /// One line for people.
+    /// One line for the operator.
     pub message: String,
-    /// The first failure in a row.
+    /// When the current run of failures began.
     pub since: Timestamp,
 }
 
 impl Shared {
-    /// For the tasks of a catalog on `store`.
+    /// The shared state of a catalog on `store`. Fails when the stored models cannot be read.
     pub async fn new(
         store: Store,
         clients: Clients,
@@ -110,7 +110,7 @@ impl Shared {
         }))
     }
 
-    /// Records that a write failed; logs the first failure in a row.
+    /// Records a failed write. Logs only the first failure in a row.
     pub fn record_database_error(&self, error: &StoreError) {
         let known = self.database_error.load();
         let since = known
@@ -124,15 +124,15 @@ impl Shared {
             .store(Some(Arc::new(DatabaseError { message, since })));
     }
 
-    /// Records that a write succeeded.
+    /// Records a successful write, and logs the first one after failures.
     pub fn record_database_success(&self) {
         if self.database_error.swap(None).is_some() {
-            tracing::info!("the database can be written again");
+            tracing::info!("database writes work again");
         }
     }
 
-    /// Serves what the store now has; whether that is anything new. The list is written again only if its
-    /// revision is another.
+    /// Loads the store's state and serves it; returns whether anything changed. Rebuilds the list
+    /// only for a new revision.
     pub async fn reload(&self) -> Result<bool> {
         let _one_at_a_time = self.reloading.lock().await;
         let known = self.current.load_full();
@@ -156,27 +156,27 @@ impl Shared {
         Ok(true)
     }
 
-    /// The served revision, as it grows.
+    /// Follows the served revision.
     pub fn revisions(&self) -> watch::Receiver<i64> {
         self.revision.subscribe()
     }
 
-    /// Changes with every attempt at a source.
+    /// Signals every attempt at a source.
     pub fn polled(&self) -> watch::Receiver<()> {
         self.polled.subscribe()
     }
 }
 
-/// The snapshot of `content`, made off the threads that serve: with 10,000 models it takes some tens of
-/// milliseconds.
+/// Builds the snapshot of `content` off the serving threads: with 10,000 models it takes some tens
+/// of milliseconds.
 async fn build(content: Content) -> Result<Arc<Snapshot>> {
     let built = tokio::task::spawn_blocking(|| Snapshot::build(content)).await;
     match built {
         Ok(snapshot) => Ok(Arc::new(snapshot?)),
         Err(error) => match error.try_into_panic() {
-            // As if it had been called here.
+            // Panic as a direct call would have.
             Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that shuts down cancels it; then nothing waits for the answer.
+            // Only a runtime that shuts down cancels the task; then no caller needs the answer.
             Err(_) => std::future::pending().await,
         },
     }
@@ -189,7 +189,7 @@ fn warn_of_shadowed(known: &Snapshot, snapshot: &Snapshot) {
             .iter()
             .any(|(name, other)| name == endpoint && other == id);
         if !is_known {
-            tracing::warn!(provider = %endpoint, "{endpoint} claims the id {id}, which is a cloud model's: the cloud model is listed");
+            tracing::warn!(provider = %endpoint, "{endpoint} lists {id}, which is the id of a cloud model: serving the cloud model");
         }
     }
 }

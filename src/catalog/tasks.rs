@@ -1,4 +1,4 @@
-//! Everything that runs beside the requests, a file each.
+//! The tasks that run beside the requests, one file each.
 
 pub mod deliver;
 pub mod discover;

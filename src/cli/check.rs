@@ -1,4 +1,4 @@
-//! `model-catalog check`: what has become of the models of a lock file.
+//! `model-catalog check`: reports what changed about the models of a lock file.
 
 use std::process::ExitCode;
 
@@ -22,13 +22,13 @@ pub struct Check {
     /// The lock file
     #[arg(value_name = "FILE", default_value = DEFAULT_LOCKFILE)]
     pub file: String,
-    /// How soon a retirement is a problem
+    /// How close a retirement must be to count as a problem
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_time)]
     pub within: TimeDelta,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Where the list is read.
+    /// Where to read the list.
     #[command(flatten)]
     pub origin: Origin,
 }
@@ -38,7 +38,7 @@ impl Check {
     pub async fn run(&self, environment: &Environment<'_>) -> anyhow::Result<ExitCode> {
         let Some(file) = read_lockfile(&self.file)? else {
             bail!(
-                "there is no {}: write it with `model-catalog lock`, or name the lock file",
+                "there is no {}: write it with `model-catalog lock`, or pass another lock file",
                 self.file
             );
         };
@@ -64,5 +64,5 @@ impl Check {
 }
 
 fn parse_time(text: &str) -> anyhow::Result<TimeDelta> {
-    parse_duration(text).context("it must be a time such as 30d or 86400 (seconds)")
+    parse_duration(text).context("it must be a duration such as 30d or 86400 (seconds)")
 }

@@ -1,6 +1,6 @@
-//! `model-catalog demo`: stand-ins of the three providers and of a local server inside the
-//! process, with made-up models, one of which changes each minute. Nothing of the machine's own is
-//! looked at: no key, no settings, no database, no port.
+//! `model-catalog demo`: runs stand-ins of three providers and a local server inside the process,
+//! with made-up models, one of which changes each minute. The demo reads no keys, settings or
+//! database of the machine and probes no ports.
 
 use std::{
     collections::HashMap,
@@ -27,9 +27,9 @@ use crate::{
 
 /// How often one model changes.
 const CHANGE_INTERVAL: Duration = Duration::from_secs(60);
-/// The listings live shorter than in earnest, so that a change is seen.
+/// A short TTL, so that changes show quickly.
 const TTL: TimeDelta = TimeDelta::seconds(10);
-/// 2026-01-01T00:00:00Z, when the made-up models were made.
+/// 2026-01-01T00:00:00Z, the creation time of the made-up models.
 const CREATED: i64 = 1_767_225_600;
 
 /// Why the demo cannot run.
@@ -38,7 +38,7 @@ pub enum DemoError {
     /// The stand-ins or the temporary directory could not be made.
     #[error("cannot start the demo: {0}")]
     Io(#[from] io::Error),
-    /// Their addresses were refused.
+    /// The stand-ins' addresses were refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The service failed.
@@ -46,8 +46,8 @@ pub enum DemoError {
     Run(#[from] RunError),
 }
 
-/// Serves the stand-ins' models on `listener` from a database in a temporary directory until
-/// `shutdown` ends.
+/// Serves the stand-ins' models on `listener` until `shutdown` ends, from a database in a temporary
+/// directory.
 pub async fn run(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -73,9 +73,10 @@ pub async fn run(
     }
     let made_up = MadeUp::new();
     let standing_in = async {
-        // It ends only with an error, and the service goes on without it: as with real providers.
+        // Ends only with an error. The service goes on without the stand-ins, as it would with real
+        // providers.
         if let Err(error) = axum::serve(stand_ins, made_up.clone().router()).await {
-            tracing::error!(%error, "the stand-in providers have failed");
+            tracing::error!(%error, "the stand-in providers failed");
         }
         std::future::pending().await
     };
@@ -125,7 +126,7 @@ impl Family {
         self.next += 1;
     }
 
-    /// One change: a new model, a larger context window, or a model gone.
+    /// Applies one change: adds a model, enlarges a context window, or removes a model.
     fn change(&mut self, turn: u64) {
         match turn % 3 {
             0 => self.add(),
@@ -188,7 +189,7 @@ async fn openai(State(made_up): State<MadeUp>) -> Json<Value> {
     Json(json!({"object": "list", "data": data}))
 }
 
-/// Pages of 20, to show that all of them are read.
+/// Pages of 20, to show that the catalog reads all of them.
 async fn google(
     State(made_up): State<MadeUp>,
     Query(query): Query<HashMap<String, String>>,

@@ -1,4 +1,4 @@
-//! What commands read and write: lock files, and standard output.
+//! Files and output of the commands: lock files, and standard output.
 
 use std::io::{self, Write};
 
@@ -6,12 +6,13 @@ use anyhow::{anyhow, bail};
 
 use crate::{config::secrets::read_text, lock::file::Lockfile};
 
-/// The lock file where none is named.
+/// The default lock file.
 pub(super) const DEFAULT_LOCKFILE: &str = "models.lock";
 /// The largest lock file, in bytes.
 const MAX_LOCKFILE_BYTES: u64 = 16 << 20;
 
-/// The lock file at `path`; none when there is none.
+/// Reads the lock file at `path`; none when it does not exist. Fails when it is unreadable or
+/// malformed.
 pub(super) fn read_lockfile(path: &str) -> anyhow::Result<Option<Lockfile>> {
     let text = match read_text(path, MAX_LOCKFILE_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -22,7 +23,7 @@ pub(super) fn read_lockfile(path: &str) -> anyhow::Result<Option<Lockfile>> {
         .map_err(|error| anyhow!("{path} cannot be used: {error}"))
 }
 
-/// Writes `text` to standard output. A reader that has gone (`| head`) is no error.
+/// Writes `text` to standard output. A closed pipe (`| head`) is not an error.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

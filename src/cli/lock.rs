@@ -1,4 +1,4 @@
-//! `model-catalog lock`: writes the lock file, whole or not at all.
+//! `model-catalog lock`: writes the lock file atomically.
 
 use std::{
     collections::BTreeSet,
@@ -25,19 +25,19 @@ use crate::{
 /// `model-catalog lock`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Lock {
-    /// The models, by the ids under which they are listed; without any, those of the file again
+    /// Ids of the models to lock, as listed; by default, the models already in the file
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
-    /// The lock file, which is replaced
+    /// The lock file to replace
     #[arg(long, value_name = "FILE", default_value = DEFAULT_LOCKFILE)]
     pub output: String,
-    /// Where the list is read.
+    /// Where to read the list.
     #[command(flatten)]
     pub origin: Origin,
 }
 
 impl Lock {
-    /// Writes the file; exit code 1, and no file, when a model is not listed.
+    /// Writes the file. Exits with code 1, without writing, when a model is not listed.
     pub async fn run(&self, environment: &Environment<'_>) -> anyhow::Result<ExitCode> {
         let ids = self.ids()?;
         let listed = self.origin.read(environment).await?;
@@ -69,14 +69,14 @@ impl Lock {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The ids to lock, each once.
+    /// The ids to lock, without duplicates. Fails when there are none.
     fn ids(&self) -> anyhow::Result<BTreeSet<String>> {
         if !self.ids.is_empty() {
             return Ok(self.ids.iter().cloned().collect());
         }
         let Some(file) = read_lockfile(&self.output)? else {
             bail!(
-                "there is no {} whose models could be locked again: name models, such as openai:gpt-4o",
+                "there is no {}, so there are no models to lock again: name models, such as openai:gpt-4o",
                 self.output
             );
         };
@@ -93,17 +93,17 @@ fn lock(model: &ListedModel, listed: &Listed) -> LockedModel {
     }
 }
 
-/// What may have been meant by `id`, as the end of a sentence.
+/// Suggests ids similar to `id`, as the end of a sentence.
 fn suggest(id: &str, listed: &Listed) -> String {
     let close = closest(id, listed.models.iter().map(|model| model.id.as_str()));
     if close.is_empty() {
         "; GET /v1/models lists the ids".to_owned()
     } else {
-        format!("; close to it: {}", close.join(", "))
+        format!("; similar ids: {}", close.join(", "))
     }
 }
 
-/// Puts a file with `text` at `path`; whoever reads meanwhile finds the old one or the new one.
+/// Replaces the file at `path` atomically: a concurrent reader sees the old text or the new one.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -116,7 +116,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A temporary file that others may read as any new file: it is to be committed.
+/// A temporary file with the permissions of any new file, because the lock file will be committed.
 fn new_file_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! Reading the list for a command: from the database, or from a running catalog.
+//! Reads the list for a command, from the database or from a running catalog.
 
 use std::time::Duration;
 
@@ -22,23 +22,23 @@ use crate::{
     store::read_only::read_state,
 };
 
-/// How long each of a catalog's two answers may take.
+/// Time limit for each of the catalog's two answers.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest answer of a catalog: far more than any has.
+/// The largest answer that is read, in bytes: far above any real one.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Where a command reads the list.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Origin {
-    /// A running catalog to ask instead of the database, such as http://127.0.0.1:8484
+    /// Read from a running catalog instead of the database, such as http://127.0.0.1:8484
     #[arg(long, value_name = "URL", conflicts_with = "database_url")]
     pub url: Option<String>,
-    /// The SQLite database, which is only read (DATABASE_URL, default sqlite://catalog.db)
+    /// The SQLite database, opened read-only (DATABASE_URL, default sqlite://catalog.db)
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
 }
 
-/// The part of `GET /catalog/sources` that is read here.
+/// The fields of `GET /catalog/sources` that the commands use.
 #[derive(Deserialize)]
 struct Sources {
     sources: Vec<Source>,
@@ -55,7 +55,7 @@ impl Origin {
         match &self.url {
             Some(url) => {
                 let key = catalog_key(environment)?;
-                ask(&root_of(parse_base_url("--url", url)?), key.as_ref()).await
+                fetch(&root_of(parse_base_url("--url", url)?), key.as_ref()).await
             }
             None => {
                 let url = database_url(self.database_url.clone(), environment, None);
@@ -65,7 +65,7 @@ impl Origin {
     }
 }
 
-/// The very list that a service on this database would serve.
+/// Builds the same list that a service on this database would serve.
 async fn read_database(url: &str) -> anyhow::Result<Listed> {
     let state = read_state(&Config::new(url)?.database_url).await?;
     let snapshot = Snapshot::build(state.content.unwrap_or_default())?;
@@ -78,14 +78,14 @@ async fn read_database(url: &str) -> anyhow::Result<Listed> {
     })
 }
 
-async fn ask(root: &Url, key: Option<&SecretString>) -> anyhow::Result<Listed> {
+async fn fetch(root: &Url, key: Option<&SecretString>) -> anyhow::Result<Listed> {
     let clients = Clients::new()?;
     let sources: Sources =
         serde_json::from_slice(&get(&clients, root, key, "catalog/sources").await?)
             .map_err(|_| not_a_catalog(root))?;
     let models = ListedModel::parse_list(&get(&clients, root, key, "v1/models").await?)
         .map_err(|_| not_a_catalog(root))?;
-    // No catalog has such ids, and they are to be printed.
+    // No catalog lists such ids, and the command will print them.
     if models
         .iter()
         .any(|model| model.id.contains(char::is_control))
@@ -115,7 +115,7 @@ async fn get(
     let unreachable = |error: reqwest::Error| {
         let cause = anyhow::Error::from(error.without_url());
         let cause = cause.root_cause();
-        anyhow!("cannot ask the catalog at {root}: {cause}; start it, or correct --url")
+        anyhow!("cannot reach the catalog at {root}: {cause}; start it, or correct --url")
     };
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();
@@ -124,12 +124,12 @@ async fn get(
     }
     if status == StatusCode::UNAUTHORIZED {
         return Err(anyhow!(
-            "the catalog at {root} needs a key, and not this one: set MODEL_CATALOG_KEY to one of its [[keys]]"
+            "the catalog at {root} requires a valid key: set MODEL_CATALOG_KEY to one of its [[keys]]"
         ));
     }
     if !status.is_success() {
         return Err(anyhow!(
-            "{url} answers {}: look at the log of the catalog, or correct --url",
+            "{url} answered {}: see the log of the catalog, or correct --url",
             status.as_u16()
         ));
     }
@@ -144,10 +144,10 @@ async fn get(
 }
 
 fn not_a_catalog(root: &Url) -> anyhow::Error {
-    anyhow!("what answers at {root} is not a model-catalog: correct --url")
+    anyhow!("the server at {root} is not a model-catalog: correct --url")
 }
 
-/// The address below which a catalog's routes are: `url` without `/v1`, with a slash at its end.
+/// The root URL of a catalog's routes: `url` without `/v1`, with a trailing slash.
 fn root_of(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/');
     let path = path.strip_suffix("/v1").unwrap_or(path);

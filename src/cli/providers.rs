@@ -1,4 +1,5 @@
-//! `model-catalog providers`: every preset, its variables, and whether it is on. Asks nobody.
+//! `model-catalog providers`: lists every preset, its variables, and whether it is on. Makes no
+//! requests.
 
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ struct Answer<'a> {
 }
 
 impl Providers {
-    /// Prints the presets as the settings have them.
+    /// Prints the presets according to the settings.
     pub fn run(&self, environment: &Environment<'_>) -> anyhow::Result<ExitCode> {
         let flags = Flags {
             config: self.config.clone(),
@@ -82,15 +83,15 @@ fn table(providers: &[PresetStatus]) -> String {
         }
     }
     text += &format!(
-        "{on} of {} are on. The variable of its key (or <VARIABLE>_FILE) switches one on.\n\
-         A public list is asked without a key with `enabled = true` in [providers.name], and all of them\n\
-         with MODEL_CATALOG_PUBLIC_LISTS=true.",
+        "{on} of {} are on. To switch one on, set the variable of its key (or <VARIABLE>_FILE).\n\
+         To fetch public lists without a key, set `enabled = true` in [providers.name], or for all of them\n\
+         MODEL_CATALOG_PUBLIC_LISTS=true.",
         providers.len(),
     );
     text
 }
 
-/// `state` for people.
+/// The `state` column of the table.
 fn state(state: PresetState) -> &'static str {
     match state {
         PresetState::On => "on",

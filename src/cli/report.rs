@@ -1,4 +1,4 @@
-//! What `model-catalog check` prints: a table for people, JSON, or JUnit for CI. Pure.
+//! The report of `model-catalog check`: a table for people, JSON, or JUnit XML for CI. Pure.
 
 use comfy_table::{Table, presets};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
@@ -9,10 +9,10 @@ use crate::{
     model::{event::Problem, time::Timestamp, xml::xml_text},
 };
 
-/// The name of the JUnit report and of its only suite.
+/// The name of the JUnit report and of its only test suite.
 const NAME: &str = "model-catalog check";
 
-/// In what form to print it.
+/// The output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A table for people.
@@ -24,7 +24,7 @@ pub enum Format {
     Junit,
 }
 
-/// What has become of each locked model.
+/// The verdict on each locked model.
 pub struct Report {
     pub checked_at: Timestamp,
     pub verdicts: Vec<Verdict>,
@@ -46,12 +46,12 @@ struct ModelAnswer<'a> {
 }
 
 impl Report {
-    /// Whether nothing is wrong with any model.
+    /// Whether no model has a problem.
     pub fn is_ok(&self) -> bool {
         self.verdicts.iter().all(Verdict::is_ok)
     }
 
-    /// The report as text, with a line break at its end.
+    /// The report as text, with a trailing line break.
     pub fn render(&self, format: Format) -> anyhow::Result<String> {
         let text = match format {
             Format::Table => self.table(),
@@ -61,7 +61,7 @@ impl Report {
         Ok(format!("{}\n", text.trim_end()))
     }
 
-    /// A row for each problem and warning, and for each model that has none.
+    /// A row for each problem and warning, and one for each model without any.
     fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
@@ -125,7 +125,8 @@ impl Report {
     }
 }
 
-/// A test case fails once: its failure names every problem. Some show its message, others its text.
+/// A test case fails once, so its failure names every problem. Some tools show its message, others
+/// its text.
 fn status(problems: &[Problem]) -> TestCaseStatus {
     if problems.is_empty() {
         return TestCaseStatus::success();

@@ -47,13 +47,13 @@ pub(super) fn start_log(environment: &Environment) -> anyhow::Result<()> {
 pub(super) async fn bind(address: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         anyhow::anyhow!(
-            "cannot listen on {address}: {error}; stop what listens there, or set MODEL_CATALOG_LISTEN (or --listen) to another host:port"
+            "cannot listen on {address}: {error}; stop the program that uses it, or set MODEL_CATALOG_LISTEN (or --listen) to another host:port"
         )
     })
 }
 
-/// Ends at SIGTERM or SIGINT. Made after the settings have been read (a read may wait, and a signal
-/// then simply ends the process) and before the catalog starts.
+/// Completes at SIGTERM or SIGINT. Created after the settings are read (a read may block, and until
+/// then a signal should simply end the process) and before the catalog starts.
 pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

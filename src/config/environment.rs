@@ -1,6 +1,6 @@
-//! The environment of the process: the one reader of it.
+//! The process environment, and its only reader.
 
-/// The environment: variables that are empty or blank count as unset, the rest is trimmed.
+/// The environment. Empty or blank variables count as unset; other values are trimmed.
 pub struct Environment<'e>(Box<Reader<'e>>);
 
 type Reader<'e> = dyn Fn(&str) -> Option<String> + 'e;
@@ -9,19 +9,20 @@ impl<'e> Environment<'e> {
     /// The environment of this process.
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the one reader of the environment"
+        reason = "the only reader of the environment"
     )]
     pub fn of_process() -> Self {
-        // What is no text is not unset: it is refused where it is used.
+        // Non-UTF-8 values are kept (lossily), so that the setting that uses one is refused instead
+        // of ignored.
         Self::new(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
-    /// An environment made up by the caller.
+    /// An environment that reads variables with `read` instead of from the process.
     pub fn new(read: impl Fn(&str) -> Option<String> + 'e) -> Self {
         Self(Box::new(read))
     }
 
-    /// The value of `name`.
+    /// The trimmed value of `name`; none when it is unset or blank.
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name)
             .map(|value| value.trim().to_owned())

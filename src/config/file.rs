@@ -1,4 +1,5 @@
-//! The TOML file: its tables, and reading it without an error that shows what stands in it.
+//! The TOML file: its tables and its parser. Errors never show values from the file, which may be
+//! keys.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +17,11 @@ use crate::{
     model::{source::Kind, time::parse_duration},
 };
 
-/// The largest configuration file.
+/// The largest configuration file, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// The longest time that a listing may be fresh or stale, in days.
+/// The longest allowed `ttl` and `max_stale`, in days.
 pub(super) const LONGEST_TTL: i64 = 365;
-/// The longest time that history may be kept, in days, short of for ever.
+/// The longest finite retention of history, in days.
 pub(super) const LONGEST_RETENTION: i64 = 36_500;
 
 #[derive(Default, Deserialize)]
@@ -59,7 +60,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Where its key is.
+    /// The settings that can hold its key.
     pub(super) fn key_places(&self) -> SecretPlaces<'_> {
         SecretPlaces {
             field: "api_key",
@@ -83,7 +84,7 @@ pub(super) struct KeyTable {
 }
 
 impl KeyTable {
-    /// Where it is.
+    /// The settings that can hold the key.
     pub(super) fn places(&self) -> SecretPlaces<'_> {
         SecretPlaces {
             field: "key",
@@ -138,7 +139,7 @@ impl WatchTable {
     }
 }
 
-/// How near a watched model's retirement may come.
+/// How close a watched model's retirement may come before it is a problem, by default.
 const DEFAULT_WITHIN: TimeDelta = TimeDelta::days(30);
 
 /// `[webhooks.x]`.
@@ -157,7 +158,7 @@ pub(super) struct WebhookTable {
 }
 
 impl WebhookTable {
-    /// Where its URL is.
+    /// The settings that can hold its URL.
     pub(super) fn url_places(&self) -> SecretPlaces<'_> {
         SecretPlaces {
             field: "url",
@@ -167,7 +168,7 @@ impl WebhookTable {
         }
     }
 
-    /// Where its secret is.
+    /// The settings that can hold its secret.
     pub(super) fn secret_places(&self) -> SecretPlaces<'_> {
         SecretPlaces {
             field: "secret",
@@ -178,7 +179,8 @@ impl WebhookTable {
     }
 }
 
-/// Reads the file at `path`.
+/// Reads and parses the file at `path`. Fails when it cannot be read, is too large or holds an
+/// unusable setting.
 pub(super) fn read_file(path: &str) -> Result<File, ConfigError> {
     // The parser's own message spans several lines and quotes the file, which may hold a key.
     let text = read_text(path, MAX_FILE_BYTES).map_err(|error| {
@@ -198,7 +200,7 @@ pub(super) fn read_file(path: &str) -> Result<File, ConfigError> {
         })
 }
 
-/// `error` without any value of the file: one in the wrong place may be a key.
+/// Describes `error` without any value from the file: a misplaced value may be a key.
 fn describe(error: &config::ConfigError) -> String {
     use config::ConfigError::{At, FileParse, Message, Type};
     let named = |key: &Option<String>| key.clone().unwrap_or_else(|| "a setting".to_owned());
@@ -210,7 +212,7 @@ fn describe(error: &config::ConfigError) -> String {
                 named(key)
             )
         }
-        // A field's name, and those that there are.
+        // Names the unknown field and the fields that exist.
         Message(text) if text.starts_with("unknown field") => first_line(text.clone()),
         At { error, key, .. } => match &**error {
             Message(text) if text.starts_with("unknown field") => {
@@ -221,7 +223,7 @@ fn describe(error: &config::ConfigError) -> String {
             }
             _ => format!("{} has a value that cannot be used", named(key)),
         },
-        // Where it is, on the first line; the lines after it are the file's.
+        // The first line gives the position; the lines after it quote the file.
         FileParse { cause, .. } => first_line(cause.to_string()),
         _ => format!("a setting has a value that cannot be used; {KINDS}"),
     }
@@ -230,7 +232,7 @@ fn describe(error: &config::ConfigError) -> String {
 const KINDS: &str =
     "kind is openai, google, anthropic, azure, cohere, openrouter, ollama, bedrock or cloudflare";
 
-/// `text` as a time, in seconds or with units.
+/// Parses `text` as a duration from 1 s to `longest_days`. The error names `setting`.
 pub(super) fn parse_time(
     setting: &str,
     text: &str,
@@ -240,7 +242,7 @@ pub(super) fn parse_time(
         .filter(|time| (TimeDelta::seconds(1)..=TimeDelta::days(longest_days)).contains(time))
         .ok_or_else(|| {
             ConfigError(format!(
-                "{setting} must be a time from 1s to {longest_days}d, such as \"24h\" or \"90s\""
+                "{setting} must be a duration from 1s to {longest_days}d, such as \"24h\" or \"90s\""
             ))
         })
 }

@@ -1,9 +1,10 @@
-//! Globs of the settings.
+//! Parsing globs from the settings.
 
 use super::error::ConfigError;
 use crate::model::glob::Pattern;
 
-/// The patterns of `setting`. The error does not repeat the globs: by mistake one may be a secret.
+/// Parses the `globs` of `setting`. The error does not repeat a glob, which may be a misplaced
+/// secret.
 pub fn parse_patterns(
     setting: &str,
     globs: &[impl AsRef<str>],

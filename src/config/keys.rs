@@ -1,4 +1,4 @@
-//! The keys of the catalog's own clients. Only their hashes are kept.
+//! The keys of the catalog's own clients. The catalog keeps only their hashes.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{error::ConfigError, globs::parse_patterns};
 use crate::model::{scope::Scope, source::SourceName};
 
-/// A key that a client presents, and what whoever has it may see: everything unless it is restricted.
+/// A client key and what its holder may see: everything, unless the key is restricted.
 ///
 /// ```
 /// # fn example() -> Result<(), model_catalog::ConfigError> {
@@ -24,13 +24,13 @@ use crate::model::{scope::Scope, source::SourceName};
 /// ```
 #[derive(Clone)]
 pub struct ClientKey {
-    /// Its name, for people.
+    /// Its name, for logs and operators.
     pub name: SourceName,
     hash: Hash,
     pub(crate) scope: Arc<Scope>,
 }
 
-/// How long comparing hashes takes tells nothing of the keys.
+/// A SHA-256 hash. Comparing hashes leaks nothing about the keys through timing.
 type Hash = [u8; 32];
 
 fn hash(key: &str) -> Hash {
@@ -46,12 +46,13 @@ impl fmt::Debug for ClientKey {
 }
 
 impl ClientKey {
-    /// The key `key` that may see everything. The name is 1 to 64 of `a-z`, `0-9`, `_`, `.` and `-`.
+    /// A key that may see everything. `name` is 1 to 64 of `a-z`, `0-9`, `_`, `.` and `-`; `key`
+    /// must be visible ASCII without blanks.
     pub fn new(name: &str, key: &str) -> Result<Self, ConfigError> {
         let name = Self::check_name(name)?;
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ConfigError(format!(
-                "key `{name}` must be of visible ASCII characters without blanks: make one with `openssl rand -hex 32`"
+                "key `{name}` must consist of visible ASCII characters without blanks: make one with `openssl rand -hex 32`"
             )));
         }
         Ok(Self {
@@ -61,7 +62,7 @@ impl ClientKey {
         })
     }
 
-    /// `name` as the name of a key. By mistake the key itself may stand there: it is not repeated.
+    /// Parses the name of a key. The error does not repeat it: it may be the key itself, misplaced.
     pub(crate) fn check_name(name: &str) -> Result<SourceName, ConfigError> {
         name.parse().map_err(|_| {
             ConfigError(
@@ -71,13 +72,14 @@ impl ClientKey {
         })
     }
 
-    /// May see this source, besides those that were named before, and no other.
+    /// Restricts the key to this source and the ones added before.
     pub fn source(mut self, source: &str) -> Self {
         Arc::make_mut(&mut self.scope).add_source(source);
         self
     }
 
-    /// May only see models whose whole id matches one of `globs` (`*` also matches `/`).
+    /// Restricts the key to models whose whole id matches one of `globs` (`*` also matches `/`).
+    /// Fails on an invalid glob.
     pub fn models(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
         let patterns = parse_patterns(&format!("models of key `{}`", self.name), globs)?;
         Arc::make_mut(&mut self.scope).set_models(patterns);
@@ -90,20 +92,20 @@ impl ClientKey {
 pub(crate) struct Keys {
     clients: Vec<Arc<ClientKey>>,
     admin: Option<Hash>,
-    /// Whether an admin key is set, even a blank one, which nobody can present.
+    /// Whether an admin key is set. A blank one counts, although no caller can present it.
     has_admin: bool,
 }
 
-/// Whose key was presented.
+/// The holder of a presented key.
 #[derive(Clone, Debug)]
 pub(crate) enum Holder {
-    /// The operator's: everything.
+    /// The operator, who may see everything.
     Admin,
     Client(Arc<ClientKey>),
 }
 
 impl Keys {
-    /// `clients` and the admin key, each with a name and a value of its own.
+    /// The keys of `clients` and the admin key. Fails when two share a name or a value.
     pub(crate) fn new(
         clients: Vec<ClientKey>,
         admin: Option<&SecretString>,
@@ -111,7 +113,7 @@ impl Keys {
         let mut keys = Self {
             clients: Vec::new(),
             has_admin: admin.is_some(),
-            // A blank one would be everybody's.
+            // A blank admin key would match callers that present nothing.
             admin: admin
                 .map(|key| key.expose_secret().trim())
                 .filter(|key| !key.is_empty())
@@ -140,7 +142,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Whether operators have to present the admin key.
+    /// Whether operators must present the admin key.
     pub(crate) fn has_admin(&self) -> bool {
         self.has_admin
     }
@@ -150,12 +152,12 @@ impl Keys {
         self.admin == Some(hash(presented.trim()))
     }
 
-    /// Whether clients have to present one.
+    /// Whether clients must present a key.
     pub(crate) fn are_needed(&self) -> bool {
         !self.clients.is_empty()
     }
 
-    /// Whose key `presented` is.
+    /// The holder of `presented`; none when no key matches.
     pub(crate) fn find(&self, presented: &str) -> Option<Holder> {
         if self.is_admin(presented) {
             return Some(Holder::Admin);

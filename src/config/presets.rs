@@ -1,43 +1,43 @@
-//! The well-known providers as a table: their names, variables and base URLs. Data only; the reader is
-//! `read/sources.rs`.
+//! The well-known providers as a table of names, variables and base URLs. Data only:
+//! `read/sources.rs` reads it.
 //!
-//! Variables and base URLs are those of the service's own SDK or documentation where it has some.
-//! Where an SDK has no variable for the base URL, ours is `<NAME>_BASE_URL`. The comment on a row says
-//! where its facts are from:
+//! Variables and base URLs follow the service's own SDK or documentation where it has one. Where an
+//! SDK has no variable for the base URL, we use `<NAME>_BASE_URL`. The comment on each row names
+//! the origin of its facts:
 //!
 //! - "SDK" and "docs": the service's own;
-//! - "code": public code that reads the list, named in brackets: models.dev (its `provider.toml` and
-//!   sync scripts), catwalk (Charm's), any-llm (Mozilla's), big-AGI, Roo Code;
-//! - "seen": the list has answered a third party, or a recorded answer is known;
-//! - "unsure": what nobody documents. No rule is built on it.
+//! - "code": public code that reads the list, named in brackets: models.dev (its `provider.toml`
+//!   and sync scripts), catwalk (Charm's), any-llm (Mozilla's), big-AGI, Roo Code;
+//! - "seen": the list answered a third party, or a recorded answer is public;
+//! - "unsure": undocumented. No rule depends on it.
 //!
-//! `public` is a list that was seen to answer without a key, or is documented to.
+//! `public` marks a list that answers without a key, as observed or documented.
 
 use crate::model::source::Kind;
 
-/// A provider that needs nothing but its key.
+/// A provider that only needs a key.
 #[derive(Clone, Copy)]
 pub(super) struct Preset {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// The first that is set counts.
+    /// The first one that is set wins.
     pub(super) key_variables: &'static [&'static str],
     pub(super) base_url_variable: &'static str,
-    /// None where every account has a host of its own: then the variable must be set too.
-    /// `{A|B}` stands for the value of the variable `A` or, where that is not set, `B`.
+    /// None when every account has its own host: the base URL variable must then be set. `{A|B}`
+    /// stands for the value of variable `A`, or of `B` when `A` is unset.
     pub(super) base_url: Option<&'static str>,
-    /// What stands between the base URL as the SDK takes it and the list. One that has it already is
-    /// taken as it is. `{A}` as in `base_url`.
+    /// Path between the base URL as the SDK takes it and the list. A base URL that already ends
+    /// with it stays as it is. `{A}` works as in `base_url`.
     pub(super) version_path: &'static str,
-    /// What its list is asked with beyond what the kind asks with.
+    /// Query parameters of its list request, added to those of its kind.
     pub(super) query: &'static [(&'static str, &'static str)],
-    /// Whether the list answers without a key.
+    /// Whether the list is readable without a key.
     pub(super) public_list: bool,
-    /// Whether operators are told of it where it is not configured.
+    /// Whether operators see a hint about it while it is not configured.
     pub(super) is_suggested: bool,
 }
 
-/// A provider that speaks OpenAI's list at `base_url` with `/models` added.
+/// A provider with OpenAI's list at `base_url` plus `/models`.
 const fn preset(name: &'static str, base_url: &'static str) -> Preset {
     Preset {
         name,
@@ -102,7 +102,7 @@ impl Preset {
     }
 }
 
-/// Every preset: the three that are suggested, then by name.
+/// Every preset: the three suggested ones, then the rest by name.
 pub(super) const PRESETS: [Preset; 46] = [
     // SDK openai 3.54.0.
     preset("openai", "https://api.openai.com/v1")
@@ -121,8 +121,8 @@ pub(super) const PRESETS: [Preset; 46] = [
         .kind(Kind::Anthropic)
         .variables(&["ANTHROPIC_API_KEY"], "ANTHROPIC_BASE_URL")
         .suggested(),
-    // Code (models.dev, any-llm): base URL, variable; seen: 401. The list is not documented. China and
-    // the US have hosts of their own. The SDK's DASHSCOPE_HTTP_BASE_URL is of another API.
+    // Code (models.dev, any-llm): base URL, variable; seen: 401. The list is not documented. China
+    // and the US have separate hosts. The SDK's DASHSCOPE_HTTP_BASE_URL belongs to another API.
     preset(
         "alibaba",
         "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
@@ -138,8 +138,8 @@ pub(super) const PRESETS: [Preset; 46] = [
     // whether both work.
     preset("baseten", "https://inference.baseten.co/v1")
         .variables(&["BASETEN_API_KEY"], "BASETEN_BASE_URL"),
-    // Docs (docs.aws.amazon.com/bedrock: ListFoundationModels, ListInferenceProfiles, API keys); SDKs of
-    // AWS: the variables.
+    // Docs (docs.aws.amazon.com/bedrock: ListFoundationModels, ListInferenceProfiles, API keys);
+    // variables from the AWS SDKs.
     preset(
         "bedrock",
         "https://bedrock.{AWS_REGION|AWS_DEFAULT_REGION}.amazonaws.com",
@@ -154,8 +154,9 @@ pub(super) const PRESETS: [Preset; 46] = [
     preset("chutes", "https://llm.chutes.ai/v1")
         .variables(&["CHUTES_API_KEY"], "CHUTES_BASE_URL")
         .public(),
-    // Docs (developers.cloudflare.com/api: Model Search); SDK cloudflare: the variables. CLOUDFLARE_API_KEY is not taken: Cloudflare's
-    // own tools call the global key so, which is no bearer token.
+    // Docs (developers.cloudflare.com/api: Model Search); SDK cloudflare: the variables.
+    // CLOUDFLARE_API_KEY is left out: Cloudflare's own tools use that name for the global key,
+    // which is not a bearer token.
     preset("cloudflare", "https://api.cloudflare.com/client/v4")
         .kind(Kind::Cloudflare)
         .variables(&["CLOUDFLARE_API_TOKEN"], "CLOUDFLARE_BASE_URL")
@@ -165,8 +166,8 @@ pub(super) const PRESETS: [Preset; 46] = [
         .kind(Kind::Cohere)
         .variables(&["CO_API_KEY", "COHERE_API_KEY"], "CO_API_URL")
         .version("/v1"),
-    // Seen: open. Code (any-llm): base URL; (models.dev): variable. `filter=with_meta` is not asked for:
-    // unsure whether it leaves models out.
+    // Seen: open. Code (any-llm): base URL; (models.dev): variable. We do not send
+    // `filter=with_meta`: unsure whether it leaves models out.
     preset("deepinfra", "https://api.deepinfra.com/v1/openai")
         .variables(&["DEEPINFRA_API_KEY"], "DEEPINFRA_BASE_URL")
         .public(),
@@ -194,7 +195,7 @@ pub(super) const PRESETS: [Preset; 46] = [
     preset("huggingface", "https://router.huggingface.co/v1")
         .variables(&["HF_TOKEN"], "HUGGINGFACE_BASE_URL")
         .public(),
-    // Seen: 401. What an entry holds is unsure.
+    // Seen: 401. Unsure what an entry holds.
     preset("hyperbolic", "https://api.hyperbolic.xyz/v1")
         .variables(&["HYPERBOLIC_API_KEY"], "HYPERBOLIC_BASE_URL"),
     // Code (models.dev, any-llm): base URL, variable; seen: open.
@@ -215,11 +216,11 @@ pub(super) const PRESETS: [Preset; 46] = [
     // SDK mistralai 3.7.0.
     preset("mistral", "https://api.mistral.ai/v1")
         .variables(&["MISTRAL_API_KEY"], "MISTRAL_BASE_URL"),
-    // Docs (platform.kimi.ai/docs/api/list-models). China: https://api.moonshot.cn/v1, with keys of its
-    // own.
+    // Docs (platform.kimi.ai/docs/api/list-models). China: https://api.moonshot.cn/v1, with
+    // separate keys.
     preset("moonshot", "https://api.moonshot.ai/v1")
         .variables(&["MOONSHOT_API_KEY"], "MOONSHOT_BASE_URL"),
-    // Code (catwalk): list and query, without which an entry has four fields; seen: 401.
+    // Code (catwalk): list and query; without the query an entry has only four fields; seen: 401.
     preset("nebius", "https://api.tokenfactory.nebius.com/v1")
         .variables(&["NEBIUS_API_KEY"], "NEBIUS_BASE_URL")
         .query(&[("verbose", "true")]),
@@ -236,8 +237,8 @@ pub(super) const PRESETS: [Preset; 46] = [
         .kind(Kind::Ollama)
         .variables(&["OLLAMA_API_KEY"], "OLLAMA_CLOUD_BASE_URL")
         .public(),
-    // Code (models.dev): base URL, variable; (catwalk): asked with the key `public`. Seen: open, which is
-    // less sure than for others.
+    // Code (models.dev): base URL, variable; (catwalk): fetches with the key `public`. Seen: open,
+    // though less surely than others.
     preset("opencode", "https://opencode.ai/zen/v1")
         .variables(&["OPENCODE_API_KEY"], "OPENCODE_BASE_URL")
         .public(),
@@ -253,7 +254,7 @@ pub(super) const PRESETS: [Preset; 46] = [
     )
     .variables(&["OVHCLOUD_API_KEY"], "OVHCLOUD_BASE_URL")
     .public(),
-    // Seen: 401. The variable and what an entry holds are unsure.
+    // Seen: 401. Unsure about the variable and what an entry holds.
     preset("parasail", "https://api.parasail.io/v1")
         .variables(&["PARASAIL_API_KEY"], "PARASAIL_BASE_URL"),
     // Seen; code: the second key variable.
@@ -261,31 +262,31 @@ pub(super) const PRESETS: [Preset; 46] = [
         &["PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY"],
         "PERPLEXITY_BASE_URL",
     ),
-    // Code (models.dev): base URL, variable; (Roo Code): entries. That it is open is unsure.
+    // Code (models.dev): base URL, variable; (Roo Code): entries. Unsure whether it is open.
     preset("poe", "https://api.poe.com/v1").variables(&["POE_API_KEY"], "POE_BASE_URL"),
-    // Code (models.dev): base URL, variable; (Roo Code): entries. It depends on the account: not public
-    // here, although Roo Code asks without a key too.
+    // Code (models.dev): base URL, variable; (Roo Code): entries. The list depends on the account:
+    // not public here, although Roo Code also fetches it without a key.
     preset("requesty", "https://router.requesty.ai/v1")
         .variables(&["REQUESTY_API_KEY"], "REQUESTY_BASE_URL"),
     // Docs; SDK sambanova 1.2.0; seen: open.
     preset("sambanova", "https://api.sambanova.ai/v1")
         .variables(&["SAMBANOVA_API_KEY"], "SAMBANOVA_BASE_URL")
         .public(),
-    // Docs: SCW_SECRET_KEY, which is also the key of the whole cloud; code (models.dev): the other one,
-    // which is for this alone and counts first.
+    // Docs: SCW_SECRET_KEY, which is also the key of the whole cloud; code (models.dev): the other
+    // one, which is for this service alone and wins.
     preset("scaleway", "https://api.scaleway.ai/v1")
         .variables(&["SCALEWAY_API_KEY", "SCW_SECRET_KEY"], "SCALEWAY_BASE_URL"),
-    // Docs (docs.siliconflow.cn: get-model-list); seen: 401. China: https://api.siliconflow.cn/v1, with keys of its
-    // own.
+    // Docs (docs.siliconflow.cn: get-model-list); seen: 401. China: https://api.siliconflow.cn/v1,
+    // with separate keys.
     preset("siliconflow", "https://api.siliconflow.com/v1")
         .variables(&["SILICONFLOW_API_KEY"], "SILICONFLOW_BASE_URL"),
     // SDK together 2.42.0.
     preset("together", "https://api.together.xyz/v1")
         .variables(&["TOGETHER_API_KEY"], "TOGETHER_BASE_URL"),
-    // Seen: 401, and 200 with a key. models.dev calls at /v1/solar: unsure whether that has a list.
+    // Seen: 401, and 200 with a key. models.dev calls /v1/solar: unsure whether that has a list.
     preset("upstage", "https://api.upstage.ai/v1")
         .variables(&["UPSTAGE_API_KEY"], "UPSTAGE_BASE_URL"),
-    // Docs (docs.venice.ai): open; without the query only what answers in text.
+    // Docs (docs.venice.ai): open; without the query it lists only text models.
     preset("venice", "https://api.venice.ai/api/v1")
         .variables(&["VENICE_API_KEY"], "VENICE_BASE_URL")
         .query(&[("type", "all")])
@@ -299,8 +300,8 @@ pub(super) const PRESETS: [Preset; 46] = [
         .variables(&["WANDB_API_KEY"], "WANDB_INFERENCE_BASE_URL"),
     // Seen.
     preset("xai", "https://api.x.ai/v1").variables(&["XAI_API_KEY"], "XAI_BASE_URL"),
-    // Code (models.dev, any-llm): base URL; vendor's examples: variable; seen: 401. Keys of a coding plan
-    // want https://api.z.ai/api/coding/paas/v4.
+    // Code (models.dev, any-llm): base URL; vendor's examples: variable; seen: 401. Keys of a
+    // coding plan need https://api.z.ai/api/coding/paas/v4.
     preset("zai", "https://api.z.ai/api/paas/v4").variables(&["ZAI_API_KEY"], "ZAI_BASE_URL"),
 ];
 

@@ -1,5 +1,4 @@
-//! Reading the settings: a flag beats the environment, the environment beats the TOML file. The
-//! one reader of the environment.
+//! Reading the settings: a flag beats the environment, and the environment beats the TOML file.
 
 mod sources;
 #[cfg(test)]
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::model::source::{Kind, SourceName};
 
-/// What `serve` was told on the command line.
+/// The flags of `serve`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
     /// Address to listen on (MODEL_CATALOG_LISTEN, default 127.0.0.1:8484)
@@ -43,9 +42,9 @@ pub struct Flags {
 pub struct Settings {
     /// `host:port` to listen on.
     pub listen: String,
-    /// What the catalog needs.
+    /// The settings of the catalog itself.
     pub config: Config,
-    /// What the operator should know: one line each.
+    /// Warnings for the operator, one line each.
     pub warnings: Vec<String>,
 }
 
@@ -54,7 +53,8 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8484";
 const DEFAULT_DATABASE_URL: &str = "sqlite://catalog.db";
 
 impl Settings {
-    /// Reads the settings from `flags`, `environment` and the TOML file that they name.
+    /// Reads the settings from `flags`, `environment` and the TOML file that they name. Fails on
+    /// the first setting that cannot be used.
     pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let file = match flags
             .config
@@ -130,7 +130,7 @@ impl Settings {
             }
             let Some(base_url) = &table.base_url else {
                 return Err(ConfigError(format!(
-                    "[providers.{name}] has no base_url: set it to what stands before /models, such as https://api.example.com/v1"
+                    "[providers.{name}] has no base_url: set it to the URL in front of /models, such as https://api.example.com/v1"
                 )));
             };
             let source =
@@ -188,7 +188,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Adds `source` with its key and what `table` says of it.
+    /// Adds `source` with its key and the settings from its `table`.
     pub(super) fn add(
         &mut self,
         mut source: SourceConfig,
@@ -205,7 +205,7 @@ impl Settings {
             && HeaderValue::try_from(key.expose_secret()).is_err()
         {
             return Err(ConfigError(format!(
-                "the key of `{name}` holds a character that no header can carry (a line break?): copy it again"
+                "the key of `{name}` contains a character that is not allowed in a header (a line break?): copy it again"
             )));
         }
         if let Some(ttl) = &table.ttl {
@@ -246,7 +246,7 @@ impl Settings {
             for source in &table.sources {
                 if !self.names(source) {
                     secrets.warnings.push(format!(
-                        "webhook `{name}` wants changes of `{source}`, which no setting names: is it spelled right?"
+                        "webhook `{name}` is limited to `{source}`, but no source has that name: check the spelling"
                     ));
                 }
                 webhook = webhook.source(source);
@@ -266,7 +266,7 @@ impl Settings {
     fn add_keys(&mut self, tables: &[KeyTable], secrets: &mut Secrets) -> Result<(), ConfigError> {
         for table in tables {
             let name = table.name.as_str();
-            // Checked first: by mistake the key itself may stand there.
+            // Checked first: the name may be the key itself, misplaced.
             ClientKey::check_name(name)?;
             let Some(value) = secrets.read_places(name, table.places())? else {
                 return Err(ConfigError(format!(
@@ -280,13 +280,13 @@ impl Settings {
                 .find(|(_, list)| list.as_ref().is_some_and(Vec::is_empty))
             {
                 return Err(ConfigError(format!(
-                    "{field} of key `{name}` is empty, so that it would see nothing: name some, or remove the line for all"
+                    "{field} of key `{name}` is empty, so the key would see nothing: name some, or remove the line to allow all"
                 )));
             }
             for source in table.sources.iter().flatten() {
                 if !self.names(source) {
                     secrets.warnings.push(format!(
-                        "key `{name}` may see `{source}`, which no setting names: is it spelled right?"
+                        "key `{name}` may see `{source}`, but no source has that name: check the spelling"
                     ));
                 }
                 key = key.source(source);
@@ -299,7 +299,7 @@ impl Settings {
         Keys::new(self.config.keys.clone(), self.config.admin_key.as_ref()).map(drop)
     }
 
-    /// Whether a source is called `name`.
+    /// Whether a configured source is called `name`.
     fn names(&self, name: &str) -> bool {
         self.config
             .sources
@@ -308,7 +308,7 @@ impl Settings {
     }
 }
 
-/// The URL of the database, from its flag, the environment or the file.
+/// The database URL from the flag, the environment or the file, in that order.
 pub(crate) fn database_url(
     flag: Option<String>,
     environment: &Environment,
@@ -319,19 +319,19 @@ pub(crate) fn database_url(
         .unwrap_or_else(|| DEFAULT_DATABASE_URL.to_owned())
 }
 
-/// The key that commands present to a running catalog.
+/// The key that commands present to a running catalog. Fails when no header can carry it.
 pub(crate) fn catalog_key(environment: &Environment) -> Result<Option<SecretString>, ConfigError> {
     let key = Secrets::new(environment).read_variables(&["MODEL_CATALOG_KEY"])?;
     match key {
         Some(key) if HeaderValue::try_from(key.expose_secret()).is_err() => Err(ConfigError(
-            "MODEL_CATALOG_KEY holds a character that no header can carry (a line break?): copy it again"
+            "MODEL_CATALOG_KEY contains a character that is not allowed in a header (a line break?): copy it again"
                 .to_owned(),
         )),
         key => Ok(key),
     }
 }
 
-/// The variable `name`, which is true or false.
+/// Reads the variable `name` as true or false; none when it is unset.
 fn switch(name: &str, environment: &Environment) -> Result<Option<bool>, ConfigError> {
     match environment.get(name).as_deref() {
         None => Ok(None),

@@ -1,5 +1,5 @@
-//! Where keys and other secrets come from: the settings themselves, a variable or a file. No error
-//! repeats what may be one by mistake.
+//! Reading keys and other secrets from the settings, a variable or a file. Errors never repeat a
+//! value that may be a misplaced secret.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -7,19 +7,19 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{environment::Environment, error::ConfigError};
 
-/// The largest file that holds a key.
+/// The largest key file, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;
 
-/// Where a setting says that a secret is: at most one of the three.
+/// The settings that may hold a secret. At most one of the three is set.
 pub(super) struct SecretPlaces<'a> {
-    /// `api_key`, `url` or `secret`: the other two are `…_env` and `…_file`.
+    /// `api_key`, `url` or `secret`; the other two settings are `…_env` and `…_file`.
     pub(super) field: &'static str,
     pub(super) value: &'a Option<SecretString>,
     pub(super) variable: &'a Option<String>,
     pub(super) file: &'a Option<String>,
 }
 
-/// Reads secrets, and collects what the operator should know of how they are kept.
+/// Reads secrets and collects warnings about how they are stored.
 pub(super) struct Secrets<'e> {
     environment: &'e Environment<'e>,
     pub(super) warnings: Vec<String>,
@@ -33,7 +33,7 @@ impl<'e> Secrets<'e> {
         }
     }
 
-    /// The first of `variables`, or of the files that `<variable>_FILE` name, that holds a key.
+    /// The key from the first of `variables` that is set, directly or as `<variable>_FILE`.
     pub(super) fn read_variables(
         &mut self,
         variables: &[&str],
@@ -50,7 +50,8 @@ impl<'e> Secrets<'e> {
         Ok(None)
     }
 
-    /// The secret of `name` from wherever `places` say.
+    /// The secret of `name` from the one place that is set; none when none is. Fails when several
+    /// are.
     pub(super) fn read_places(
         &mut self,
         name: &str,
@@ -66,10 +67,10 @@ impl<'e> Secrets<'e> {
             (None, Some(variable), None) => {
                 match self.read_variables(&[variable])? {
                     Some(key) => Ok(Some(key)),
-                    // By mistake the key itself may stand there: only what looks like a variable is
-                    // repeated.
+                    // The key itself may stand here by mistake, so only text that looks like a
+                    // variable is repeated.
                     None => Err(ConfigError(format!(
-                        "{field}_env of `{name}` names a variable that is not set{}: set it, or remove what needs it",
+                        "{field}_env of `{name}` names a variable that is not set{}: set it, or remove this setting",
                         if looks_like_a_variable(variable) {
                             format!(" ({variable})")
                         } else {
@@ -88,10 +89,10 @@ impl<'e> Secrets<'e> {
     }
 
     fn read_file(&mut self, setting: &str, path: &str) -> Result<SecretString, ConfigError> {
-        // By mistake the key itself may stand where its file should: the path is not repeated.
+        // The key itself may stand here instead of its path, so the path is not repeated.
         let key = read_text(path, MAX_KEY_BYTES).map_err(|error| {
             ConfigError(format!(
-                "{setting}: the file that it names cannot be read ({error}): check the path"
+                "{setting}: cannot read that file ({error}): check the path"
             ))
         })?;
         let key = key.trim();
@@ -102,14 +103,14 @@ impl<'e> Secrets<'e> {
         }
         if others_may_read(Path::new(path)) {
             self.warnings.push(format!(
-                "{path} holds a key and every user of this machine may read it: chmod 600 {path}"
+                "{path} holds a key but every user of this machine can read it: run chmod 600 {path}"
             ));
         }
         Ok(key.into())
     }
 }
 
-/// The file at `path`, of at most `limit` bytes: it may be a device without end.
+/// Reads the file at `path`. Fails above `limit` bytes: the path may name an endless device.
 pub(crate) fn read_text(path: &str, limit: u64) -> std::io::Result<String> {
     let mut text = String::new();
     File::open(path)?

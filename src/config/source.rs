@@ -1,4 +1,4 @@
-//! One source of the settings.
+//! The settings of one source.
 
 use std::fmt::Write;
 
@@ -18,45 +18,45 @@ use crate::model::{
     source::{Kind, Role, SourceName},
 };
 
-/// How long a provider's listing is fresh: 24 h.
+/// TTL of a provider's listing: 24 h.
 pub const PROVIDER_TTL: TimeDelta = TimeDelta::hours(24);
 
-/// How long an endpoint's listing is fresh: 30 s.
+/// TTL of an endpoint's listing: 30 s.
 pub const ENDPOINT_TTL: TimeDelta = TimeDelta::seconds(30);
 
-/// How long an endpoint's stale models are served before it is hidden: 5 minutes.
+/// How long an endpoint's stale models stay in the list before it is hidden: 5 minutes.
 pub const ENDPOINT_MAX_STALE: TimeDelta = TimeDelta::minutes(5);
 
-/// One source to ask.
+/// One source to fetch.
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
-    /// Its name: of a provider also the prefix of its ids.
+    /// Its name. For a provider, also the prefix of its model ids.
     pub name: SourceName,
     /// Provider or endpoint.
     pub role: Role,
     /// The list API that it speaks.
     pub kind: Kind,
-    /// Of a provider the base URL as its official SDK has it, of an endpoint the server's root.
+    /// A provider's base URL as its official SDK takes it, or an endpoint's server root.
     pub(crate) base_url: Url,
-    /// What its list is asked with beyond what its kind asks with.
+    /// Query parameters of its list request, added to those of its kind.
     pub(crate) query: &'static [(&'static str, &'static str)],
-    /// Its key; only ever sent in a header to `base_url`'s host.
+    /// Its key. Sent only in a header, and only to the host of `base_url`.
     pub(crate) key: Option<SecretString>,
     /// How long its listing is fresh, from 1 s to 365 days.
     pub ttl: TimeDelta,
-    /// How long its models are served after they have become stale, before it is hidden; none for
-    /// ever, which is the default of providers. Endpoints: 5 minutes.
+    /// How long its models stay in the list after they became stale, before it is hidden. None
+    /// never hides it: the default for providers. Endpoints default to 5 minutes.
     pub max_stale: Option<TimeDelta>,
-    /// What is made of its listing.
+    /// Rules applied to its listing.
     pub(crate) rules: Rules,
-    /// Whether discovery found it: then only well-known servers are believed.
+    /// Whether discovery found it. Discovery accepts only well-known servers.
     pub(crate) discovered: bool,
 }
 
 impl SourceConfig {
-    /// A provider with the TTL of providers. `base_url` is as its official SDK has it: with the
-    /// version for OpenAI and compatible ones (`https://api.openai.com/v1`), without it for Google
-    /// and Anthropic.
+    /// A provider with a TTL of 24 h. `base_url` is as its official SDK takes it: with the version
+    /// for OpenAI and compatible services (`https://api.openai.com/v1`), without it for Google and
+    /// Anthropic. Fails on a bad name or URL.
     pub fn provider(
         name: &str,
         kind: Kind,
@@ -79,8 +79,8 @@ impl SourceConfig {
         })
     }
 
-    /// An endpoint with the TTL of endpoints, recognised by what it answers. `base_url` is the
-    /// server's root; a trailing `/v1` is accepted.
+    /// An endpoint with a TTL of 30 s. The catalog detects its list API from its answers.
+    /// `base_url` is the server's root; a trailing `/v1` is accepted. Fails on a bad name or URL.
     pub fn endpoint(name: &str, base_url: &str) -> Result<Self, ConfigError> {
         Ok(Self {
             role: Role::Endpoint,
@@ -90,19 +90,21 @@ impl SourceConfig {
         })
     }
 
-    /// Serves only models whose own id matches one of `globs` (`*` also matches `/`).
+    /// Serves only models whose own id matches one of `globs` (`*` also matches `/`). Fails on an
+    /// invalid glob.
     pub fn include(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
         self.rules.include = parse_patterns(&format!("include of `{}`", self.name), globs)?;
         Ok(self)
     }
 
-    /// Does not serve models whose own id matches one of `globs`.
+    /// Hides models whose own id matches one of `globs`. Fails on an invalid glob.
     pub fn exclude(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
         self.rules.exclude = parse_patterns(&format!("exclude of `{}`", self.name), globs)?;
         Ok(self)
     }
 
-    /// Serves the model `target` (its own id) as `alias` too, while it is listed.
+    /// Also serves the model `target` (its own id) as `alias` while `target` is listed. Fails when
+    /// `alias` is not a usable id.
     pub fn alias(mut self, alias: &str, target: &str) -> Result<Self, ConfigError> {
         if !is_usable_id(alias) {
             return Err(ConfigError(format!(
@@ -116,20 +118,20 @@ impl SourceConfig {
         Ok(self)
     }
 
-    /// The file at `url` in models.dev's form or LiteLLM's, asked once in 24 h. It fills in the context,
-    /// output limit, prices and knowledge cut-off that a provider does not say; such fields are marked
-    /// with the host of `url`.
+    /// The enrichment file at `url`, in the form of models.dev or LiteLLM, fetched once in 24 h. It
+    /// fills in the context window, output limit, prices and knowledge cutoff that a provider
+    /// omits. The host of `url` marks these fields. Fails on a bad URL.
     pub fn enrichment(url: &str) -> Result<Self, ConfigError> {
         let base_url = parse_base_url("url of [enrichment]", url)?;
         let host = base_url.host_str().unwrap_or_default();
         Self::provider(host, Kind::Enrichment, url, None).map_err(|_| {
             ConfigError(format!(
-                "url of [enrichment]: its host {host} cannot name an enrichment: use a host name"
+                "url of [enrichment]: its host {host} cannot serve as the enrichment's name: use a host name"
             ))
         })
     }
 
-    /// The endpoint that discovery looks for on a loopback port: `localhost-11434`.
+    /// The endpoint for a discovered loopback port: `localhost-11434`.
     pub(crate) fn discovered(port: u16) -> Result<Self, ConfigError> {
         let name = format!("localhost-{port}");
         Ok(Self {
@@ -138,7 +140,7 @@ impl SourceConfig {
         })
     }
 
-    /// What the store keeps of it.
+    /// The part of its settings that the store keeps.
     pub(crate) fn settings(&self) -> SourceSettings {
         SourceSettings {
             name: self.name.clone(),
@@ -151,7 +153,7 @@ impl SourceConfig {
         }
     }
 
-    /// Identifies where it is asked. A hash: a URL may hold a secret in its path.
+    /// Identifies its base URL. A hash, because a URL may hold a secret in its path.
     pub(crate) fn address(&self) -> String {
         let digest = Sha256::digest(self.base_url.as_str());
         digest[..16].iter().fold(String::new(), |mut text, byte| {
@@ -161,7 +163,7 @@ impl SourceConfig {
         })
     }
 
-    /// Whether this is what answers on the loopback port `port`.
+    /// Whether its base URL is the loopback port `port`.
     pub(crate) fn is_on_loopback_port(&self, port: u16) -> bool {
         self.base_url.port_or_known_default() == Some(port) && is_loopback(&self.base_url)
     }

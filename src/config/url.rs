@@ -1,10 +1,10 @@
-//! URLs of the settings: base URLs, targets, and what is on this machine.
+//! Parsing URLs from the settings, and recognizing this machine's own.
 
 use reqwest::Url;
 
 use super::error::ConfigError;
 
-/// Whether the host of `url` is this machine.
+/// Whether the host of `url` is a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(domain)) => domain == "localhost",
@@ -14,18 +14,19 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A base URL that can be asked. The error does not repeat the URL: it may hold a secret.
+/// Parses a source's base URL. The error does not repeat it: it may hold a secret.
 pub(crate) fn parse_base_url(setting: &str, text: &str) -> Result<Url, ConfigError> {
     let url = parse_target(setting, text)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(ConfigError(format!(
-            "{setting} must not hold a query or fragment: keys travel in headers only"
+            "{setting} must not hold a query or fragment: keys are sent only in headers"
         )));
     }
     Ok(url)
 }
 
-/// A URL that something can be sent to. The error does not repeat it.
+/// Parses the URL of a webhook or base URL: http or https, with a host and without credentials. The
+/// error does not repeat it.
 pub(crate) fn parse_target(setting: &str, text: &str) -> Result<Url, ConfigError> {
     let refuse = |why: &str| Err(ConfigError(format!("{setting} {why}")));
     let Ok(url) = Url::parse(text.trim()) else {
@@ -35,7 +36,7 @@ pub(crate) fn parse_target(setting: &str, text: &str) -> Result<Url, ConfigError
         return refuse("is not an http or https URL: it must look like https://host/path");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return refuse("must not hold a user name or password: give the key in its own setting");
+        return refuse("must not hold a user name or password: put the key in its own setting");
     }
     Ok(url)
 }

@@ -1,5 +1,5 @@
-//! Webhooks as the Standard Webhooks specification has them (<https://www.standardwebhooks.com>): a
-//! target and what it wants of changes and alerts. Telling it is `teller`'s.
+//! The settings of one webhook, after the Standard Webhooks specification
+//! (<https://www.standardwebhooks.com>). The task in `catalog::tasks::deliver` sends the messages.
 
 use std::fmt;
 
@@ -13,16 +13,16 @@ use crate::model::{
     source::SourceName,
 };
 
-/// One target and what it wants.
+/// One webhook target and the changes and alerts it receives.
 #[derive(Clone)]
 pub struct WebhookConfig {
-    /// Its name: in the log and the database, where its URL never is.
+    /// Its name. Logs and the database hold the name, never the URL.
     pub name: SourceName,
     pub(crate) url: SecretString,
     pub(crate) secret: SecretString,
     pub(crate) scope: Scope,
     pub(crate) events: Option<Vec<EventKind>>,
-    /// Whether it wants alerts of watched models.
+    /// Whether it receives alerts of watched models.
     pub(crate) alerts: bool,
 }
 
@@ -35,7 +35,8 @@ impl fmt::Debug for WebhookConfig {
 }
 
 impl WebhookConfig {
-    /// A target that wants everything. `secret` is `whsec_` and base64, as the specification has it.
+    /// A target that receives everything. `secret` is `whsec_` followed by base64, as in the
+    /// specification. Fails on a bad name, URL or secret.
     pub fn new(name: &str, url: &str, secret: &str) -> Result<Self, ConfigError> {
         let refuse = |why: &str| Err(ConfigError(format!("webhook `{name}`: {why}")));
         let Ok(name_) = name.parse() else {
@@ -58,14 +59,14 @@ impl WebhookConfig {
         })
     }
 
-    /// Wants the events of this source, besides those that were named before.
+    /// Limits it to the events of this source and the ones added before.
     pub fn source(mut self, source: &str) -> Self {
         self.scope.add_source(source);
         self
     }
 
-    /// Wants events of this kind, besides those that were named before; `watch` names the alerts of
-    /// watched models.
+    /// Limits it to events of this kind and the ones added before. `watch` stands for the alerts of
+    /// watched models. Fails on an unknown kind.
     pub fn events(mut self, kind: &str) -> Result<Self, ConfigError> {
         let first = self.events.is_none();
         let wanted = self.events.get_or_insert_default();
@@ -87,19 +88,19 @@ impl WebhookConfig {
         Ok(self)
     }
 
-    /// Wants the events of models whose whole id matches one of `globs`.
+    /// Limits it to models whose whole id matches one of `globs`. Fails on an invalid glob.
     pub fn models(mut self, globs: &[&str]) -> Result<Self, ConfigError> {
         let setting = format!("webhook `{}`: models", self.name);
         self.scope.set_models(parse_patterns(&setting, globs)?);
         Ok(self)
     }
 
-    /// Whether it wants `event`, apart from its kind.
+    /// Whether its sources and models include `event`; its kinds are filtered elsewhere.
     pub(crate) fn wants(&self, event: &ChangeEvent) -> bool {
         event.is_in(&self.scope)
     }
 
-    /// Whether it wants `alert`.
+    /// Whether it receives `alert`.
     pub(crate) fn wants_alert(&self, alert: &Alert) -> bool {
         let mut sources = alert.sources.iter();
         self.alerts
@@ -109,5 +110,5 @@ impl WebhookConfig {
     }
 }
 
-/// What `events` calls the alerts of watched models.
+/// The word in `events` for alerts of watched models.
 const WATCH: &str = "watch";

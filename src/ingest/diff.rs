@@ -1,4 +1,4 @@
-//! What a listing changes against what is stored.
+//! The differences between a listing and the stored models.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::model::{
     listing::Entry,
 };
 
-/// What is stored of a model and compared.
+/// The stored data of a model that is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "(Attributes, Option<String>)")]
 pub struct Stored {
-    /// What clients read of it.
+    /// The attributes that clients read.
     pub attributes: Attributes,
-    /// The rule of the settings that keeps it from being served.
+    /// The settings rule that hides it; none when it is served.
     pub hidden_by: Option<String>,
 }
 
@@ -34,46 +34,46 @@ impl From<(Attributes, Option<String>)> for Stored {
 pub struct Change {
     /// The model.
     pub model_id: String,
-    /// What clients see happen; none where a rule of the settings hides it.
+    /// The event that clients see; none while a settings rule hides the model.
     pub event: Option<EventKind>,
     /// The names of the attributes that changed.
     pub changed: Vec<String>,
-    /// What is stored of it from now on; none when it is gone.
+    /// The new row; none when the model is gone.
     pub row: Option<Row>,
-    /// When it was listed for the first time ever, where that was before this change.
+    /// When the model was first listed; none unless that was before this change.
     pub first_seen_at: Option<String>,
 }
 
-/// What is to be stored of a model.
+/// The data to store for a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// What clients read of it.
+    /// The attributes that clients read.
     pub attributes: Attributes,
     /// The entry as the source sent it.
     pub raw: String,
-    /// The rule of the settings that keeps it from being served.
+    /// The settings rule that hides it; none when it is served.
     pub hidden_by: Option<String>,
 }
 
 /// A model's first event.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FirstEvent {
-    /// When it was.
+    /// When it happened.
     pub at: String,
-    /// The creation date that it had.
+    /// Its `created` at that time, in Unix seconds.
     pub created: i64,
-    /// What it was another name of.
+    /// The model that it was an alias of at that time.
     pub alias_of: Option<String>,
 }
 
 impl Change {
-    /// What clients read of it from now on; none where they no longer see it.
+    /// The new attributes for clients; none when clients no longer see the model.
     pub fn served(&self) -> Option<&Attributes> {
         let row = self.row.as_ref()?;
         row.hidden_by.is_none().then_some(&row.attributes)
     }
 
-    /// Makes `added` a `returned`: the model was listed before, `first` at first.
+    /// Turns `added` into `returned`: the model was listed before, and `first` is its first event.
     pub fn mark_returned(&mut self, first: FirstEvent) {
         self.event = Some(EventKind::Returned);
         if let Some(row) = &mut self.row
@@ -86,7 +86,7 @@ impl Change {
     }
 }
 
-/// Counts `changes` by what clients see happen.
+/// Counts `changes` by the events that clients see.
 pub fn count(changes: &[Change]) -> Counts {
     let mut counts = Counts::default();
     for change in changes {
@@ -101,10 +101,10 @@ pub fn count(changes: &[Change]) -> Counts {
     counts
 }
 
-/// The changes from `stored` to `listed`, by model id. `created` keeps its first value: some
-/// servers report the time of the request.
+/// The changes from `stored` to `listed`, sorted by model id. `created` keeps its first value,
+/// because some servers report the time of the request.
 pub fn diff(stored: &BTreeMap<String, Stored>, listed: Vec<Entry>) -> Vec<Change> {
-    // Of an id that is listed twice the last one counts.
+    // If an id is listed twice, the last entry wins.
     let listed: BTreeMap<String, Entry> = listed
         .into_iter()
         .map(|entry| (entry.id.clone(), entry))
@@ -128,11 +128,11 @@ pub fn diff(stored: &BTreeMap<String, Stored>, listed: Vec<Entry>) -> Vec<Change
     changes
 }
 
-/// What happens to the model `id`, which is `entry` from now on.
+/// The change of the model `id` to `entry`; none when nothing changes.
 fn compare(id: String, old: Option<&Stored>, entry: Entry) -> Option<Change> {
     let attributes = match old {
-        // A new model; or another name of another model now, or the source's own again: in both
-        // cases that model's time counts.
+        // A new model, an alias with a new target, or an alias that became the source's own model.
+        // In each case, the entry's own `created` counts.
         Some(old) if old.attributes.alias_of == entry.attributes.alias_of => {
             with_first_created(entry.attributes, old.attributes.created)
         }
@@ -171,7 +171,7 @@ fn compare(id: String, old: Option<&Stored>, entry: Entry) -> Option<Change> {
     })
 }
 
-/// `attributes` with the value that `created` had first, where that was known.
+/// `attributes` with `created` set to its `first` value, if that was known.
 fn with_first_created(attributes: Attributes, first: i64) -> Attributes {
     let created = if first == 0 {
         attributes.created

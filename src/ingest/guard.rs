@@ -1,11 +1,11 @@
-//! Which listings are held for confirmation, and which failures hide a source. A provider's glitch
+//! Which listings to hold for confirmation, and which failures hide a source. A provider's glitch
 //! must not empty the list, and models that cannot be called must not stay in it.
 
 use chrono::TimeDelta;
 
 use crate::model::{source::Role, time::Timestamp};
 
-/// How long after a suspicious listing the source is fetched again: 10 minutes, endpoints 30 s.
+/// Time between a suspicious listing and the fetch that may confirm it: 10 minutes, endpoints 30 s.
 pub fn held_retry(role: Role) -> TimeDelta {
     match role {
         Role::Provider => TimeDelta::minutes(10),
@@ -13,14 +13,14 @@ pub fn held_retry(role: Role) -> TimeDelta {
     }
 }
 
-/// A provider is hidden when its key was refused this often …
+/// A provider is hidden after this many refusals of its key …
 const REFUSALS_TO_HIDE: i64 = 3;
-/// … over this time.
+/// … over at least this time.
 const REFUSED_TO_HIDE: TimeDelta = TimeDelta::hours(24);
 
-/// Whether a listing of `listed` models is suspicious for a source of which `stored` models are
-/// known: a provider that suddenly lists nothing or less than half, an endpoint that suddenly lists
-/// nothing. Endpoints unload models all day: fewer of theirs is no news.
+/// Whether a source's listing of `listed` models is suspicious, given `stored` models. For a provider:
+/// it is empty, or less than half. For an endpoint: it is empty; endpoints load and unload models all
+/// day, so fewer is normal.
 pub fn is_suspicious(role: Role, stored: usize, listed: usize) -> bool {
     match role {
         Role::Provider => listed.saturating_mul(2) < stored,
@@ -28,14 +28,14 @@ pub fn is_suspicious(role: Role, stored: usize, listed: usize) -> bool {
     }
 }
 
-/// Whether a suspicious listing at `now` is the second one: the first came at least [`held_retry`]
-/// before, so that requesting a refresh cannot make two of one glitch.
+/// Whether a suspicious listing at `now` confirms the first one. It must come at least [`held_retry`]
+/// later, so that a caller cannot confirm one glitch by refreshing again.
 pub fn is_confirmed(role: Role, held_since: Option<Timestamp>, now: Timestamp) -> bool {
     held_since.is_some_and(|since| now.since(since) >= held_retry(role))
 }
 
-/// When a source last heard from at `fetched_at` has been stale for as long as its models may be
-/// served: an attempt that fails then hides it. Without a `max_stale` never.
+/// When a source last fetched at `fetched_at` has been stale for `max_stale`: from then on, a
+/// failed attempt hides it. None without a `max_stale`.
 pub fn gone_at(
     fetched_at: Timestamp,
     ttl: TimeDelta,
@@ -44,8 +44,8 @@ pub fn gone_at(
     Some(fetched_at.plus(ttl).plus(max_stale?))
 }
 
-/// Whether a provider's key has been refused so often, `since` when, that its models cannot be
-/// called: three times over 24 h.
+/// Whether a provider's models count as uncallable, because its key was refused three times over
+/// 24 h.
 pub fn is_refused_for_good(refusals: i64, since: Timestamp, now: Timestamp) -> bool {
     refusals >= REFUSALS_TO_HIDE && now.since(since) >= REFUSED_TO_HIDE
 }

@@ -1,5 +1,5 @@
-//! From what a source answered to everything that is to be written, as pure functions. The store
-//! reads what stands before, calls one of them inside its transaction, and writes the plan.
+//! Turns the result of a fetch into everything to be written, as pure functions. Inside its
+//! transaction, the store reads the state before, calls one of them and writes the plan.
 
 use std::collections::BTreeMap;
 
@@ -21,33 +21,33 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// What is stored of a source before a commit.
+/// The stored state of a source before a commit.
 #[derive(Clone, Debug)]
 pub struct Before {
     /// The source.
     pub source: SourceState,
-    /// Its models, by the source's own id; hidden ones and aliases included.
+    /// Its models, by the source's own id, including hidden ones and aliases.
     pub models: BTreeMap<String, Stored>,
 }
 
-/// What makes models of entries: the rules of the source and the enrichment, as stored.
+/// The stored inputs that turn entries into models: the source's rules and the enrichment.
 #[derive(Clone, Debug, Default)]
 pub struct Derivation {
     /// The source's rules.
     pub rules: Rules,
-    /// What others say of its models.
+    /// The enrichment data for its models.
     pub enrichment: Option<Enrichment>,
 }
 
 /// Everything that a commit writes.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The source from now on.
+    /// The source's new state.
     pub source: SourceState,
-    /// What happens to the whole source: `hidden` or `shown`.
+    /// The event of the whole source: `hidden` or `shown`.
     pub source_event: Option<EventKind>,
-    /// What happens to its models. Models that were listed before are among the added ones until
-    /// [`Plan::mark_returned`].
+    /// The changes of its models. Until [`Plan::mark_returned`], returning models are among the
+    /// added ones.
     pub changes: Vec<Change>,
     verdict: Verdict,
 }
@@ -60,27 +60,28 @@ enum Verdict {
 }
 
 impl Plan {
-    /// The ids of the models that are listed and were not before.
+    /// The ids of the newly listed models.
     pub fn list_added(&self) -> Vec<&str> {
         list_added(&self.changes)
     }
 
-    /// Tells models that return from new ones, by the first event of each that has any.
+    /// Turns `added` into `returned` for models with an earlier event, given the first event of
+    /// each.
     pub fn mark_returned(&mut self, firsts: BTreeMap<String, FirstEvent>) {
         mark_returned(&mut self.changes, firsts);
     }
 
-    /// How many models clients see change.
+    /// The number of models that clients see change.
     pub fn counts(&self) -> Counts {
         count(&self.changes)
     }
 
-    /// Whether clients see anything change: then the commit makes a revision.
+    /// Whether clients see any change, so that the commit makes a revision.
     pub fn makes_revision(&self) -> bool {
         self.source_event.is_some() || self.counts() != Counts::default()
     }
 
-    /// What the commit comes to.
+    /// The result of the commit.
     pub fn outcome(&self) -> Committed {
         match &self.verdict {
             Verdict::Held { listed, stored } => Committed::Held {
@@ -94,7 +95,7 @@ impl Plan {
     }
 }
 
-/// The ids of `changes` that are listed and were not before.
+/// The ids of the newly listed models among `changes`.
 pub fn list_added(changes: &[Change]) -> Vec<&str> {
     changes
         .iter()
@@ -103,7 +104,7 @@ pub fn list_added(changes: &[Change]) -> Vec<&str> {
         .collect()
 }
 
-/// Tells models that return from new ones, by the first event of each that has any.
+/// Turns `added` into `returned` for models with an earlier event, given the first event of each.
 pub fn mark_returned(changes: &mut [Change], mut firsts: BTreeMap<String, FirstEvent>) {
     for change in changes {
         if change.event == Some(EventKind::Added)
@@ -114,8 +115,8 @@ pub fn mark_returned(changes: &mut [Change], mut firsts: BTreeMap<String, FirstE
     }
 }
 
-/// What becomes of a listing in the list API of `kind` that ended at `now`. A suspicious one is held
-/// unless `accept` is set or it is the second.
+/// Plans the commit of a listing from the list API of `kind`, fetched at `now`. Holds a suspicious
+/// listing, unless `accept` is set or it confirms an earlier one.
 pub fn plan_listing(
     before: &Before,
     kind: Kind,
@@ -126,14 +127,14 @@ pub fn plan_listing(
 ) -> Plan {
     let source = &before.source;
     let listed = entries.len();
-    // Aliases are ours.
+    // Aliases are not part of a source's listing.
     let stored = before
         .models
         .values()
         .filter(|model| model.attributes.alias_of.is_none())
         .count();
     let held_since = source.held.as_ref().map(|held| held.since);
-    // A listing from another address is no measure.
+    // A listing from another address is no baseline.
     if !accept
         && !source.moved
         && !guard::is_confirmed(source.role, held_since, now)
@@ -158,9 +159,9 @@ pub fn plan_listing(
     }
 }
 
-/// The source did answer, so its failures are over; its last success stays. A listing that is held
-/// already is not held anew, so that asking again confirms nothing; one in the future is from a
-/// clock that was set back.
+/// Holds a suspicious listing. The source did answer, so its failures end; its last success stays.
+/// A listing that is already held keeps its date, so that refreshing again confirms nothing. A date
+/// in the future comes from a clock that was set back and is replaced.
 fn hold(
     source: &SourceState,
     held_since: Option<Timestamp>,
@@ -189,7 +190,7 @@ fn hold(
     }
 }
 
-/// What a source's `entries` change of its `stored` models.
+/// The changes that a source's `entries` make to its `stored` models.
 pub fn plan_models(
     stored: &BTreeMap<String, Stored>,
     mut entries: Vec<Entry>,
@@ -203,9 +204,9 @@ pub fn plan_models(
     diff(stored, rules::apply(&derivation.rules, entries))
 }
 
-/// What becomes of an attempt that failed at `now`: the source's state changes, never its models. A
-/// source that has been stale for longer than `max_stale`, or whose key has been refused for too long,
-/// is hidden by it. `jitter` (0 to 1) shortens the backoff.
+/// Plans the commit of an attempt that failed at `now`: changes the source's state, never its
+/// models. Hides a source that has been stale for longer than `max_stale` or whose key has been
+/// refused for too long. `jitter` (0 to 1) shortens the backoff.
 pub fn plan_failure(
     source: &SourceState,
     max_stale: Option<TimeDelta>,
@@ -215,7 +216,8 @@ pub fn plan_failure(
 ) -> Plan {
     let backoff = Backoff::of(source.role);
     let mut polling = schedule::after_failure(&source.polling, error, backoff, jitter, now);
-    // However long the source wants to be left alone, its stale models are not served longer for it.
+    // Attempt again when `max_stale` runs out, even if the source requested a longer wait: only an
+    // attempt can hide it.
     let gone_at = polling
         .fetched_at
         .and_then(|at| guard::gone_at(at, polling.ttl(), max_stale));
@@ -234,7 +236,7 @@ pub fn plan_failure(
     } else {
         is_refused_for_good.then_some(HiddenReason::Refused)
     };
-    // Without a listing there is nothing to hide.
+    // A source without a listing has nothing to hide.
     let reason = reason.filter(|_| polling.fetched_at.is_some() && source.hidden.is_none());
     let hidden = reason.map(|reason| Hidden { since: now, reason });
     Plan {

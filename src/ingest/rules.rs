@@ -1,13 +1,12 @@
-//! Applying the rules of the settings to a listing: which models are not served, and under which
-//! further names some are.
+//! Applies the settings rules to a listing: hides models and adds aliases.
 
 use std::collections::BTreeMap;
 
 use crate::model::{listing::Entry, settings::Rules};
 
-/// `listed` as it is to be stored: hidden models carry the rule that hides them, and aliases of listed
-/// models are added. An alias that is itself a listed id is ignored: the source's own model keeps the
-/// name.
+/// The entries to store for `listed`: hidden models carry the rule that hides them, and listed
+/// models get their aliases. An alias that is also a listed id is ignored, so the source's own
+/// model keeps the name.
 pub fn apply(rules: &Rules, mut listed: Vec<Entry>) -> Vec<Entry> {
     for entry in &mut listed {
         entry.hidden_by = hiding_rule(rules, &entry.id);
@@ -27,7 +26,7 @@ pub fn apply(rules: &Rules, mut listed: Vec<Entry>) -> Vec<Entry> {
             let target = by_id.get(target.as_str())?;
             let mut entry = Entry {
                 id: alias.clone(),
-                // Also of a model that is hidden under its own name.
+                // An alias is served even if an exclude or include rule hides its target.
                 hidden_by: None,
                 ..(*target).clone()
             };
@@ -39,7 +38,7 @@ pub fn apply(rules: &Rules, mut listed: Vec<Entry>) -> Vec<Entry> {
     listed
 }
 
-/// The rule that hides the model `id`, as the settings have it.
+/// The rule that hides the model `id`, as written in the settings; none when it is served.
 fn hiding_rule(rules: &Rules, id: &str) -> Option<String> {
     let excluded = rules.exclude.iter().find(|pattern| pattern.matches(id));
     if let Some(pattern) = excluded {

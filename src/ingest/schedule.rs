@@ -1,5 +1,5 @@
-//! When a source is polled, and when again: rules over times. The store applies them inside its
-//! transactions, the tasks sleep by them.
+//! When to poll a source, and when to retry. Pure rules: the store applies them inside its
+//! transactions, and the tasks sleep by them.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// How long a claim keeps others away: well over the time limit of a fetch.
+/// How long a claim keeps others away: well above the time limit of a fetch.
 pub const CLAIM: TimeDelta = TimeDelta::seconds(30);
-/// The shortest time between two requested refreshes.
+/// The shortest time between an attempt and a requested refresh.
 const REQUEST_GAP: TimeDelta = TimeDelta::seconds(10);
-/// How long after an attempt a miss triggers none.
+/// The shortest time between an attempt and a refresh on miss.
 const MISS_GAP: TimeDelta = TimeDelta::minutes(1);
-/// The longest wait that a `Retry-After` may ask for.
+/// The longest `Retry-After` that is honored.
 const RETRY_AFTER_MAX: TimeDelta = TimeDelta::hours(24);
 
-/// Why a source is to be fetched.
+/// Why a source is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimMode {
     /// Its schedule says so.
     Due,
-    /// A caller requests it, whatever the schedule says.
+    /// A caller requested a refresh, whatever the schedule says.
     Requested,
-    /// A caller wants a model that it does not list.
+    /// A caller requested a model that the source does not list.
     Miss,
 }
 
@@ -47,8 +47,8 @@ pub fn may_claim(source: &SourceState, mode: ClaimMode, now: Timestamp) -> bool 
         }
 }
 
-/// Whether an attempt is due at `now`. Times further ahead than any rule sets them (a clock was wrong)
-/// count as due.
+/// Whether an attempt is due at `now`. A time further ahead than any rule sets comes from a wrong
+/// clock and counts as due.
 pub fn is_due(polling: &Polling, now: Timestamp) -> bool {
     let furthest = polling.ttl().max(RETRY_AFTER_MAX) + CLAIM;
     polling
@@ -56,26 +56,26 @@ pub fn is_due(polling: &Polling, now: Timestamp) -> bool {
         .is_none_or(|at| at <= now || at.since(now) > furthest)
 }
 
-/// Whether the last attempt was at least `gap` before `now`. One in the future is from a clock that
-/// was set back: it counts as long ago.
+/// Whether the last attempt was at least `gap` before `now`. An attempt in the future comes from a
+/// clock that was set back and counts as long ago.
 fn has_rested(polling: &Polling, gap: TimeDelta, now: Timestamp) -> bool {
     polling
         .attempted_at
         .is_none_or(|at| at > now || now.since(at) >= gap)
 }
 
-/// The next attempt as a restart at `now` sets it; none where it stays as it is.
+/// The next attempt after a restart at `now`; none when the schedule stays.
 pub fn next_attempt_after_restart(source: &SourceState, now: Timestamp) -> Option<Timestamp> {
     let polling = &source.polling;
     let is_unauthorized = |error: &LastError| error.kind == ErrorKind::Unauthorized;
     if polling.error.as_ref().is_some_and(is_unauthorized) {
-        // The key may have been replaced.
+        // The operator may have replaced the key.
         let rested = polling
             .attempted_at
             .is_none_or(|at| at > now || now.since(at) > CLAIM);
         return rested.then_some(now);
     }
-    // A success that no later attempt has followed is scheduled by the TTL alone.
+    // After a success without a later attempt, only the TTL counts.
     let fetched_at = polling
         .fetched_at
         .filter(|_| !source.moved)
@@ -94,7 +94,7 @@ pub fn after_success(polling: &Polling, now: Timestamp) -> Polling {
     }
 }
 
-/// `polling` after its attempt failed with `error` at `now`.
+/// `polling` after an attempt failed with `error` at `now`.
 pub fn after_failure(
     polling: &Polling,
     error: &FetchError,
@@ -117,48 +117,48 @@ pub fn after_failure(
     }
 }
 
-/// How long to wait after failures in a row.
+/// The rules for waiting after failures in a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
-    /// The wait after the first; it doubles.
+    /// The wait after the first failure; it doubles with each further one.
     pub first: TimeDelta,
-    /// The longest wait, unless the other side asks for more.
+    /// The longest wait, unless the other side requests more.
     pub longest: TimeDelta,
-    /// The shortest wait that the other side may ask for.
-    pub shortest_asked: TimeDelta,
-    /// Whether it may ask for less than our own wait.
+    /// The shortest wait that the other side may request.
+    pub shortest_requested: TimeDelta,
+    /// Whether the other side may request less than our own wait.
     pub may_shorten: bool,
 }
 
 impl Backoff {
-    /// Of providers: from 30 s to 1 h.
+    /// For providers: from 30 s to 1 h.
     pub const PROVIDER: Self = Self {
         first: TimeDelta::seconds(30),
         longest: TimeDelta::hours(1),
-        shortest_asked: TimeDelta::seconds(30),
+        shortest_requested: TimeDelta::seconds(30),
         may_shorten: false,
     };
-    /// Of endpoints: 30 s each time.
+    /// For endpoints: always 30 s.
     pub const ENDPOINT: Self = Self {
         longest: TimeDelta::seconds(30),
         ..Self::PROVIDER
     };
-    /// Of webhooks: from 10 s to 6 h, or as long as the target asks.
+    /// For webhooks: from 10 s to 6 h, or as long as the target requests.
     pub const WEBHOOK: Self = Self {
         first: TimeDelta::seconds(10),
         longest: TimeDelta::hours(6),
-        shortest_asked: TimeDelta::seconds(10),
+        shortest_requested: TimeDelta::seconds(10),
         may_shorten: true,
     };
-    /// Of refreshes on a miss that find nothing: from 1 min to 1 h.
+    /// For refreshes on miss that find nothing: from 1 min to 1 h.
     pub const MISS: Self = Self {
         first: TimeDelta::minutes(1),
         longest: TimeDelta::hours(1),
-        shortest_asked: TimeDelta::zero(),
+        shortest_requested: TimeDelta::zero(),
         may_shorten: false,
     };
 
-    /// That of sources of this role.
+    /// The backoff for sources of this role.
     pub fn of(role: Role) -> &'static Self {
         match role {
             Role::Provider => &Self::PROVIDER,
@@ -166,27 +166,27 @@ impl Backoff {
         }
     }
 
-    /// The wait after the `failures`th failure in a row, less up to half of it by `jitter` (0 to 1).
-    /// `retry_after` is what the other side asks for, clamped to 24 h.
+    /// The wait after the `failures`th failure in a row, shortened by up to half with `jitter` (0
+    /// to 1). `retry_after` is the wait that the other side requests, clamped to 24 h.
     pub fn wait(&self, failures: i64, retry_after: Option<Duration>, jitter: f64) -> TimeDelta {
         // The clamp keeps the shift in range.
         let doublings = failures.clamp(1, 20) - 1;
         let own = jittered((self.first * (1 << doublings)).min(self.longest), jitter);
-        let Some(asked) = retry_after else {
+        let Some(requested) = retry_after else {
             return own;
         };
-        let asked = TimeDelta::from_std(asked)
+        let requested = TimeDelta::from_std(requested)
             .unwrap_or(RETRY_AFTER_MAX)
-            .clamp(self.shortest_asked, RETRY_AFTER_MAX);
+            .clamp(self.shortest_requested, RETRY_AFTER_MAX);
         if self.may_shorten {
-            asked
+            requested
         } else {
-            asked.max(own)
+            requested.max(own)
         }
     }
 }
 
-/// `longest` less what `jitter` (0 to 1) takes away: up to half.
+/// `longest`, shortened by up to half with `jitter` (0 to 1).
 fn jittered(longest: TimeDelta, jitter: f64) -> TimeDelta {
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,5 +1,5 @@
-//! The lock file: the models that a project relies on, as they were listed when it was written.
-//! TOML. No I/O.
+//! The lock file: a TOML record of the models that a project relies on, as they were listed when it
+//! was written. No I/O.
 
 use std::collections::BTreeSet;
 
@@ -14,25 +14,25 @@ const HEAD: &str = "\
 # `model-catalog lock` writes it; `model-catalog check` says what has changed since.
 ";
 
-/// One model of the file. What its source did not say is absent.
+/// One model of the file. Values that its source did not report are absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedModel {
-    /// The whole id: of a cloud model `provider:model_id`.
+    /// The whole id: `provider:model_id` for a cloud model.
     pub id: String,
-    /// Tokens that fit into its input.
+    /// Input limit, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<i64>,
-    /// Tokens that it can answer at most.
+    /// Output limit, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<i64>,
-    /// When its source had last listed it.
+    /// When its source last listed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<Timestamp>,
 }
 
 impl LockedModel {
-    /// A model of which nothing but its id is known.
+    /// A model of which only the id is known.
     pub fn of_id(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -43,40 +43,40 @@ impl LockedModel {
     }
 }
 
-/// The file.
+/// A parsed lock file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lockfile {
     version: i64,
-    /// The models, sorted by id, each once.
+    /// The models, sorted by id, without duplicates.
     #[serde(rename = "model", default)]
     models: Vec<LockedModel>,
 }
 
-/// All that is read of a file before its version is known.
+/// The part of a file that is read before its version is known.
 #[derive(Deserialize)]
 struct Head {
     version: i64,
 }
 
-/// A lock file that cannot be used: one line.
+/// Why a lock file cannot be used. One line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LockfileError {
-    /// It is no TOML, or not of the right form.
+    /// It is not TOML, or has the wrong structure.
     #[error("line {line}: {message}")]
     Malformed {
-        /// The first line that is wrong.
+        /// The first wrong line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
-    /// Another version of model-catalog has written it.
+    /// A different version of model-catalog wrote it.
     #[error("`version` is {0} and this model-catalog knows {VERSION}: use the one that wrote it")]
     Version(i64),
-    /// It names no model.
+    /// It lists no models.
     #[error("it names no model: add one with `model-catalog lock`")]
     Empty,
-    /// An id stands there twice.
+    /// An id appears twice.
     #[error("`id` {0} stands there twice: keep one")]
     Duplicate(String),
     /// An id that no model can have.
@@ -85,7 +85,7 @@ pub enum LockfileError {
 }
 
 impl Lockfile {
-    /// A file of `models`, of which each has its own id.
+    /// A file of `models`, whose ids must be distinct.
     pub fn new(mut models: Vec<LockedModel>) -> Self {
         models.sort_by(|a, b| a.id.cmp(&b.id));
         Self {
@@ -99,7 +99,7 @@ impl Lockfile {
         &self.models
     }
 
-    /// Reads a file's text.
+    /// Parses the text of a lock file.
     pub fn parse(text: &str) -> Result<Self, LockfileError> {
         let malformed = |error: toml::de::Error| {
             let start = error.span().map_or(0, |span| span.start);
@@ -117,19 +117,19 @@ impl Lockfile {
         if file.models.is_empty() {
             return Err(LockfileError::Empty);
         }
-        let mut known = BTreeSet::new();
+        let mut seen_ids = BTreeSet::new();
         for LockedModel { id, .. } in &file.models {
             if id.chars().any(char::is_control) {
                 return Err(LockfileError::Unusable(id.escape_debug().to_string()));
             }
-            if !known.insert(id) {
+            if !seen_ids.insert(id) {
                 return Err(LockfileError::Duplicate(id.clone()));
             }
         }
         Ok(Self::new(file.models))
     }
 
-    /// The file's text: the same models give the same bytes.
+    /// The file's text. The same models always give the same bytes.
     pub fn to_text(&self) -> Result<String, toml::ser::Error> {
         Ok(format!("{HEAD}{}", toml::to_string(self)?))
     }

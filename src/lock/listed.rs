@@ -1,4 +1,4 @@
-//! The served list as a reader sees it, whether it came from a snapshot or from a running catalog.
+//! The served list as a reader sees it, from a snapshot or from a running catalog.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +9,35 @@ use crate::model::{attributes::Attributes, time::Timestamp};
 /// One entry of the list.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ListedModel {
-    /// The whole id: of a cloud model `provider:model_id`.
+    /// The whole id: `provider:model_id` for a cloud model.
     pub id: String,
-    /// Of a cloud model its provider.
+    /// The provider of a cloud model.
     pub owned_by: String,
-    /// What its source says of it.
+    /// The attributes reported by its source.
     #[serde(flatten)]
     pub attributes: Attributes,
-    /// Of a local model the endpoints that have it.
+    /// The endpoints that have a local model; empty for a cloud model.
     #[serde(default)]
     pub endpoints: Vec<String>,
 }
 
-/// The whole list, and how old each source's part of it is.
+/// The whole list, with the age of each source's part.
 #[derive(Debug)]
 pub struct Listed {
     /// Every model that is served.
     pub models: Vec<ListedModel>,
-    /// The last success of each source that ever had one, by its name.
+    /// The last success of each source that ever had one, by source name.
     pub fetched_at: BTreeMap<String, Timestamp>,
 }
 
-/// What stands around the entries.
+/// The JSON object around the entries.
 #[derive(Deserialize)]
 struct List {
     data: Vec<ListedModel>,
 }
 
 impl ListedModel {
-    /// The models of `list`, an answer of `GET /v1/models`.
+    /// Parses `list`, an answer of `GET /v1/models`.
     pub fn parse_list(list: &[u8]) -> Result<Vec<Self>, serde_json::Error> {
         Ok(serde_json::from_slice::<List>(list)?.data)
     }
@@ -49,7 +49,7 @@ impl Listed {
         self.models.iter().find(|model| model.id == id)
     }
 
-    /// The model with this whole id or, where there is none, one whose id differs from it in case only.
+    /// The model with this whole id; failing that, one whose id differs only in case.
     pub fn find_in_any_case(&self, id: &str) -> Option<&ListedModel> {
         self.find(id).or_else(|| {
             let id = id.to_lowercase();
@@ -59,7 +59,7 @@ impl Listed {
         })
     }
 
-    /// When a source last listed `model`: its provider, or the newest of its endpoints.
+    /// When a source last listed `model`: its provider, or the most recent of its endpoints.
     pub fn last_seen_at(&self, model: &ListedModel) -> Option<Timestamp> {
         let fetched_at = |source: &String| self.fetched_at.get(source).copied();
         if model.endpoints.is_empty() {

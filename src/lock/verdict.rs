@@ -1,4 +1,4 @@
-//! What has become of a locked model. Pure.
+//! Compares a locked model with the current list. Pure.
 
 use chrono::TimeDelta;
 
@@ -9,27 +9,27 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// What has become of one locked model.
+/// The verdict on one locked model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The model.
     pub id: String,
-    /// All that is wrong with it.
+    /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
-    /// What may become a problem, a line each.
+    /// Possible future problems, a line each.
     pub warnings: Vec<String>,
 }
 
 impl Verdict {
-    /// Whether nothing is wrong.
+    /// Whether the model has no problem.
     pub fn is_ok(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-/// What has become of `locked` at `now`; `listed` is the listed model with its id, in any case. A model
-/// that retires `within` that time is a problem. Messages hold ids and our own words only: what else
-/// sources say is not to be printed.
+/// Judges `locked` at `now`. `listed` is the model with its id in any case, if one is listed. A
+/// retirement within `within` is a problem. Messages contain only ids and our own words: other
+/// source text must not be printed.
 pub fn verdict(
     locked: &LockedModel,
     listed: Option<&ListedModel>,

@@ -1,4 +1,4 @@
-//! The models to watch: those of the settings, and those of a lock file.
+//! The watched models, from the settings and from a lock file.
 
 use chrono::TimeDelta;
 
@@ -12,13 +12,13 @@ use crate::model::{event::ProblemKind, time::Timestamp};
 /// The models to watch.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
-    /// Each id once.
+    /// Without duplicate ids.
     models: Vec<LockedModel>,
-    /// How near a retirement may come before it is a problem.
+    /// How close a retirement may come before it is a problem.
     within: TimeDelta,
 }
 
-/// Models that cannot be watched. One line.
+/// Why models cannot be watched. One line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadWatch {
     /// The lock file cannot be used.
@@ -30,24 +30,24 @@ pub enum BadWatch {
 }
 
 impl Watch {
-    /// Watches the models with these whole ids. Only models of a lock file can become smaller: it has
-    /// their sizes.
+    /// Watches the models with these whole ids. Without recorded sizes, they never count as
+    /// smaller; only a lock file records sizes. Fails on an empty id.
     pub fn new(ids: &[&str], within: TimeDelta) -> Result<Self, BadWatch> {
         let models = ids.iter().map(|id| LockedModel::of_id(id)).collect();
         Self::of(models, within)
     }
 
-    /// Watches the models of a lock file with this text.
+    /// Watches the models of a lock file with this text. Fails when the file is malformed.
     pub fn from_lockfile(text: &str, within: TimeDelta) -> Result<Self, BadWatch> {
         let file = Lockfile::parse(text)?;
         Self::of(file.models().to_vec(), within)
     }
 
-    /// The models of both. Of a model in both, `self` has the sizes.
+    /// Combines both. For a model in both, the sizes in `self` win.
     pub(crate) fn and(self, other: Self) -> Result<Self, BadWatch> {
-        let known = |model: &LockedModel| self.models.iter().any(|own| own.id == model.id);
+        let is_own = |model: &LockedModel| self.models.iter().any(|own| own.id == model.id);
         let mut models = other.models;
-        models.retain(|model| !known(model));
+        models.retain(|model| !is_own(model));
         models.extend(self.models.iter().cloned());
         Self::of(models, self.within)
     }
@@ -61,7 +61,7 @@ impl Watch {
         Ok(Self { models, within })
     }
 
-    /// The ids.
+    /// The whole ids of the watched models.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         self.models.iter().map(|model| model.id.as_str())
     }
@@ -71,8 +71,8 @@ impl Watch {
         self.models.is_empty()
     }
 
-    /// What has become of each model at `now`; `find` gives the listed model with an id, in any case.
-    /// Unless the list `is_complete`, missing models are left out.
+    /// The verdict on each model at `now`. `find` returns the listed model with an id in any case.
+    /// Unless the list `is_complete`, verdicts of missing models are left out.
     pub(crate) fn verdicts(
         &self,
         find: impl Fn(&str) -> Option<ListedModel>,

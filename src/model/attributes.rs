@@ -1,4 +1,4 @@
-//! What a source says of one model, as clients read it.
+//! The attributes of one model, as clients read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,75 +7,76 @@ use serde_json::{Map, Value};
 
 use super::time::Timestamp;
 
-/// What a source said about a model and clients read: the served columns, which are the columns
-/// that are compared. A field is absent when the source did not say it.
+/// The attributes of a model that clients read: the columns that are served and compared.
+/// Attributes that the source does not report are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
-    /// Unix seconds; 0 where the source said nothing. Keeps its first value.
+    /// Unix seconds; 0 when the source reports none. Keeps its first value.
     pub created: i64,
-    /// A name for people.
+    /// A human-readable name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// What it is, for people.
+    /// A human-readable description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Tokens that fit into the model's input.
+    /// Input limit, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_window: Option<i64>,
-    /// Tokens that the model can answer at most.
+    /// Output limit, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<i64>,
-    /// What it takes, in the source's own words: `text`, `image`, … Sorted, as all lists here are:
-    /// some servers give them in another order each time.
+    /// Accepted input, in the source's own words: `text`, `image`, … Sorted, like all lists here:
+    /// some servers change the order with each answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input_modalities: Vec<String>,
-    /// What it gives.
+    /// Produced output, in the source's own words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output_modalities: Vec<String>,
-    /// What it can do, in the source's own words: `vision`, `tools`, `thinking`, …
+    /// Capabilities, in the source's own words: `vision`, `tools`, `thinking`, …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
-    /// The methods that it can be called with: Google's `generateContent`, …
+    /// The methods it can be called with: Google's `generateContent`, …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub supported_methods: Vec<String>,
-    /// Its prices, as the source gives them: fields, units and number formats differ.
+    /// Its prices as the source reports them. Fields, units and number formats differ.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub pricing: Map<String, Value>,
-    /// Up to when its knowledge goes, as the source writes it.
+    /// The date where its training data ends, as the source writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub knowledge_cutoff: Option<String>,
-    /// The stage of its life in the source's own word: `active`, `deprecated`, `retired`, …
+    /// Its lifecycle stage, in the source's own word: `active`, `deprecated`, `retired`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<String>,
-    /// Since when it is, or will be, deprecated.
+    /// When it was or will be deprecated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated_at: Option<Timestamp>,
-    /// When it is to be shut down. A date that has passed does not mean that it is gone.
+    /// When it will be shut down. A past date does not mean that it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retires_at: Option<Timestamp>,
-    /// The source's id of the model that this is another name of, by the settings.
+    /// For an alias from the settings: the source's own id of its target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias_of: Option<String>,
-    /// The fields that are not the source's own word, and whose they are.
+    /// The fields that did not come from the source, with the name of the enrichment that filled
+    /// them in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub enriched: BTreeMap<String, String>,
 }
 
 impl Attributes {
-    /// The fields that are there, by name.
+    /// The present attributes, by field name.
     pub fn fields(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(fields)) => fields,
-            // Only a map with keys that are no text could not be written.
+            // Serializing fails only for maps with keys that are not text; this has none.
             _ => Map::default(),
         }
     }
 
-    /// Takes over what `known`, which is the word of `who`, says and `self` does not.
-    pub fn fill(&mut self, known: &Self, who: &str) {
+    /// Fills in missing attributes from `known` and marks them with the name `origin`.
+    pub fn fill(&mut self, known: &Self, origin: &str) {
         let mut fill = |name: &str, filled: bool| {
             if filled {
-                self.enriched.insert(name.to_owned(), who.to_owned());
+                self.enriched.insert(name.to_owned(), origin.to_owned());
             }
         };
         fill(
@@ -99,7 +100,7 @@ impl Attributes {
         }
     }
 
-    /// What the source itself said.
+    /// These attributes without the filled-in ones.
     pub fn without_enrichment(mut self) -> Self {
         for name in std::mem::take(&mut self.enriched).into_keys() {
             match name.as_str() {
@@ -113,7 +114,7 @@ impl Attributes {
         self
     }
 
-    /// The names of the fields in which `self` and `other` differ.
+    /// The names of the fields that differ between `self` and `other`.
     pub fn differing_fields(&self, other: &Self) -> Vec<String> {
         if self == other {
             return Vec::new();
@@ -128,7 +129,7 @@ impl Attributes {
     }
 }
 
-/// Whether `field` was empty and is now what is `known`.
+/// Sets an empty `field` to `known`; returns whether it did.
 fn fill_in<T: Clone>(field: &mut Option<T>, known: Option<&T>) -> bool {
     if field.is_some() || known.is_none() {
         return false;
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn enrichment_fills_in_what_is_not_said_and_can_be_taken_away_again() {
-        let said = Attributes {
+        let reported = Attributes {
             context_window: Some(1),
             ..Attributes::default()
         };
@@ -156,7 +157,7 @@ mod tests {
             pricing: Map::from_iter([("input".to_owned(), 1.into())]),
             ..Attributes::default()
         };
-        let mut filled = said.clone();
+        let mut filled = reported.clone();
         filled.fill(&known, "elsewhere");
         let expected = serde_json::json!({
             "created": 0, "context_window": 1, "max_output_tokens": 3, "knowledge_cutoff": "2026",
@@ -164,6 +165,6 @@ mod tests {
             "enriched": {"knowledge_cutoff": "elsewhere", "max_output_tokens": "elsewhere", "pricing": "elsewhere"},
         });
         assert_eq!(Value::from(filled.fields()), expected);
-        assert_eq!(filled.without_enrichment(), said);
+        assert_eq!(filled.without_enrichment(), reported);
     }
 }

@@ -1,16 +1,16 @@
-//! Which ids may have been meant by one that is not listed: pure.
+//! Suggests listed ids that resemble an unlisted one. Pure.
 
 use strsim::normalized_damerau_levenshtein;
 
-/// How alike an id must be to be named, from 0 to 1.
+/// The least likeness of a suggestion, from 0 to 1.
 const LIKENESS: f64 = 0.6;
-/// How many are named.
+/// The most suggestions.
 const SUGGESTIONS: usize = 3;
-/// The longest id that is compared, in bytes: comparing takes the product of both lengths.
+/// The longest id that is compared, in bytes. Time grows with the product of both lengths.
 const LONGEST: usize = 512;
 
-/// Those of `ids` that are closest to `wanted`, the closest first; three at most. People leave out
-/// the provider, and write ids in another case.
+/// The `ids` closest to `wanted`, closest first, at most three. Tolerates a missing provider prefix
+/// and different case, both common slips.
 pub fn closest<'a>(wanted: &str, ids: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     if wanted.len() > LONGEST {
         return Vec::new();
@@ -28,10 +28,11 @@ pub fn closest<'a>(wanted: &str, ids: impl Iterator<Item = &'a str>) -> Vec<&'a 
     close.iter().take(SUGGESTIONS).map(|(_, id)| *id).collect()
 }
 
-/// From 0 to 1; 0 without comparing where the lengths alone say that it is not enough.
+/// The likeness of `a` and `b`, from 0 to 1. Returns 0 early when the lengths alone rule out a
+/// match.
 fn likeness(a: &str, b: &str) -> f64 {
     let (shorter, longer) = (a.len().min(b.len()), a.len().max(b.len()));
-    // Bytes, of which a character has four at most.
+    // Lengths are in bytes; a character has at most four.
     if shorter * 4 * 10 < longer * 6 {
         return 0.0;
     }

@@ -1,4 +1,4 @@
-//! Deliveries to webhooks: how far each target has come, and each attempt.
+//! Webhook deliveries: the progress of each target, and each attempt.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use chrono::TimeDelta;
 
 use super::time::Timestamp;
 
-/// How long a target may fail before deliveries older than that are given up.
+/// How long a target may fail before older deliveries are given up.
 pub const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(3);
-/// No rule sets a time further ahead: beyond it a clock was wrong.
+/// The furthest time ahead that any rule sets. A later time comes from a wrong clock.
 const FURTHEST: TimeDelta = TimeDelta::hours(25);
 
-/// How far one target has come.
+/// The progress of one target.
 #[derive(Clone, Debug)]
 pub struct WebhookState {
     /// The last revision that was delivered or skipped.
     pub cursor: i64,
-    /// The last alert, likewise.
+    /// The last alert that was delivered or skipped.
     pub alert_cursor: i64,
-    /// No attempt before then.
+    /// No attempt before this time.
     pub next_attempt_at: Option<Timestamp>,
     /// Failures since the last delivery.
     pub consecutive_failures: i64,
@@ -36,7 +36,7 @@ impl WebhookState {
     }
 }
 
-/// What a delivery is about.
+/// The message of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryId {
     /// A revision.
@@ -46,7 +46,7 @@ pub enum DeliveryId {
 }
 
 impl DeliveryId {
-    /// The revision, of one.
+    /// The revision; none for an alert.
     pub fn revision(self) -> Option<i64> {
         match self {
             Self::Revision(revision) => Some(revision),
@@ -54,7 +54,7 @@ impl DeliveryId {
         }
     }
 
-    /// The alert, of one.
+    /// The alert; none for a revision.
     pub fn alert(self) -> Option<i64> {
         match self {
             Self::Revision(_) => None,
@@ -68,7 +68,7 @@ impl DeliveryId {
 pub struct Delivery<'a> {
     /// The target's name.
     pub webhook: &'a str,
-    /// What it is about.
+    /// The delivered message.
     pub id: DeliveryId,
     /// When it began.
     pub at: Timestamp,
@@ -79,9 +79,9 @@ pub struct Delivery<'a> {
 /// Why an attempt at a target failed.
 #[derive(Clone, Debug)]
 pub struct Undelivered {
-    /// The answer's status; none where no answer came.
+    /// The HTTP status; none without an answer.
     pub http_status: Option<u16>,
-    /// One line, without the target's URL.
+    /// One line for the operator, without the target's URL.
     pub message: String,
     /// How long to wait before the next attempt.
     pub wait: TimeDelta,

@@ -1,4 +1,4 @@
-//! What happened: events, revisions, alerts, and which of them are wanted.
+//! Changes over time: events, revisions, alerts, and filters for them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     time::Timestamp,
 };
 
-/// What happened, to a model or to a whole source.
+/// What happened to a model or to a whole source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventKind {
@@ -30,7 +30,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 6] = [
         Self::Added,
         Self::Changed,
@@ -53,36 +53,36 @@ impl EventKind {
     }
 }
 
-/// One event, as every feed tells it.
+/// One event, in the form that every feed uses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChangeEvent {
-    /// The commit that it belongs to.
+    /// The revision that it belongs to.
     pub revision: i64,
-    /// When that was.
+    /// When it happened.
     pub at: Timestamp,
-    /// Whose model, or which source.
+    /// The source, or the source of the model.
     pub source: SourceName,
-    /// What happened.
+    /// The kind of event.
     pub event: EventKind,
-    /// The model's id as it is listed; none where the whole source was hidden or shown.
+    /// The model's whole id; none when the whole source was hidden or shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The names of the attributes that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
-    /// The attributes before the event, a JSON object; none where it was not listed.
+    /// The attributes before the event, a JSON object; none when the model was not listed before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Box<RawValue>>,
-    /// The attributes after the event, a JSON object; none where it is gone.
+    /// The attributes after the event, a JSON object; none when the model is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Box<RawValue>>,
-    /// Of a removed model: its source's last listing that had it.
+    /// For a removed model: the last listing of its source that contained it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<Timestamp>,
 }
 
 impl ChangeEvent {
-    /// Whether `scope` covers it. An event about a whole source is about each of its models.
+    /// Whether `scope` covers it. An event of a whole source concerns each of its models.
     pub fn is_in(&self, scope: &Scope) -> bool {
         match &self.id {
             Some(id) => scope.allows(&self.source, id),
@@ -90,7 +90,7 @@ impl ChangeEvent {
         }
     }
 
-    /// Keeps those of `events` that `scope` covers, without a word about other models.
+    /// Keeps the `events` that `scope` covers, and removes mentions of other models from them.
     pub fn restrict(events: &mut Vec<Self>, scope: &Scope) {
         events.retain(|event| event.is_in(scope));
         if !scope.has_all_models() {
@@ -100,7 +100,7 @@ impl ChangeEvent {
         }
     }
 
-    /// Removes `alias_of` where it names a model outside `scope`.
+    /// Removes `alias_of` when it names a model outside `scope`.
     fn hide_aliases(&mut self, scope: &Scope) {
         let Some(id) = &self.id else { return };
         let prefix = format!("{}:", self.source);
@@ -115,7 +115,7 @@ impl ChangeEvent {
             let alias_of = fields.get("alias_of").and_then(Value::as_str);
             if alias_of.is_some_and(|id| !scope.allows_id(&format!("{prefix}{id}"))) {
                 fields.remove("alias_of");
-                // What was read can be written.
+                // Parsed JSON can always be serialized again.
                 if let Ok(hidden) = serde_json::value::to_raw_value(&fields) {
                     *attributes = hidden;
                 }
@@ -124,21 +124,21 @@ impl ChangeEvent {
     }
 }
 
-/// Which events are wanted; all where a field is none.
+/// Filters events. A field that is none matches all events.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    /// Of this source.
+    /// Events of this source.
     pub source: Option<String>,
-    /// Of these kinds.
+    /// Events of these kinds.
     pub events: Option<Vec<EventKind>>,
-    /// Of the model with this whole id.
+    /// Events of the model with this whole id.
     pub model: Option<String>,
-    /// Of what whoever asks may see.
+    /// Events that the caller may see.
     pub scope: Arc<Scope>,
 }
 
 impl EventFilter {
-    /// The names of the wanted sources, a JSON array; none where all are.
+    /// The names of the matching sources, a JSON array; none for all sources.
     pub fn sources(&self) -> serde_json::Result<Option<String>> {
         let scope = self.scope.sources();
         let sources: Vec<&String> = match (&self.source, scope) {
@@ -160,19 +160,19 @@ pub enum Moment {
     Time(Timestamp),
 }
 
-/// One revision: what feeds, streams and webhooks tell in one piece.
+/// One revision: feeds, streams and webhooks send its events together.
 #[derive(Clone, Debug, Serialize)]
 pub struct Revision {
-    /// Its number: every cursor and id is this one.
+    /// Its number, which is also every cursor and id.
     pub revision: i64,
     /// When it was made.
     pub at: Timestamp,
-    /// Its events, all of one source or of the settings.
+    /// Its events: all of one source, or all from a change of the settings.
     pub events: Vec<ChangeEvent>,
 }
 
 impl Revision {
-    /// The revisions that `events`, which are in order, belong to.
+    /// Groups `events`, which are in order, by revision.
     pub fn group(events: Vec<ChangeEvent>) -> Vec<Self> {
         let mut revisions: Vec<Self> = Vec::new();
         for event in events {
@@ -188,7 +188,7 @@ impl Revision {
         revisions
     }
 
-    /// `openai: 2 added, 1 removed`.
+    /// A title such as `openai: 2 added, 1 removed`.
     pub fn title(&self) -> String {
         let mut sources: Vec<&str> = self
             .events
@@ -211,7 +211,7 @@ impl Revision {
     }
 }
 
-/// How many models changed, and how.
+/// How many models changed, by kind of change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Listed for the first time ever.
@@ -224,84 +224,84 @@ pub struct Counts {
     pub returned: i64,
 }
 
-/// What is known of a model at one source.
+/// One source's stored data about a model.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Trace {
     /// The source.
     pub source: SourceName,
     /// Provider or endpoint.
     pub role: Role,
-    /// The model's id there.
+    /// The model's id at the source.
     pub model_id: String,
-    /// What is stored of it now; none when the source's last listing does not have it.
+    /// The stored model; none when the source's last listing lacks it.
     pub row: Option<TraceRow>,
-    /// The last that clients saw happen to it; none where they never saw it.
+    /// The last event that clients saw; none when they never saw the model.
     pub last_event: Option<LastEvent>,
-    /// When clients saw it first.
+    /// The time of the first event that clients saw.
     pub first_event_at: Option<Timestamp>,
 }
 
 /// A stored model.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TraceRow {
-    /// When it was listed for the first time ever.
+    /// When it was first listed.
     pub first_seen_at: Timestamp,
-    /// The rule of the settings that keeps it from being served.
+    /// The settings rule that hides it; none when it is served.
     pub hidden_by: Option<String>,
-    /// The source's id of the model that it is another name of.
+    /// For an alias: the source's own id of its target.
     pub alias_of: Option<String>,
 }
 
 /// The last event of a model.
 #[derive(Clone, Debug, Deserialize)]
 pub struct LastEvent {
-    /// What happened.
+    /// The kind of event.
     pub event: EventKind,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// In which revision.
+    /// Its revision.
     pub revision: i64,
-    /// Of a removed model: its source's last listing that had it.
+    /// For a removed model: the last listing of its source that contained it.
     pub last_seen_at: Option<Timestamp>,
 }
 
-/// A watched model has become a problem, another one, or fine again.
+/// A watched model became a problem, changed its problems, or recovered.
 #[derive(Clone, Debug, Serialize)]
 pub struct Alert {
-    /// Its number: alerts are told in this order.
+    /// Its number. Alerts are delivered in this order.
     pub alert: i64,
-    /// When it was noticed.
+    /// When the catalog noticed it.
     pub at: Timestamp,
     /// The model's whole id.
     pub id: String,
-    /// Whether nothing is wrong any more.
+    /// Whether the model has no problem any more.
     pub ok: bool,
-    /// What is wrong, a JSON array.
+    /// Its problems, a JSON array.
     pub problems: Box<RawValue>,
-    /// The sources that list it or, where none does, those that may have it.
+    /// The sources that list it; if none does, the sources that may have it.
     pub sources: Vec<SourceName>,
 }
 
-/// What is wrong with a locked model.
+/// The kind of a locked model's problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// It is not listed.
     Missing,
-    /// It is listed under an id that differs in case only.
+    /// It is listed under an id that differs only in case.
     Recased,
-    /// Its source says that it is retired.
+    /// Its source marks it as retired.
     Retired,
-    /// The day of its retirement is near, or has passed.
+    /// Its retirement date is near or has passed.
     Retiring,
-    /// Less fits into its input.
+    /// Its context window became smaller.
     SmallerContext,
-    /// It can answer less.
+    /// Its output limit became smaller.
     SmallerOutput,
 }
 
 impl ProblemKind {
-    /// The name used in every format.
+    /// The name used in every output format.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -314,11 +314,11 @@ impl ProblemKind {
     }
 }
 
-/// One thing that is wrong with a locked model.
+/// One problem of a locked model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Which.
+    /// Its kind.
     pub kind: ProblemKind,
-    /// One line for people.
+    /// One line for the operator.
     pub message: String,
 }

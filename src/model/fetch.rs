@@ -1,4 +1,4 @@
-//! What asking a source came to: a whole listing, or why there is none.
+//! The results of a fetch: a whole listing, or the reason why there is none.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -6,28 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{event::Counts, listing::Listing, source::Kind};
 
-/// A whole listing and the list API that gave it.
+/// A whole listing, and the list API that it came from.
 #[derive(Debug)]
 pub struct Fetched {
-    /// Never [`Kind::Auto`].
+    /// The list API; never [`Kind::Auto`].
     pub kind: Kind,
-    /// All pages.
+    /// The listing, from all pages.
     pub listing: Listing,
 }
 
-/// What kind of failure it was.
+/// The kind of a failed fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// No whole list within the time limit.
+    /// The whole list did not arrive within the time limit.
     Timeout,
-    /// No connection: refused, reset, or the name has no address.
+    /// No connection: refused, reset, or the host name does not resolve.
     Unreachable,
     /// The TLS handshake failed.
     Tls,
-    /// The key was refused: 401, Google's 400 `API_KEY_INVALID` or xAI's 400.
+    /// The source refused the key: 401, Google's 400 `API_KEY_INVALID` or xAI's 400.
     Unauthorized,
-    /// 403: the key is real but may not do this.
+    /// 403: the key is valid but lacks permission.
     Forbidden,
     /// 429.
     RateLimited,
@@ -35,18 +35,18 @@ pub enum ErrorKind {
     Unavailable,
     /// Another 4xx.
     Rejected,
-    /// A redirect that is not followed: to another host, or in a loop.
+    /// A redirect that is not followed: to another host, or a loop.
     Redirected,
     /// The answer is not a model list.
     Malformed,
-    /// A list that stopped short: broken off, or its paging is at fault.
+    /// The list is incomplete: the answer broke off, or its paging is inconsistent.
     Truncated,
-    /// More bytes than a list may have.
+    /// The answer exceeds the size limit of a list.
     TooLarge,
 }
 
 impl ErrorKind {
-    /// The name used in the database, answers and logs.
+    /// The name used in the database, in answers and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -64,8 +64,8 @@ impl ErrorKind {
         }
     }
 
-    /// Whether a server was there and answered something that is not this API's list, so that
-    /// trying another list API makes sense.
+    /// Whether a server answered with something other than this API's list, so that another list
+    /// API is worth trying.
     pub(crate) fn suggests_another_api(self) -> bool {
         matches!(
             self,
@@ -78,18 +78,18 @@ impl ErrorKind {
     }
 }
 
-/// A failed fetch. Its `Display` is one line: what happened and, where we know, what to do.
+/// A failed fetch. Its `Display` is one line: what happened and, if known, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchError {
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub kind: ErrorKind,
-    /// One line for people, without any key.
+    /// One line for the operator, without any key.
     pub message: String,
-    /// The HTTP status, where an answer came.
+    /// The HTTP status; none without an answer.
     pub http_status: Option<u16>,
-    /// How long the source asked us to wait.
+    /// The wait that the source requested.
     pub retry_after: Option<Duration>,
-    /// Whole pages that had been read before.
+    /// Whole pages read before the failure.
     pub pages: usize,
 }
 
@@ -101,23 +101,23 @@ impl fmt::Display for FetchError {
 
 impl Error for FetchError {}
 
-/// What an attempt at a source came to. The one set of names for rows, metrics, logs and answers.
+/// The outcome of an attempt at a source. Rows, metrics, logs and answers all use these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The same models as before.
+    /// The listing has the same models as before.
     Unchanged,
-    /// A new revision.
+    /// The listing made a new revision.
     Changed,
-    /// A suspicious listing that waits for confirmation.
+    /// The listing is suspicious and waits for confirmation.
     Held,
-    /// No listing.
+    /// The fetch failed.
     Failed,
     /// The database failed.
     StoreFailed,
 }
 
 impl Outcome {
-    /// The name.
+    /// The name of the outcome.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",
@@ -129,28 +129,29 @@ impl Outcome {
     }
 }
 
-/// What a commit did.
+/// The result of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Committed {
-    /// Nothing: the claim no longer stood, another task or process has the source.
+    /// Nothing was written: the claim is no longer valid, and another task or process has the
+    /// source.
     Superseded,
-    /// A listing with the same models as before.
+    /// The listing has the same models as before.
     Unchanged,
-    /// A listing that made a revision.
+    /// The listing made a revision.
     Changed(Counts),
-    /// A suspicious listing: the stored models stay.
+    /// The listing is suspicious: the stored models stay.
     Held {
-        /// How many models it has.
+        /// Models in the suspicious listing.
         listed: usize,
-        /// How many are stored, and still served.
+        /// Models that are stored, and still served.
         stored: usize,
     },
-    /// A failure: the source's state was written, and its models stay.
+    /// The attempt failed: the source's state changed, its models stay.
     Failed(FetchError),
 }
 
 impl Committed {
-    /// The outcome's name. A superseded result changes nothing.
+    /// The outcome's name. A superseded result counts as unchanged.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Superseded | Self::Unchanged => Outcome::Unchanged,

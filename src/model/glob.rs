@@ -1,14 +1,14 @@
-//! Globs over model ids, as settings have them. `*` also matches `/`.
+//! Globs over model ids, for the settings. `*` also matches `/`.
 
 use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
-/// A glob over ids.
+/// A glob over model ids.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern(GlobMatcher);
 
-/// A glob that cannot be used. The message does not repeat it: by mistake it may be a secret.
+/// An invalid glob. The message does not repeat it: it may be a misplaced secret.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadGlob(globset::ErrorKind);
@@ -19,7 +19,7 @@ impl Pattern {
         self.0.is_match(id)
     }
 
-    /// As it is written.
+    /// The glob as written.
     pub fn as_str(&self) -> &str {
         self.0.glob().glob()
     }

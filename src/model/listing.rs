@@ -1,4 +1,4 @@
-//! What a source says of its models at one time: entries, details and the whole listing.
+//! A source's answer about its models: entries, details and the whole listing.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,55 +10,55 @@ use super::attributes::Attributes;
 /// The longest usable model id, in bytes.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// Whether a model can be listed under `id`.
+/// Whether `id` is usable as a model id: 1 to 512 bytes, without control characters.
 pub fn is_usable_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control)
 }
 
-/// One model as a source listed it.
+/// One model in a source's listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The id as the source gave it (Google's without its leading `models/`).
+    /// The id from the source (Google's without its leading `models/`).
     pub id: String,
-    /// What clients read.
+    /// The attributes that clients read.
     pub attributes: Attributes,
     /// The entry as the source sent it, JSON.
     pub raw: String,
-    /// The rule of the settings that keeps it from being served.
+    /// The settings rule that hides it; none when it is served.
     pub hidden_by: Option<String>,
 }
 
-/// What a source told of one model beyond its list.
+/// A source's answer about one model, beyond its list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
-    /// What it is true of (Ollama's digest); empty where that is not told.
+    /// The model version that it describes (Ollama's digest); empty when the source gives none.
     pub version: String,
-    /// What was learnt. The list's own word comes first.
+    /// The attributes from the detail request. Values from the list take precedence.
     pub attributes: Attributes,
 }
 
-/// What a source told of its models beyond its list, by model id.
+/// The details of a source's models, by model id.
 pub type Details = BTreeMap<String, Detail>;
 
-/// What one source said at one time, all pages.
+/// One source's whole listing, from all pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The models, each id once, in the source's order.
+    /// The models in the source's order, each id once.
     pub entries: Vec<Entry>,
-    /// The entries that were left out.
+    /// The malformed entries that were skipped.
     pub skipped: Skipped,
-    /// Pages read.
+    /// Number of pages read.
     pub pages: usize,
-    /// What is known of the models beyond the list; the entries say it too.
+    /// The details of the models. The entries already include them.
     pub details: Details,
 }
 
-/// The entries of one source as it sent them.
+/// One source's entries as it sent them.
 #[derive(Debug)]
 pub struct RawEntries {
     /// The last revision when they were read.
     pub revision: i64,
-    /// JSON, by the source's own id.
+    /// Raw JSON by the source's own model id.
     pub entries: HashMap<String, Box<RawValue>>,
 }
 

@@ -1,67 +1,67 @@
-//! Which sources, and which of their models, somebody may see or wants to be told of. Pure.
+//! Scopes: the sources and models that a key may see, or that a webhook receives. Pure.
 
 use std::collections::BTreeSet;
 
 use super::{glob::Pattern, source::SourceName};
 
-/// Some sources and some of their models; everything by default.
+/// A set of sources and models; everything by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// Their names; all where it is none.
+    /// The names of its sources; none for all.
     sources: Option<BTreeSet<String>>,
-    /// Globs over whole ids; all where it is none.
+    /// Globs over whole ids; none for all.
     models: Option<Vec<Pattern>>,
 }
 
 impl Scope {
-    /// Everything.
+    /// The scope of everything.
     pub const ALL: Self = Self {
         sources: None,
         models: None,
     };
 
-    /// Only this source, and those that were named before.
+    /// Limits it to this source and the ones added before.
     pub fn add_source(&mut self, source: &str) {
         self.sources
             .get_or_insert_default()
             .insert(source.to_owned());
     }
 
-    /// Only models that match one of `patterns`.
+    /// Limits it to models that match one of `patterns`.
     pub fn set_models(&mut self, patterns: Vec<Pattern>) {
         self.models = Some(patterns);
     }
 
-    /// Whether it is everything.
+    /// Whether it includes everything.
     pub fn is_all(&self) -> bool {
         *self == Self::ALL
     }
 
-    /// The names of its sources; none where it has all.
+    /// The names of its sources; none for all.
     pub fn sources(&self) -> Option<&BTreeSet<String>> {
         self.sources.as_ref()
     }
 
-    /// Whether it has all the models of its sources.
+    /// Whether it includes all models of its sources.
     pub fn has_all_models(&self) -> bool {
         self.models.is_none()
     }
 
-    /// Whether it has `source`.
+    /// Whether it includes `source`.
     pub fn allows_source(&self, source: &str) -> bool {
         self.sources
             .as_ref()
             .is_none_or(|sources| sources.contains(source))
     }
 
-    /// Whether it has models of this whole id.
+    /// Whether it includes models with this whole id.
     pub fn allows_id(&self, id: &str) -> bool {
         self.models
             .as_ref()
             .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(id)))
     }
 
-    /// Whether it has the model of `source` with this whole id.
+    /// Whether it includes the model of `source` with this whole id.
     pub fn allows(&self, source: &SourceName, id: &str) -> bool {
         self.allows_source(source.as_str()) && self.allows_id(id)
     }

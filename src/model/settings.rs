@@ -1,4 +1,4 @@
-//! What the store keeps of the settings: everything about a source but its URL and its key.
+//! The settings that the store keeps: everything about a source except its URL and its key.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +10,23 @@ use super::{
     source::{Kind, Role, SourceName},
 };
 
-/// The rules of one source. Globs are matched against the source's own ids; `*` also matches `/`.
-/// They are stored as they are written, so that every process on a database follows those of the
-/// `serve` that started last.
+/// The rules of one source. Globs match the source's own ids; `*` also matches `/`. The store keeps
+/// the rules as written, so that every process on a database follows the `serve` that started last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rules {
-    /// Only models that match one of these are served; all where there is none.
+    /// Serves only models that match one of these; empty serves all.
     pub include: Vec<Pattern>,
-    /// Models that match one of these are not served.
+    /// Hides models that match one of these.
     pub exclude: Vec<Pattern>,
-    /// Further names: new id to the source's own id that it stands for.
+    /// Aliases: new id to the source's own id of the target.
     pub aliases: BTreeMap<String, String>,
 }
 
 /// The settings of one source.
 #[derive(Clone, Debug)]
 pub struct SourceSettings {
-    /// Its name: of a provider also the prefix of its ids.
+    /// Its name. For a provider, also the prefix of its model ids.
     pub name: SourceName,
     /// Provider or endpoint.
     pub role: Role,
@@ -35,11 +34,11 @@ pub struct SourceSettings {
     pub kind: Kind,
     /// How long its listing is fresh.
     pub ttl: TimeDelta,
-    /// How long stale models are served before the source is hidden; none for ever.
+    /// How long stale models stay in the list before the source is hidden; none for ever.
     pub max_stale: Option<TimeDelta>,
-    /// Identifies its base URL. A hash: a URL may hold a secret in its path.
+    /// Identifies its base URL. A hash, because a URL may hold a secret in its path.
     pub address: String,
-    /// Which models are served, and under which further names.
+    /// Which models to serve, and their aliases.
     pub rules: Rules,
 }
 
@@ -48,9 +47,9 @@ pub struct SourceSettings {
 pub struct CatalogSettings {
     /// The configured sources.
     pub sources: Vec<SourceSettings>,
-    /// Endpoints that discovery may find: configured too where the database knows them.
+    /// Endpoints that discovery may find. Those that the database knows count as configured.
     pub discoverable: Vec<SourceSettings>,
-    /// The file that fills in what sources leave out.
+    /// The enrichment file, which fills in the fields that sources omit.
     pub enrichment: Option<SourceSettings>,
     /// The names of the webhooks.
     pub webhooks: Vec<String>,

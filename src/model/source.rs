@@ -1,4 +1,4 @@
-//! Sources: their names, roles and kinds, and how fresh a listing is.
+//! Sources: their names, roles and kinds, and the freshness of their listings.
 
 use std::{fmt, str::FromStr};
 
@@ -83,7 +83,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// What clients call the model `id` of the source `name`.
+    /// The whole id of the model `id` of the source `name`.
     pub fn whole_id(self, name: &SourceName, id: &str) -> String {
         match self {
             Self::Endpoint => id.to_owned(),
@@ -104,33 +104,33 @@ impl Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// OpenAI's, and that of every compatible provider and server.
+    /// OpenAI's API, also used by every compatible provider and server.
     OpenAi,
     /// Google's Gemini API.
     Google,
-    /// Anthropic's.
+    /// Anthropic's API.
     Anthropic,
-    /// Azure OpenAI's: OpenAI's with another header for the key.
+    /// Azure OpenAI's API: like OpenAI's, with another header for the key.
     Azure,
-    /// Cohere's.
+    /// Cohere's API.
     Cohere,
-    /// OpenRouter's: OpenAI's, asked for models of every output.
+    /// OpenRouter's API: like OpenAI's, with models of every output modality.
     OpenRouter,
     /// Ollama's own `/api/tags`.
     Ollama,
-    /// Amazon Bedrock's: its models, then its inference profiles.
+    /// Amazon Bedrock's API: models first, then inference profiles.
     Bedrock,
-    /// Cloudflare Workers AI's.
+    /// Cloudflare Workers AI's API.
     Cloudflare,
-    /// An endpoint's, not known yet: recognised by what it answers.
+    /// An endpoint's API that is not known yet. The catalog detects it from the answers.
     Auto,
-    /// A file that describes many providers' models: models.dev's form, or LiteLLM's.
+    /// A file about many providers' models, in the form of models.dev or LiteLLM.
     #[serde(skip)]
     Enrichment,
 }
 
 impl Kind {
-    /// The name used in configuration, database and answers.
+    /// The name used in settings, the database and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
@@ -148,8 +148,8 @@ impl Kind {
     }
 }
 
-/// Where a source stands in the list: endpoints first, then openai, google, anthropic, then the
-/// other providers by name. Sort by it.
+/// The sort key of a source in the list: endpoints first, then openai, google and anthropic, then
+/// the other providers by name.
 pub fn source_order(role: Role, name: &str) -> (u8, &str) {
     match (role, name) {
         (Role::Endpoint, _) => (0, name),
@@ -167,13 +167,13 @@ pub enum Freshness {
     Fresh,
     /// Older than its TTL.
     Stale,
-    /// Never obtained.
+    /// Never fetched.
     Missing,
 }
 
 impl Freshness {
-    /// The freshness at `now` of a listing fetched at `fetched_at`. One that claims to be from
-    /// more than five minutes ahead (a clock was set back) is stale.
+    /// The freshness at `now` of a listing fetched at `fetched_at`. A time more than five minutes
+    /// ahead (a clock was set back) counts as stale.
     pub fn of(fetched_at: Option<Timestamp>, ttl: TimeDelta, now: Timestamp) -> Self {
         match fetched_at {
             None => Self::Missing,

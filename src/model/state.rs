@@ -1,4 +1,4 @@
-//! What is stored: the models that are served, and how each source is doing.
+//! The stored state: the served models, and the state of each source.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use super::{
     time::Timestamp,
 };
 
-/// What is stored, as of one moment.
+/// The stored state at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     /// Identifies the database.
     pub catalog_id: String,
     /// The last revision; 0 before the first.
     pub revision: i64,
-    /// How every source ever configured is doing.
+    /// The state of every source ever configured.
     pub sources: Sources,
-    /// The models; none where the reader already has those of this revision.
+    /// The models; none when the reader already has this revision.
     pub content: Option<Content>,
 }
 
@@ -30,20 +30,20 @@ pub struct State {
 pub struct Content {
     /// The revision; 0 before the first.
     pub revision: i64,
-    /// The models of all sources that are not hidden, in no order.
+    /// The models of all sources that are not hidden, unordered.
     pub models: Vec<Arc<StoredModel>>,
     /// Every source ever configured, hidden ones included.
     pub sources: Vec<SourceContent>,
 }
 
-/// How much of the content is a source's.
+/// One source's share of the content.
 #[derive(Clone, Debug, Deserialize)]
 pub struct SourceContent {
     /// Its name.
     pub name: SourceName,
     /// Provider or endpoint.
     pub role: Role,
-    /// How many models it lists, rules applied.
+    /// Number of its listed models, after the rules.
     pub models: i64,
 }
 
@@ -52,41 +52,41 @@ pub struct SourceContent {
 pub struct StoredModel {
     /// Its source.
     pub source: SourceName,
-    /// Whether that is a provider or an endpoint.
+    /// The role of its source.
     pub role: Role,
-    /// Its id at that source.
+    /// Its id at the source.
     pub model_id: String,
-    /// What clients read.
+    /// The attributes that clients read.
     pub attributes: Attributes,
 }
 
 impl StoredModel {
-    /// What clients call it.
+    /// Its id for clients.
     pub fn whole_id(&self) -> String {
         self.role.whole_id(&self.source, &self.model_id)
     }
 }
 
-/// When something was polled, how that went, and when it is due again. The rules over it are in
-/// `ingest::schedule`.
+/// The polling state of a source or the enrichment: past attempts and the next one. The rules for
+/// it are in `ingest::schedule`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Polling {
-    /// How long a listing is fresh, in seconds, by the settings of the last process that started.
+    /// The TTL of a listing, in seconds, from the settings of the last process that started.
     pub ttl_secs: i64,
-    /// Last success.
+    /// The last success.
     pub fetched_at: Option<Timestamp>,
-    /// Last attempt.
+    /// The last attempt.
     pub attempted_at: Option<Timestamp>,
-    /// No attempt before then, unless a caller requests one.
+    /// The next scheduled attempt. Only requested refreshes may come before it.
     pub next_attempt_at: Option<Timestamp>,
     /// Failures since the last success.
     pub consecutive_failures: i64,
-    /// The last attempt's error.
+    /// The error of the last attempt; none after a success.
     pub error: Option<LastError>,
 }
 
 impl Polling {
-    /// How long a listing is fresh.
+    /// The TTL of a listing.
     pub fn ttl(&self) -> TimeDelta {
         TimeDelta::try_seconds(self.ttl_secs).unwrap_or(TimeDelta::MAX)
     }
@@ -97,18 +97,18 @@ impl Polling {
 pub struct LastError {
     /// Its kind.
     pub kind: ErrorKind,
-    /// One line for people.
+    /// One line for the operator.
     pub message: String,
-    /// The first failure in a row.
+    /// When the current run of failures began.
     pub since: Timestamp,
 }
 
 /// A suspicious listing that waits for confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// When it came.
+    /// When it was fetched.
     pub since: Timestamp,
-    /// How many models it had; absent in answers to keys that see some models only.
+    /// Number of its models; absent in answers to restricted keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<i64>,
 }
@@ -117,11 +117,11 @@ pub struct Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HiddenReason {
-    /// No setting names the source any more.
+    /// The settings no longer contain the source.
     Unconfigured,
     /// It has been stale for longer than `max_stale`.
     Unreachable,
-    /// Its key has been refused for a day.
+    /// The source has refused its key for a day.
     Refused,
 }
 
@@ -139,42 +139,42 @@ impl HiddenReason {
 /// A source whose models are kept but not served.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Hidden {
-    /// Since when.
+    /// When it was hidden.
     pub since: Timestamp,
-    /// Why.
+    /// Why it was hidden.
     pub reason: HiddenReason,
 }
 
-/// One source: how it is polled, and what is doubted of it.
+/// The state of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SourceState {
     /// Its name.
     pub name: SourceName,
     /// Provider or endpoint.
     pub role: Role,
-    /// The list API that it speaks, [`Kind::Auto`] before an endpoint is recognised.
+    /// Its list API; [`Kind::Auto`] until an endpoint's API is detected.
     pub kind: Kind,
-    /// Whether the settings name it.
+    /// Whether the settings contain it.
     #[serde(deserialize_with = "zero_or_one")]
     pub configured: bool,
-    /// Whether the stored listing came from another address than that of the settings.
+    /// Whether the stored listing came from another address than the configured one.
     #[serde(deserialize_with = "zero_or_one")]
     pub moved: bool,
-    /// Attempts and schedule.
+    /// Its polling state.
     #[serde(flatten)]
     pub polling: Polling,
-    /// Refusals of the key since the last success.
+    /// Number of key refusals since the last success.
     pub refusals: i64,
-    /// The first of them.
+    /// The first of these refusals.
     pub refused_since: Option<Timestamp>,
-    /// The listing that waits for confirmation.
+    /// The suspicious listing that waits for confirmation.
     pub held: Option<Held>,
-    /// Since when, and why, its models are not served.
+    /// When and why it was hidden; none while it is served.
     pub hidden: Option<Hidden>,
 }
 
 impl SourceState {
-    /// The freshness of its listing at `now`. One from another address is never fresh.
+    /// The freshness of its listing at `now`. A listing from another address is never fresh.
     pub fn freshness(&self, now: Timestamp) -> Freshness {
         match Freshness::of(self.polling.fetched_at, self.polling.ttl(), now) {
             Freshness::Fresh if self.moved => Freshness::Stale,
@@ -187,40 +187,40 @@ impl SourceState {
         self.polling.fetched_at.is_some() || self.polling.error.is_some()
     }
 
-    /// Whether it is configured and has never given a listing.
+    /// Whether it is configured but has no listing yet.
     pub fn is_missing(&self) -> bool {
         self.configured && self.polling.fetched_at.is_none()
     }
 
-    /// Whether it is served, and stale at `now`.
+    /// Whether it is served but stale at `now`.
     pub fn is_stale(&self, now: Timestamp) -> bool {
         self.configured && self.hidden.is_none() && self.freshness(now) == Freshness::Stale
     }
 
-    /// Since when its models are not served.
+    /// When it was hidden; none while it is served.
     pub fn hidden_since(&self) -> Option<Timestamp> {
         self.hidden.as_ref().map(|hidden| hidden.since)
     }
 }
 
-/// The enrichment: the file that fills in what sources leave out.
+/// The state of the enrichment, the file that fills in the fields that sources omit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnrichmentState {
-    /// What fields that came from it are marked with.
+    /// The name that marks the fields it filled in.
     pub name: String,
-    /// How many models it describes.
+    /// Number of models that it describes.
     pub models: i64,
-    /// Attempts and schedule.
+    /// Its polling state.
     #[serde(flatten)]
     pub polling: Polling,
 }
 
-/// How every source ever configured is doing.
+/// The state of every source ever configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// In the order of the list.
+    /// The sources, in list order.
     pub states: Vec<SourceState>,
-    /// The file that fills in what sources leave out.
+    /// The enrichment; none when none is configured.
     pub enrichment: Option<EnrichmentState>,
 }
 

@@ -1,7 +1,6 @@
-//! Time: the one text form in which the database and our answers hold it, and the clock.
+//! Time: the one text form of timestamps in the database and in answers, durations, and the clock.
 //!
-//! Everything that decides by time takes `now` as an argument; only the loops and handlers read a
-//! [`Clock`].
+//! Code that decides by time takes `now` as an argument. Only loops and handlers read a [`Clock`].
 
 use std::{
     fmt,
@@ -17,14 +16,14 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// A moment in UTC with millisecond precision, from year 0 to year 9999.
 ///
-/// Its text form is always `2026-11-23T00:38:37.000Z`: 24 characters, so that people can read it
-/// and SQL can compare it as text.
+/// Its text form is always `2026-11-23T00:38:37.000Z`: 24 characters, readable for people and
+/// comparable as text in SQL.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Timestamp(DateTime<Utc>);
 
-/// Milliseconds of `0000-01-01T00:00:00.000Z` and `9999-12-31T23:59:59.999Z`: outside them the
-/// text form would have another length.
+/// Milliseconds of `0000-01-01T00:00:00.000Z` and `9999-12-31T23:59:59.999Z`. Outside of them the
+/// text form would be longer.
 const RANGE_MS: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
 
 impl Timestamp {
@@ -39,7 +38,7 @@ impl Timestamp {
         self.0.timestamp_millis()
     }
 
-    /// Its day in UTC; as text `2026-11-23`.
+    /// Its date in UTC, such as `2026-11-23`.
     pub fn date(self) -> NaiveDate {
         self.0.date_naive()
     }
@@ -49,12 +48,12 @@ impl Timestamp {
         Self::from_millis(self.millis().saturating_add(delta.num_milliseconds()))
     }
 
-    /// This moment as chrono has it.
+    /// This moment as chrono's type.
     pub fn utc(self) -> DateTime<Utc> {
         self.0
     }
 
-    /// How long after `earlier` this is; negative when it is before.
+    /// The time from `earlier` to this moment; negative when `earlier` is later.
     pub fn since(self, earlier: Self) -> TimeDelta {
         TimeDelta::milliseconds(self.millis() - earlier.millis())
     }
@@ -130,8 +129,8 @@ where
     }
 }
 
-/// `text` as a duration: a whole number of seconds (`90`), or numbers with units (`90s`, `1h 30m`, `30d`).
-/// None where it is neither, or is negative. The one reader of durations.
+/// Parses a duration: whole seconds (`90`), or numbers with units (`90s`, `1h 30m`, `30d`). None
+/// when `text` is neither, or is negative. The only parser of durations.
 pub fn parse_duration(text: &str) -> Option<TimeDelta> {
     let text = text.trim();
     let duration = match text.parse() {
@@ -141,7 +140,7 @@ pub fn parse_duration(text: &str) -> Option<TimeDelta> {
     TimeDelta::from_std(duration).ok()
 }
 
-/// The system's clock, plus an offset that tests move.
+/// The system's clock, plus an offset that tests change.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     offset_ms: Arc<AtomicI64>,
@@ -153,7 +152,7 @@ impl Clock {
         Self::default()
     }
 
-    /// The time now.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         Timestamp::from(Utc::now()).plus(TimeDelta::milliseconds(
             self.offset_ms.load(Ordering::Relaxed),

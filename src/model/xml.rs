@@ -1,6 +1,7 @@
 //! Text for XML documents.
 
-/// `text` without the characters that XML cannot hold (<https://www.w3.org/TR/xml/#charsets>).
+/// `text` with the characters that XML cannot hold replaced
+/// (<https://www.w3.org/TR/xml/#charsets>).
 pub fn xml_text(text: &str) -> String {
     let allowed = |char: char| match char {
         '\t' | '\n' | '\r' => true,

@@ -4,17 +4,17 @@ use axum::http::HeaderValue;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-/// Finished bytes and their strong ETag, made from the content.
+/// Finished bytes, and the strong ETag of their content.
 #[derive(Clone, Debug)]
 pub struct Body {
     /// JSON.
     pub bytes: Bytes,
-    /// `"…"`.
+    /// The ETag, in quotes.
     pub etag: HeaderValue,
 }
 
 impl Body {
-    /// `bytes` with their ETag.
+    /// Computes the ETag of `bytes`.
     pub fn of(bytes: Bytes) -> Self {
         use std::fmt::Write;
         let mut etag = String::from("\"");

@@ -1,5 +1,5 @@
-//! The dialects that clients list models in: the same models in the shape of OpenAI's, Anthropic's,
-//! Google's Gemini and Ollama's lists. Pure: from models to bytes.
+//! The dialects of model lists: the same models in the shape of OpenAI's, Anthropic's, Gemini's and
+//! Ollama's lists. Pure: turns models into bytes.
 
 pub mod anthropic;
 mod gemini;
@@ -18,20 +18,20 @@ use serde_json::{Map, Value, json, value::RawValue};
 use super::{fields::write_fields, page::Page, view::ModelView};
 use crate::model::source::Kind;
 
-/// What a client lists models in.
+/// The shape in which a client reads models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenAI's, and that of most clients.
+    /// OpenAI's, used by most clients.
     OpenAi,
     /// Anthropic's.
     Anthropic,
-    /// That of Google's Gemini API.
+    /// Google's Gemini API.
     Gemini,
     /// Ollama's `/api/tags`.
     Ollama,
 }
 
-/// Headers that the clients of one dialect send and no others.
+/// Headers that only the clients of one dialect send.
 const DIALECT_HEADERS: [(&str, Dialect); 3] = [
     ("anthropic-version", Dialect::Anthropic),
     ("x-goog-api-client", Dialect::Gemini),
@@ -39,7 +39,7 @@ const DIALECT_HEADERS: [(&str, Dialect); 3] = [
 ];
 
 impl Dialect {
-    /// The dialect that a request's headers tell of.
+    /// The dialect that the headers of a request imply, if any.
     pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
         DIALECT_HEADERS
             .iter()
@@ -47,12 +47,13 @@ impl Dialect {
             .map(|(_, dialect)| *dialect)
     }
 
-    /// The dialect that a source of this kind lists its own models in under `/v1`.
+    /// The dialect of a source's own list below `/v1`.
     pub fn of_kind(kind: Kind) -> Self {
         match kind {
             Kind::Anthropic => Self::Anthropic,
             Kind::Google => Self::Gemini,
-            // Ollama has both lists; under `/v1` it is OpenAI's. The rest are variations of that.
+            // Ollama has both lists; the one below `/v1` is OpenAI's. The others are variations of
+            // OpenAI's.
             Kind::OpenAi
             | Kind::OpenRouter
             | Kind::Cohere
@@ -69,20 +70,22 @@ impl Dialect {
     pub fn is_native_to(self, kind: Kind) -> bool {
         match kind {
             Kind::Ollama => self == Self::Ollama,
-            // Not known yet, no list of models, and entries of no dialect (Cloudflare's `id` is another id).
+            // The API is unknown, has no model list, or uses another shape (Cloudflare's `id` is a
+            // different id).
             Kind::Auto | Kind::Enrichment | Kind::Bedrock | Kind::Cloudflare => false,
             other => self == Self::of_kind(other),
         }
     }
 
-    /// The answer for one model.
+    /// Serializes the answer for one model.
     pub fn model(self, model: &ModelView) -> serde_json::Result<Vec<u8>> {
         let mut body = Vec::new();
         self.write(model, &mut body)?;
         Ok(body)
     }
 
-    /// The answer for the models of `page`; of OpenAI's entries only `fields`, where there are any.
+    /// Serializes the answer for `page`. OpenAI's entries are limited to `fields`, unless that is
+    /// empty.
     pub fn list(self, page: &Page, fields: &BTreeSet<String>) -> serde_json::Result<Vec<u8>> {
         let mut body = match self {
             Self::OpenAi => openai::HEAD.to_vec(),
@@ -102,7 +105,7 @@ impl Dialect {
         body.push(b']');
         let (first, last) = (page.models.first(), page.models.last());
         match self {
-            // A list that nobody asked to be paged is OpenAI's own.
+            // Without paging parameters, the list has OpenAI's own shape.
             Self::OpenAi if page.is_whole => {}
             Self::OpenAi | Self::Anthropic => {
                 field(&mut body, "has_more", &page.has_more)?;
@@ -118,7 +121,7 @@ impl Dialect {
         Ok(body)
     }
 
-    /// One entry: as its source sent it where that is known.
+    /// Writes one entry: as its source sent it, if that is available.
     fn write(self, model: &ModelView, body: &mut Vec<u8>) -> serde_json::Result<()> {
         let standard = match self {
             Self::OpenAi => openai::standard_fields(model),
@@ -140,7 +143,7 @@ impl Dialect {
         }
     }
 
-    /// An error: `code` is ours and stable.
+    /// An error in this dialect. `code` is our own, stable code.
     pub fn error(
         self,
         status: StatusCode,
@@ -165,14 +168,14 @@ fn object(fields: Vec<(&'static str, Value)>) -> Map<String, Value> {
     fields.into_iter().map(named).collect()
 }
 
-/// Appends a field to an object that has one already.
+/// Appends a field to an object that already has one.
 fn field(body: &mut Vec<u8>, name: &str, value: &impl Serialize) -> serde_json::Result<()> {
     body.extend_from_slice(format!(",\"{name}\":").as_bytes());
     serde_json::to_writer(body, value)
 }
 
-/// The `raw` entry of a source, with each of the `standard` fields that it lacks or has in
-/// another type. The first of them is what identifies the model, which is ours to say.
+/// Completes a source's `raw` entry with each of the `standard` fields that is missing or has
+/// another type. The first field identifies the model and always has our value.
 fn completed<'a>(
     raw: &'a RawValue,
     standard: &[(&'static str, Value)],
@@ -180,12 +183,12 @@ fn completed<'a>(
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
     let mut added = Vec::new();
     for (place, (name, value)) in standard.iter().enumerate() {
-        let said = fields.get(*name).map(|said| said.get());
-        let usable = said.is_some_and(|said| match value {
+        let present = fields.get(*name).map(|field| field.get());
+        let usable = present.is_some_and(|present| match value {
             Value::String(text) => {
-                serde_json::from_str::<String>(said).is_ok_and(|said| place > 0 || said == *text)
+                serde_json::from_str::<String>(present).is_ok_and(|own| place > 0 || own == *text)
             }
-            Value::Number(_) => said.parse::<i64>().is_ok(),
+            Value::Number(_) => present.parse::<i64>().is_ok(),
             _ => true,
         });
         if !usable {

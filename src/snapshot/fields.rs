@@ -1,4 +1,4 @@
-//! Copying chosen fields of an entry as they are written.
+//! Copies chosen fields of an entry without changing their text.
 
 use std::{borrow::Cow, collections::BTreeSet, fmt};
 
@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Appends `entry`, an object, with only the `wanted` fields and its id.
+/// Appends `entry`, an object, with only its id and the `wanted` fields.
 pub fn write_fields(
     entry: &[u8],
     wanted: &BTreeSet<String>,
@@ -18,7 +18,7 @@ pub fn write_fields(
     serde_json::Deserializer::from_slice(entry).deserialize_map(Fields { wanted, written })
 }
 
-/// Copies the wanted fields of an entry as they are written.
+/// Copies the wanted fields of an entry without changing their text.
 struct Fields<'w, W> {
     wanted: W,
     written: &'w mut Vec<u8>,
@@ -48,7 +48,7 @@ impl<'de, W: Fn(&str) -> bool> Visitor<'de> for Fields<'_, W> {
             self.written.extend_from_slice(value.get().as_bytes());
             before = b',';
         }
-        // Each entry has an id.
+        // The object is never empty: each entry has an id.
         self.written.push(b'}');
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The list while it is written: entries are written once and then shared.
+//! The list under construction: entries are serialized once and then shared.
 
 use super::{
     body::Body,
@@ -7,7 +7,7 @@ use super::{
     view::ModelView,
 };
 
-/// The bytes of a list, and the models that they are of.
+/// The bytes of a list, and its models.
 #[derive(Default)]
 pub struct List {
     bytes: Vec<u8>,
@@ -24,7 +24,7 @@ impl List {
         Ok(())
     }
 
-    /// Appends `model`, whose entry is written already.
+    /// Appends `model` with its serialized entry.
     pub fn push_written(&mut self, model: ServedModel, entry: &[u8]) {
         self.begin_entry();
         let start = self.bytes.len();

@@ -1,4 +1,4 @@
-//! Merging the sources' models into one list: order, shared local ids, shadowing.
+//! Merges the sources' models into one list: order, shared local ids, shadowing.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -11,20 +11,20 @@ use crate::model::{
 /// One entry of the list.
 #[derive(Clone, Debug)]
 pub struct ServedModel {
-    /// The whole id: of a cloud model `provider:model_id`.
+    /// The whole id: `provider:model_id` for a cloud model.
     pub id: String,
-    /// The provider's name; `lb` of a local model.
+    /// The provider's name; `lb` for a local model.
     pub owned_by: String,
-    /// The sources' rows that it stands for; its attributes are those of the first. Never empty.
+    /// The source rows behind it. Its attributes come from the first one. Never empty.
     pub rows: Vec<Arc<StoredModel>>,
-    /// Whether it is served by endpoints.
+    /// Whether endpoints serve it.
     pub is_local: bool,
-    /// Where its entry stands in the list's bytes.
+    /// The position of its entry in the list's bytes.
     pub entry: Range<usize>,
 }
 
 impl ServedModel {
-    /// What clients read.
+    /// The attributes that clients read.
     pub fn attributes(&self) -> &Attributes {
         &self.rows[0].attributes
     }
@@ -40,12 +40,12 @@ impl ServedModel {
 pub struct Merged {
     /// In the list's order: local models by id, then each provider's.
     pub models: Vec<ServedModel>,
-    /// Local ids that a cloud model has too, which is the one that is listed: (endpoint, id).
+    /// Local ids that are not listed because a cloud model has the same id: (endpoint, id).
     pub shadowed: Vec<(SourceName, String)>,
 }
 
 impl Merged {
-    /// The list of `models`, which come in no order.
+    /// Merges `models`, which are unordered.
     pub fn of(mut models: Vec<Arc<StoredModel>>) -> Self {
         models.sort_by(|a, b| {
             (source_order(a.role, a.source.as_str()), &a.model_id)
@@ -65,7 +65,7 @@ impl Merged {
             })
             .collect();
 
-        // The same local id on several endpoints is one entry that names them all.
+        // Endpoints with the same local id share one entry that names them all.
         let mut shared: BTreeMap<String, Vec<Arc<StoredModel>>> = BTreeMap::new();
         for model in local {
             shared
@@ -73,7 +73,7 @@ impl Merged {
                 .or_default()
                 .push(model);
         }
-        // An id is listed once: should a local server claim `openai:…`, the cloud model wins.
+        // Each id is listed once: if a local server also has `openai:…`, the cloud model wins.
         let mut shadowed = Vec::new();
         for model in &cloud {
             for local in shared.remove(&model.id).unwrap_or_default() {

@@ -1,21 +1,21 @@
-//! Part of a list: which models a page has. A cursor is a place in the list's order rather than a
-//! number, so it stays right when models come and go between two pages: whatever stays is told once.
+//! Pages of a list. A cursor is a place in the list order, not an index, so it stays valid when
+//! models come and go between two pages: a model that stays appears exactly once.
 
 use super::view::{ModelView, Place};
 
-/// Some models of a list that stand together.
+/// A contiguous part of a list.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// They.
+    /// The models of the page.
     pub models: &'a [ModelView<'a>],
-    /// Whether there are more in the direction of reading.
+    /// Whether there are more models in the direction of reading.
     pub has_more: bool,
-    /// Whether they are all of the list.
+    /// Whether the page is the whole list.
     pub is_whole: bool,
 }
 
 impl<'a> Page<'a> {
-    /// The first `size` models of `list` behind `cursor`.
+    /// The first `size` models of `list` after `cursor`.
     pub fn after(list: &'a [ModelView<'a>], cursor: Option<Place>, size: usize) -> Self {
         let start = cursor.map_or(0, |cursor| {
             list.partition_point(|model| model.place() <= cursor)
@@ -28,7 +28,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The last `size` models of `list` in front of `cursor`.
+    /// The last `size` models of `list` before `cursor`.
     pub fn before(list: &'a [ModelView<'a>], cursor: Place, size: usize) -> Self {
         let end = list.partition_point(|model| model.place() < cursor);
         let start = end.saturating_sub(size);

@@ -1,5 +1,5 @@
-//! Parts of a snapshot: what one key may see, and what a request filters. Entries are copied as they
-//! were written; a part is cached with its snapshot and dropped with it.
+//! Parts of a snapshot: the models that one key may see, or that a request's filters choose.
+//! Unchanged entries are copied as bytes. A part is cached in its snapshot and dropped with it.
 
 use std::{
     collections::BTreeSet,
@@ -21,24 +21,24 @@ use super::{
 };
 use crate::model::{scope::Scope, source::SourceName, state::StoredModel};
 
-/// How many parts of a snapshot are kept at most.
+/// The most parts cached per snapshot.
 const MAX_PARTS: usize = 256;
-/// The memory that they may take together, about.
+/// The approximate memory limit of these parts, in bytes.
 const PARTS_BYTES: u64 = 64 << 20;
-/// The longest name of a part that is kept.
+/// The longest cached part name, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
 
-/// Which part of a snapshot is wanted.
+/// A rule that selects a part of a snapshot.
 pub trait Restriction {
-    /// Whether the row of `source` of the model with this whole id is wanted.
+    /// Whether the part includes the row of `source` for the model with this whole id.
     fn wants_row(&self, source: &SourceName, id: &str) -> bool;
 
-    /// Whether a model of `source` may name the one with this whole id as the one that it is an alias of.
+    /// Whether a model of `source` may name the model with this whole id as its alias target.
     fn shows_alias(&self, _source: &SourceName, _id: &str) -> bool {
         true
     }
 
-    /// Whether the model that the wanted rows make is wanted.
+    /// Whether the part includes `model`, given its included rows.
     fn wants_model(&self, _model: &ServedModel) -> bool {
         true
     }
@@ -54,7 +54,7 @@ impl Restriction for Scope {
     }
 }
 
-/// The parts of a snapshot that have been made, by name. Most snapshots have none.
+/// A cache of parts by name. Most snapshots have none.
 #[derive(Default)]
 pub struct PartCache(OnceLock<Cache<String, Arc<Snapshot>, BySize>>);
 
@@ -72,7 +72,7 @@ impl fmt::Debug for PartCache {
     }
 }
 
-/// Weighs parts by the memory that they take, about.
+/// Weighs parts by their approximate memory, in bytes.
 #[derive(Clone, Copy, Debug)]
 struct BySize;
 
@@ -85,7 +85,7 @@ impl Weighter<String, Arc<Snapshot>> for BySize {
 }
 
 impl Snapshot {
-    /// The part of this snapshot that `restriction` wants.
+    /// The part of this snapshot that `restriction` selects. Fails only when serializing fails.
     pub fn restrict(&self, restriction: &impl Restriction) -> Result<Self, serde_json::Error> {
         let mut list = List::default();
         for model in &self.models {
@@ -135,7 +135,7 @@ impl Snapshot {
         })
     }
 
-    /// The part called `name`: that which was made before, or what `make` gives.
+    /// The part called `name`, from the cache or built with `make`.
     pub fn part(
         &self,
         name: &str,
@@ -148,7 +148,7 @@ impl Snapshot {
         self.parts.cache().get_or_insert_with(name, make)
     }
 
-    /// The list with only these fields of each entry, and its id.
+    /// The list with only the `wanted` fields and the id of each entry.
     pub fn list_fields(&self, wanted: &BTreeSet<String>) -> Result<Body, serde_json::Error> {
         let mut list = Vec::new();
         for model in &self.models {

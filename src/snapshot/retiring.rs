@@ -1,38 +1,38 @@
-//! The models whose end is announced.
+//! The models with an announced end.
 
 use serde::Serialize;
 
 use super::merge::ServedModel;
 use crate::model::{source::SourceName, time::Timestamp};
 
-/// A model whose end is announced.
+/// A model with an announced end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Retiring {
     /// Its whole id.
     pub id: String,
-    /// Who lists it.
+    /// The sources that list it.
     pub sources: Vec<SourceName>,
-    /// The stage of its life in the source's own word.
+    /// Its lifecycle stage, in the source's own word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<String>,
-    /// Since when it is deprecated.
+    /// When it was or will be deprecated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deprecated_at: Option<Timestamp>,
-    /// When it is to be shut down.
+    /// When it will be shut down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retires_at: Option<Timestamp>,
 }
 
 impl Retiring {
-    /// Those of `models` whose end is announced.
+    /// The `models` with an announced end, soonest first; those without a date come last.
     pub fn list(models: &[ServedModel]) -> Vec<Self> {
         let mut retiring: Vec<Self> = models.iter().filter_map(Self::of).collect();
-        // Stable: those of one day, and those without, stay in the list's order.
+        // A stable sort keeps models with the same date, or none, in list order.
         retiring.sort_by_key(|model| (model.retires_at.is_none(), model.retires_at));
         retiring
     }
 
-    /// None where nothing is announced.
+    /// None when no end is announced.
     fn of(model: &ServedModel) -> Option<Self> {
         let attributes = model.attributes();
         let ending = matches!(

@@ -1,4 +1,4 @@
-//! Choosing among the models: the filters of `GET /v1/models`. Pure.
+//! The filters of `GET /v1/models`. Pure.
 
 use std::collections::BTreeSet;
 
@@ -12,33 +12,33 @@ use crate::model::{
     time::{Timestamp, parse_duration},
 };
 
-/// The most values that one filter may have.
+/// The most values of one filter.
 const MAX_VALUES: usize = 100;
 
-/// A filter with a value that it cannot have.
+/// A filter with an invalid value.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadFilter {
     /// Its name.
     pub name: &'static str,
-    /// What it has to be, for people.
+    /// The valid values, as a sentence for the caller.
     pub message: String,
 }
 
-/// What a request asks for. A filter without values lets every model through.
+/// The filters of a request. A filter without values lets every model through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     providers: BTreeSet<SourceName>,
     owners: BTreeSet<String>,
     /// In lower case.
     texts: BTreeSet<String>,
-    /// Sources write them in any case: these are in lower case, as those that follow are.
+    /// In lower case, like the sets below: sources use any case.
     capabilities: BTreeSet<String>,
     modalities: BTreeSet<String>,
     lifecycles: BTreeSet<String>,
     max_age: Option<TimeDelta>,
-    /// Whether stale sources are asked for or not, where the request says so.
+    /// The `stale=` filter; none when absent.
     stale: Option<Stale>,
-    /// The fields of each entry that are wanted; all where there is none.
+    /// The requested fields of each entry; empty for all.
     pub fields: BTreeSet<String>,
 }
 
@@ -49,11 +49,11 @@ enum Stale {
 }
 
 impl Selection {
-    /// What the query string asks for. Other parameters and blank values are ignored.
+    /// Parses the query string. Ignores other parameters and blank values.
     pub fn parse(query: Option<&str>) -> Result<Self, BadFilter> {
         let mut selection = Self::default();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            // The value of one filter is not taken apart twice: commas separate values in all.
+            // Commas separate the values of every filter.
             let values = value
                 .split(',')
                 .map(str::trim)
@@ -65,7 +65,7 @@ impl Selection {
         Ok(selection)
     }
 
-    /// The same of `source` alone.
+    /// The same selection limited to `source`.
     pub fn of_source(mut self, source: &SourceName) -> Self {
         self.providers = BTreeSet::from([source.clone()]);
         self
@@ -108,18 +108,18 @@ impl Selection {
         }
     }
 
-    /// The filter that it has and that speaks of now only.
+    /// The first filter that applies only to the present, if any.
     pub fn current_only_filter(&self) -> Option<&'static str> {
         let max_age = self.max_age.map(|_| "max_age");
         max_age.or(self.stale.map(|_| "stale"))
     }
 
-    /// Whether it may choose models of `source`.
+    /// Whether it can choose models of `source`.
     pub fn may_choose(&self, source: &SourceName) -> bool {
         self.providers.is_empty() || self.providers.contains(source)
     }
 
-    /// What it chooses when `sources` are as they are at `now`; none where that is everything.
+    /// Resolves the selection against `sources` at `now`; none when it chooses everything.
     pub fn resolve(
         &self,
         sources: &[SourceState],
@@ -150,7 +150,7 @@ impl Selection {
         })
     }
 
-    /// Whether `model` passes the filters that are not about its sources.
+    /// Whether `model` passes the filters that do not depend on its sources.
     fn wants(&self, model: &ServedModel) -> bool {
         let attributes = model.attributes();
         let input = &attributes.input_modalities;
@@ -187,7 +187,7 @@ impl Selection {
     }
 }
 
-/// What a selection chooses, at one moment.
+/// A selection resolved at one moment.
 #[derive(Debug)]
 pub struct ResolvedSelection<'a> {
     selection: &'a Selection,
@@ -195,7 +195,8 @@ pub struct ResolvedSelection<'a> {
 }
 
 impl ResolvedSelection<'_> {
-    /// The same for whatever chooses the same. What depends on the time is in the sources.
+    /// A cache name: the same for selections that choose the same models. The sources cover
+    /// everything that depends on time.
     pub fn name(&self) -> String {
         let Selection {
             providers,
@@ -250,7 +251,7 @@ fn parse_age(text: &str) -> Result<TimeDelta, BadFilter> {
         .filter(|age| *age > TimeDelta::zero())
         .ok_or_else(|| BadFilter {
             name: "max_age",
-            message: "max_age= must be a time such as 1h or 90s.".to_owned(),
+            message: "max_age= must be a duration such as 1h or 90s.".to_owned(),
         })
 }
 
@@ -258,13 +259,13 @@ fn passes<T>(filter: &BTreeSet<T>, test: impl FnOnce() -> bool) -> bool {
     filter.is_empty() || test()
 }
 
-fn any_of(wanted: &BTreeSet<String>, said: &[String]) -> bool {
-    wanted.iter().any(|wanted| has(said, wanted))
+fn any_of(wanted: &BTreeSet<String>, values: &[String]) -> bool {
+    wanted.iter().any(|wanted| has(values, wanted))
 }
 
-/// Whether `said`, in any case, has `wanted`, which is in lower case.
-fn has(said: &[String], wanted: &str) -> bool {
-    said.iter().any(|said| said.to_lowercase() == wanted)
+/// Whether `values`, in any case, contain `wanted`, which is in lower case.
+fn has(values: &[String], wanted: &str) -> bool {
+    values.iter().any(|value| value.to_lowercase() == wanted)
 }
 
 #[cfg(test)]

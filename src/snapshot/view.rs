@@ -1,4 +1,4 @@
-//! One model as one caller sees it, and where it stands in the list.
+//! One model as one caller sees it, and its place in the list.
 
 use serde_json::value::RawValue;
 
@@ -11,15 +11,15 @@ use crate::model::{
 /// One model as one caller sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelView<'a> {
-    /// What the caller knows it by: the whole id, or at its source's base the source's own.
+    /// The id for the caller: the whole id, or the source's own id on a provider route.
     pub id: &'a str,
-    /// Whether that is its source's own.
+    /// Whether `id` is the source's own id.
     pub is_own: bool,
-    /// What its source says of it.
+    /// The stored row of its source.
     pub row: &'a StoredModel,
-    /// The entry of the merged list that it belongs to.
+    /// Its entry in the merged list.
     pub model: &'a ServedModel,
-    /// The entry as its source sent it in the caller's dialect, where there is such a thing.
+    /// The raw entry from its source, if it is in the caller's dialect.
     pub raw: Option<&'a RawValue>,
 }
 
@@ -35,7 +35,7 @@ impl<'a> ModelView<'a> {
         }
     }
 
-    /// `model` as an entry of `source`'s own list; none where it is not that source's.
+    /// `model` as an entry of `source`'s own list; none when `source` does not have it.
     pub fn own(model: &'a ServedModel, source: &SourceName) -> Option<Self> {
         let row = model.rows.iter().find(|row| row.source == *source)?;
         Some(Self {
@@ -47,7 +47,7 @@ impl<'a> ModelView<'a> {
         })
     }
 
-    /// Where it stands in the list.
+    /// Its place in the list.
     pub fn place(&self) -> Place<'a> {
         if self.model.is_local {
             Place::local(&self.row.model_id)
@@ -57,7 +57,7 @@ impl<'a> ModelView<'a> {
     }
 }
 
-/// A place in the order of the list, whether a model stands there or not.
+/// A place in the list order, whether or not a model is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place<'a> {
     source: (u8, &'a str),
@@ -65,7 +65,7 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// That of a local model: these stand together, whichever endpoints have them.
+    /// The place of a local model. Local models come together, whatever their endpoints.
     pub fn local(id: &'a str) -> Self {
         Self {
             source: source_order(Role::Endpoint, ""),
@@ -73,7 +73,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// That of a provider's model.
+    /// The place of a provider's model.
     pub fn cloud(provider: &'a str, model_id: &'a str) -> Self {
         Self {
             source: source_order(Role::Provider, provider),

@@ -3,30 +3,30 @@
 use super::{Store, error::Result};
 use crate::model::event::{ChangeEvent, EventFilter};
 
-/// How many pages without an event of a filter's scope are passed over at a time.
+/// The most pages without a matching event that one call reads.
 const MAX_EMPTY_PAGES: usize = 100;
-/// How many times more revisions than wanted are searched for the latest that a filter wants.
+/// `latest_changes` searches at most this many times the wanted number of revisions.
 const MAX_LATEST_FACTOR: usize = 64;
 
-/// The events of some whole revisions, in order.
+/// The events of whole revisions, in order.
 #[derive(Clone, Debug)]
 pub struct Changes {
     /// The events, by revision, source and model.
     pub events: Vec<ChangeEvent>,
-    /// The cursor of the next page: nothing at or before it is missing.
+    /// The cursor of the next page. Everything up to it is included.
     pub next: i64,
-    /// Whether there is more after `next` already.
+    /// Whether more events follow `next`.
     pub has_more: bool,
-    /// The first revision that can still be told exactly; 0 where nothing was ever pruned.
+    /// The first revision with complete history; 0 when nothing was ever pruned.
     pub history_from: i64,
     /// The last revision; 0 before the first.
     pub head: i64,
 }
 
 impl Store {
-    /// The events after the revision `since` that `filter` wants: about `limit` of them, no revision
-    /// in part. A revision of more than `limit` events comes whole. Where there are very many that the
-    /// filter's scope has not, a page without events says where to go on.
+    /// The events after revision `since` that match `filter`: about `limit` of them, in whole
+    /// revisions. A revision of more than `limit` events comes whole. After many pages outside the
+    /// filter's scope, returns none, and `next` says where to go on.
     pub async fn changes(
         &self,
         mut since: i64,
@@ -43,7 +43,8 @@ impl Store {
         self.read_changes(since, filter, limit).await
     }
 
-    /// One page. What is not in the filter's scope is left out of it, and does not move where it ends.
+    /// Reads one page, less the events outside the filter's scope. Those do not affect where the
+    /// page ends.
     async fn read_changes(
         &self,
         since: i64,
@@ -61,7 +62,7 @@ impl Store {
         filter: &EventFilter,
         limit: usize,
     ) -> Result<Changes> {
-        // Read first: what is committed in between is beyond it or among the events.
+        // Read first, so that a commit in between is either beyond `head` or among the events.
         let row = sqlx::query!(
             r#"SELECT history_from, (SELECT COALESCE(MAX(revision), 0) FROM model_events) AS "head!: i64"
                FROM catalog"#
@@ -69,7 +70,8 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let (head, history_from) = (row.head, row.history_from);
-        // What is kept of the time before comes in one piece: in part it would be no state that ever was.
+        // The kept events from before `history_from` come in one piece: a part of them would be a
+        // state that never existed.
         if since < history_from {
             let events = self
                 .list_events(since, history_from, filter, usize::MAX)
@@ -94,8 +96,8 @@ impl Store {
                 head,
             });
         }
-        // The last revision may go on behind the limit: it is left for the next page, unless it is
-        // all that there is.
+        // The last revision may continue past the limit. Leave it for the next page, unless it is
+        // the only one.
         let cut = events.last().map_or(since, |event| event.revision);
         events.retain(|event| event.revision < cut);
         if events.is_empty() {
@@ -111,16 +113,16 @@ impl Store {
         })
     }
 
-    /// The events of the last `revisions` revisions that `filter` wants, oldest first. What it wants of
-    /// models is looked for among the last few thousand revisions only.
+    /// The events of the latest `revisions` revisions that match `filter`, oldest first. A filter
+    /// on models searches only the last few thousand revisions.
     pub async fn latest_changes(
         &self,
         revisions: usize,
         filter: &EventFilter,
     ) -> Result<Vec<ChangeEvent>> {
-        let mut looked_at = revisions;
+        let mut searched = revisions;
         loop {
-            let (oldest, found) = self.find_latest_revisions(looked_at, filter).await?;
+            let (oldest, found) = self.find_latest_revisions(searched, filter).await?;
             let Some(oldest) = oldest else {
                 return Ok(Vec::new());
             };
@@ -131,20 +133,20 @@ impl Store {
             let mut kept: Vec<i64> = events.iter().map(|event| event.revision).collect();
             kept.dedup();
             if kept.len() >= revisions
-                || found < looked_at
-                || looked_at >= revisions * MAX_LATEST_FACTOR
+                || found < searched
+                || searched >= revisions * MAX_LATEST_FACTOR
             {
                 let first = kept.len().saturating_sub(revisions);
                 let first = kept.get(first).copied().unwrap_or_default();
                 events.retain(|event| event.revision >= first);
                 return Ok(events);
             }
-            looked_at *= 4;
+            searched *= 4;
         }
     }
 
-    /// The oldest of the last `revisions` revisions with events of the kinds and sources that `filter`
-    /// wants, and how many there are.
+    /// The oldest of the latest `revisions` revisions with events of the kinds and sources of
+    /// `filter`, and their number.
     async fn find_latest_revisions(
         &self,
         revisions: usize,
@@ -170,7 +172,7 @@ impl Store {
         Ok((row.oldest, usize::try_from(row.found).unwrap_or_default()))
     }
 
-    /// The events after the revision `since` up to `until`, at most `limit`.
+    /// The events after revision `since` up to `until`, at most `limit`.
     async fn list_events(
         &self,
         since: i64,
@@ -217,7 +219,7 @@ impl Store {
                 .fetch_one(&self.pool)
                 .await?
             }
-            // A whole id is looked up at each source that it may belong to, never taken apart.
+            // The query tries the id at each source it may belong to, instead of splitting it.
             Some(model) => {
                 sqlx::query_scalar!(
                     r#"SELECT '[' || COALESCE(GROUP_CONCAT(event), '') || ']' AS "json!: String" FROM (
@@ -260,7 +262,7 @@ impl Store {
     }
 }
 
-/// The wanted kinds as a JSON array.
+/// The filter's kinds as a JSON array.
 fn kinds(filter: &EventFilter) -> Result<Option<String>> {
     Ok(filter
         .events

@@ -1,5 +1,5 @@
-//! Committing what a fetch brought, in one transaction that is made only if the claim still stands:
-//! reads what is stored, has `ingest::plan` decide, and writes the plan.
+//! Commits the result of a fetch in one transaction, if its claim is still valid: reads the stored
+//! state, calls `ingest::plan` and writes the plan.
 
 use std::time::Duration;
 
@@ -27,20 +27,21 @@ use crate::{
     },
 };
 
-/// How an attempt ended, beside its result.
+/// Details of an attempt, besides its result.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    /// Whether a suspicious listing is believed at once.
+    /// Whether to accept a suspicious listing at once.
     pub accept: bool,
     /// How long it took.
     pub duration: Duration,
-    /// From 0 to 1: how much of the backoff is taken away, up to half.
+    /// From 0 to 1: shortens the backoff by up to half.
     pub jitter: f64,
 }
 
 impl Store {
-    /// Commits what fetching `source` came to: a listing with its models, events and state, or a failure,
-    /// which changes the state only. Written whole or not at all; nothing where `claim` no longer stands.
+    /// Commits the result of fetching `source`: a listing with its models, events and state, or a
+    /// failure, which only changes the state. Atomic. Writes nothing when `claim` is no longer
+    /// valid.
     pub async fn commit(
         &self,
         source: &SourceSettings,
@@ -137,7 +138,7 @@ impl Store {
     }
 }
 
-/// Dates every row of a provider at its last success.
+/// Sets the fetch time of every model of a provider to its last success.
 async fn touch_models(
     connection: &mut SqliteConnection,
     role: Role,

@@ -1,5 +1,5 @@
-//! From what a source sent to what is stored of it: writing the changes of a listing that has just
-//! come, and deriving the models anew when rules or the enrichment have changed.
+//! Turns raw entries into stored models: writes the changes of a new listing, and derives the
+//! models again when the rules or the enrichment change.
 
 use sqlx::SqliteConnection;
 
@@ -17,22 +17,22 @@ use crate::{
     model::{event::Counts, source::Role, time::Timestamp},
 };
 
-/// The source and the revision that changes are written for.
+/// The source and revision that changes are written to.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) role: Role,
     pub(super) name: &'a str,
-    /// The revision that is made, should clients see anything happen.
+    /// The new revision, if clients see any change.
     pub(super) revision: i64,
     pub(super) at: Timestamp,
-    /// The last success before it.
+    /// The previous success.
     pub(super) last_seen_at: Option<Timestamp>,
-    /// The last success from now on.
+    /// The new last success.
     pub(super) fetched_at: Timestamp,
 }
 
 impl Target<'_> {
-    /// Writes `changes`: events, and the models' rows.
+    /// Writes `changes`: their events, and the models' rows.
     pub(super) async fn write(
         &self,
         connection: &mut SqliteConnection,
@@ -52,8 +52,8 @@ impl Target<'_> {
         upsert_models(connection, role, name, self.at, self.fetched_at, changes).await
     }
 
-    /// Derives the source's models anew from what it sent last, as its rules and the enrichment now
-    /// have it; how many models clients see change.
+    /// Derives the source's models again from its last raw entries, with the present rules and
+    /// enrichment. Returns the changes that clients see.
     pub(super) async fn rederive(&self, connection: &mut SqliteConnection) -> Result<Counts> {
         let stored = list_stored(connection, self.role, self.name).await?;
         let entries = list_raw(connection, self.role, self.name).await?;
@@ -66,7 +66,7 @@ impl Target<'_> {
     }
 }
 
-/// What makes models of a source's entries.
+/// Reads the rules and enrichment for a source.
 pub(super) async fn read_derivation(
     connection: &mut SqliteConnection,
     role: Role,
@@ -80,7 +80,7 @@ pub(super) async fn read_derivation(
             Some(rules) => serde_json::from_str(&rules)?,
             None => Default::default(),
         },
-        // It speaks of providers: an endpoint may have the name of one.
+        // The enrichment covers providers only, but an endpoint may share a provider's name.
         enrichment: match role {
             Role::Provider => read_enrichment(connection, name).await?,
             Role::Endpoint => None,
@@ -88,7 +88,7 @@ pub(super) async fn read_derivation(
     })
 }
 
-/// What the enrichment says of the models of `provider`; none without an enrichment.
+/// The enrichment data for the models of `provider`; none without an enrichment.
 async fn read_enrichment(
     connection: &mut SqliteConnection,
     provider: &str,

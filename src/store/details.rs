@@ -1,5 +1,4 @@
-//! `model_details`: what sources say of their models beyond their lists, kept so that no request is
-//! repeated.
+//! `model_details`: the results of detail requests per model, kept so that no request is repeated.
 
 use serde_json::json;
 use sqlx::SqliteConnection;
@@ -7,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::error::Result;
 use crate::model::listing::Details;
 
-/// What the source has said of its models beyond its list.
+/// Reads the stored details of a source's models.
 pub(super) async fn read_details(
     connection: &mut SqliteConnection,
     source: &str,
@@ -25,15 +24,15 @@ pub(super) async fn read_details(
     Ok(serde_json::from_str(&json)?)
 }
 
-/// Replaces what is known of the models of `source` by `details`.
+/// Replaces the stored details of `source` with `details`.
 pub(super) async fn write_details(
     connection: &mut SqliteConnection,
     source: &str,
     details: &Details,
 ) -> Result<()> {
-    // Mostly nothing is new: then nothing is written.
-    let known = read_details(connection, source).await?;
-    if known == *details {
+    // Usually nothing changed, and then nothing is written.
+    let stored = read_details(connection, source).await?;
+    if stored == *details {
         return Ok(());
     }
     sqlx::query!("DELETE FROM model_details WHERE source = ?1", source)

@@ -1,5 +1,5 @@
-//! The enrichment's rows: applying its setting, claiming it, and committing what it says together with
-//! what that changes.
+//! The enrichment's rows: applies its setting, claims it, and commits its data with the changes it
+//! causes.
 
 use serde_json::json;
 use sqlx::SqliteConnection;
@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// Makes `source` the enrichment, or has none. What another file said is deleted; what that changes is
-/// seen when the settings of the sources are applied.
+/// Makes `source` the enrichment, or removes it. Deletes the data of any other file. Applying the
+/// settings of the sources makes the resulting changes.
 pub(super) async fn apply_enrichment(
     connection: &mut SqliteConnection,
     source: Option<&SourceSettings>,
@@ -56,7 +56,8 @@ pub(super) async fn apply_enrichment(
 }
 
 impl Store {
-    /// Claims the enrichment for one fetch, if `source` still is it and nobody else has it.
+    /// Claims the enrichment for one fetch; none if `source` was replaced or another task or
+    /// process holds the claim.
     pub(super) async fn claim_enrichment(
         &self,
         source: &SourceSettings,
@@ -87,7 +88,7 @@ impl Store {
         }))
     }
 
-    /// Gives a claim of the enrichment back unused.
+    /// Releases an unused claim of the enrichment.
     pub(super) async fn release_enrichment(&self, claim: &Claim) -> Result<()> {
         sqlx::query!(
             "UPDATE enrichment SET attempted_at = ?2, next_attempt_at = ?3 WHERE attempted_at = ?1",
@@ -100,8 +101,8 @@ impl Store {
         Ok(())
     }
 
-    /// Commits what the enrichment says and what that changes of every provider's models, in one revision;
-    /// or a failure, which leaves what it said before.
+    /// Commits the enrichment's data and the changes it causes to every provider's models, in one
+    /// revision. A failure keeps the previous data.
     pub(super) async fn commit_enrichment(
         &self,
         claim: &Claim,
@@ -156,7 +157,7 @@ impl Store {
     }
 }
 
-/// The enrichment's polling state, if its address and last attempt are these.
+/// The enrichment's polling state, if its address and last attempt match.
 async fn find_polling(
     connection: &mut SqliteConnection,
     address: Option<&str>,
@@ -181,7 +182,7 @@ async fn find_polling(
     Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
 }
 
-/// Makes `entries`, whose ids are whole ones of providers' models, what the enrichment says.
+/// Replaces the enrichment's data with `entries`, whose ids are whole ids of providers' models.
 async fn replace_models(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<()> {
     let rows: Vec<_> = entries
         .iter()
@@ -207,8 +208,8 @@ async fn replace_models(connection: &mut SqliteConnection, entries: &[Entry]) ->
     Ok(())
 }
 
-/// Derives the models of every served provider anew, in one revision. Those of a hidden provider are
-/// derived when it is shown.
+/// Derives the models of every visible provider again, in one revision. A hidden provider's models
+/// are derived when it is shown.
 async fn rederive_providers(connection: &mut SqliteConnection, now: Timestamp) -> Result<Counts> {
     let revision = next_revision(connection).await?;
     let providers = sqlx::query!(

@@ -1,6 +1,6 @@
-//! Why the database cannot be used, in words for the operator.
+//! Database errors, worded for the operator.
 
-/// A database that cannot be used. One line: what happened and what to do.
+/// Why the database cannot be used. One line: what happened and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file cannot be opened, created, locked or written.
@@ -10,38 +10,38 @@ pub enum StoreError {
     Open {
         /// The database file.
         path: String,
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// The file is not an SQLite database, or damaged.
+    /// The file is damaged or not a SQLite database.
     #[error(
-        "{path} is not a usable SQLite database ({cause}); it was left as it is: move it away or restore a backup, or set DATABASE_URL"
+        "{path} is not a usable SQLite database ({cause}); it was left unchanged: move it away or restore a backup, or set DATABASE_URL"
     )]
     Damaged {
         /// The database file.
         path: String,
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// The file is the database of another application.
+    /// The file belongs to another application.
     #[error(
-        "{path} is the database of another application, it was left as it is: set DATABASE_URL to a file of its own"
+        "{path} is the database of another application and was left unchanged: set DATABASE_URL to another file"
     )]
     Foreign {
         /// The database file.
         path: String,
     },
-    /// There is no such file, and it is not to be created.
+    /// The file does not exist and must not be created.
     #[error(
-        "there is no database {path}: start the service once, or name its database with --database-url or DATABASE_URL"
+        "there is no database {path}: start the service once, or set the path with --database-url or DATABASE_URL"
     )]
     Absent {
         /// The database file.
         path: String,
     },
-    /// No service of this version has migrated the database yet, and it is not to be written.
+    /// This version's migrations have not run yet, and the database must not be written.
     #[error(
-        "{path} lacks migration {version} of this model-catalog, it was left as it is: start this version's service on it once, or ask a running one with --url"
+        "{path} lacks migration {version} of this model-catalog and was left unchanged: start this version's service on it once, or read from a running one with --url"
     )]
     Older {
         /// The database file.
@@ -59,12 +59,12 @@ pub enum StoreError {
         /// The unknown migration.
         version: i64,
     },
-    /// The SQLite library is too old to be trusted with a WAL database.
+    /// The SQLite library has a bug that can corrupt WAL databases.
     #[error("this build has SQLite {0}, which can corrupt the catalog: build with 3.51.3 or newer")]
     OldSqlite(String),
-    /// A source's role has changed.
+    /// A source changed its role.
     #[error(
-        "`{name}` is the name of a {stored} in the database and of another role in the settings: give it another name"
+        "`{name}` is a {stored} in the database but has another role in the settings: rename it"
     )]
     RoleChanged {
         /// The source.
@@ -75,8 +75,8 @@ pub enum StoreError {
     /// A statement failed.
     #[error("the database failed: {}", explain(.0))]
     Statement(#[from] sqlx::Error),
-    /// The database holds something that this version cannot read.
-    #[error("the database holds something unreadable: {0}")]
+    /// The database contains data that this version cannot read.
+    #[error("the database contains unreadable data: {0}")]
     Content(#[from] serde_json::Error),
 }
 
@@ -104,23 +104,29 @@ const FULL: i32 = 13;
 
 const NOT_A_DATABASE: i32 = 26;
 
-/// SQLite's result code without its extension.
+/// SQLite's primary result code, without the extended part.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(code & 0xff)
 }
 
-/// What SQLite says, and what to do.
+/// SQLite's message, with advice.
 pub(super) fn explain(error: &sqlx::Error) -> String {
-    let what = match error {
+    let message = match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         other => other.to_string(),
     };
     match primary_code(error) {
-        Some(BUSY) => format!("{what}: another process keeps it locked"),
-        Some(READONLY) => format!("{what}: let the service write to the file and its folder"),
-        Some(IO_ERROR | FULL) => format!("{what}: make room on the disk, or look after it"),
-        Some(CORRUPT | NOT_A_DATABASE) => format!("{what}: stop the service and restore a backup"),
-        _ => what,
+        Some(BUSY) => format!("{message}: another process has locked it"),
+        Some(READONLY) => {
+            format!("{message}: give the service write access to the file and its folder")
+        }
+        Some(IO_ERROR | FULL) => {
+            format!("{message}: make room on the disk, or check the disk for faults")
+        }
+        Some(CORRUPT | NOT_A_DATABASE) => {
+            format!("{message}: stop the service and restore a backup")
+        }
+        _ => message,
     }
 }

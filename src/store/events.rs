@@ -1,4 +1,4 @@
-//! `model_events`: revisions are made here.
+//! `model_events`: the events, and the numbering of revisions.
 
 use serde_json::json;
 use sqlx::SqliteConnection;
@@ -18,7 +18,7 @@ pub(super) async fn next_revision(connection: &mut SqliteConnection) -> Result<i
     .await?)
 }
 
-/// Writes that the source `name` was hidden or shown.
+/// Records that the source `name` was hidden or shown.
 pub(super) async fn record_source_event(
     connection: &mut SqliteConnection,
     revision: i64,
@@ -39,7 +39,7 @@ pub(super) async fn record_source_event(
     Ok(())
 }
 
-/// Writes the events of `changes`; `last_seen_at` is the source's last success before them.
+/// Records the events of `changes`. `last_seen_at` is the source's last success before them.
 pub(super) async fn record_events(
     connection: &mut SqliteConnection,
     revision: i64,

@@ -1,4 +1,4 @@
-//! `fetches`: a row for each attempt, bounded by number; by age in `prune`.
+//! `fetches`: a row per attempt. Limited by number here, and by age in `prune`.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// How many rows of `fetches` are kept for a source.
+/// Number of rows kept per source.
 const FETCHES_KEPT_PER_SOURCE: i64 = 10_000;
 
-/// One attempt, as the database remembers it.
+/// One attempt, for its row.
 pub(super) struct FetchRow<'a> {
     pub(super) source: &'a str,
     pub(super) role: Role,
     pub(super) started_at: Timestamp,
     pub(super) duration: Duration,
     pub(super) outcome: Outcome,
-    /// The size of the listing, where there was one.
+    /// The size of the listing; none without one.
     pub(super) size: Option<ListingSize>,
-    /// Why there was none.
+    /// Why there was no listing.
     pub(super) error: Option<&'a FetchError>,
     pub(super) counts: Counts,
     pub(super) revision: Option<i64>,
@@ -79,8 +79,8 @@ impl FetchRow<'_> {
         self.prune(connection).await
     }
 
-    /// Whether this is an endpoint that did just what it did last time: fetched every 30 s, it would
-    /// fill the table.
+    /// Whether an endpoint got the same outcome as last time. Fetched every 30 s, it would fill the
+    /// table.
     async fn is_routine(&self, connection: &mut SqliteConnection) -> Result<bool> {
         if self.role == Role::Provider || self.revision.is_some() {
             return Ok(false);

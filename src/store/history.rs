@@ -1,4 +1,4 @@
-//! The catalog as it was served at a revision or a time, read from `model_events`.
+//! Time travel: the catalog as it was served at a revision or a time, from `model_events`.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use crate::model::{
     state::{Content, StoredModel},
 };
 
-/// What was served at some moment.
+/// The catalog as it was served at one moment.
 #[derive(Clone, Debug)]
 pub struct Past {
     /// The models.
     pub content: Content,
-    /// The first revision that can still be served as it was; 0 where nothing was ever pruned.
+    /// The first revision with complete history; 0 when nothing was ever pruned.
     pub history_from: i64,
 }
 
 impl Store {
-    /// What was served at `moment`. At a revision that is not made yet, what is served now.
+    /// The catalog as it was served at `moment`. A future revision gives the present catalog.
     pub async fn past(&self, moment: Moment) -> Result<Past> {
         let (revision, time) = match moment {
             Moment::Revision(revision) => (Some(revision), None),

@@ -1,5 +1,5 @@
-//! The two model tables: reading what is stored of a source, and writing what changed. Each choice
-//! between them by role is here.
+//! The two model tables: reads a source's stored models and writes changes. Only this file chooses
+//! between the tables by role.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What is stored of a source's models. One row: decoding a row each would take most of the time.
+/// The stored models of a source, in one row: decoding a row per model would take most of the time.
 pub(super) async fn list_stored(
     connection: &mut SqliteConnection,
     role: Role,
@@ -53,7 +53,7 @@ pub(super) async fn list_stored(
     Ok(serde_json::from_str(&json)?)
 }
 
-/// The first event of each of the models `ids` of the source `name` that has any.
+/// The first event of each of the models `ids` of the source `name`, for those that have one.
 pub(super) async fn list_first_events(
     connection: &mut SqliteConnection,
     name: &str,
@@ -81,7 +81,7 @@ pub(super) async fn list_first_events(
     Ok(serde_json::from_str(&json)?)
 }
 
-/// The served models of `json`, an array of `[source, model_id, attributes]`.
+/// Parses served models from `json`, an array of `[source, model_id, attributes]`.
 pub(super) fn parse_models(role: Role, json: &str) -> Result<Vec<Arc<StoredModel>>> {
     let rows: Vec<(SourceName, String, Attributes)> = serde_json::from_str(json)?;
     let model = |(source, model_id, attributes)| {
@@ -95,7 +95,7 @@ pub(super) fn parse_models(role: Role, json: &str) -> Result<Vec<Arc<StoredModel
     Ok(rows.into_iter().map(model).collect())
 }
 
-/// The entries of a source's last listing, without enrichment and aliases: what it said itself.
+/// The entries of a source's last listing, as the source sent them: without enrichment and aliases.
 pub(super) async fn list_raw(
     connection: &mut SqliteConnection,
     role: Role,
@@ -132,8 +132,8 @@ pub(super) async fn list_raw(
 }
 
 impl Store {
-    /// The served entries of the source `name` as it sent them, without aliases, which it did not send.
-    /// One row: they are JSON already.
+    /// The served entries of the source `name` as it sent them, without aliases. One row, because
+    /// they are JSON already.
     pub async fn raw_entries(&self, role: Role, name: &SourceName) -> Result<RawEntries> {
         let name = name.as_str();
         let (revision, entries) = match role {
@@ -171,7 +171,7 @@ impl Store {
     }
 }
 
-/// Deletes the rows of models that are gone.
+/// Deletes the rows of removed models.
 pub(super) async fn remove_models(
     connection: &mut SqliteConnection,
     role: Role,
@@ -212,7 +212,7 @@ pub(super) async fn remove_models(
     Ok(())
 }
 
-/// Writes the rows of models that came or changed: one statement, however many.
+/// Writes the rows of added and changed models in one statement.
 pub(super) async fn upsert_models(
     connection: &mut SqliteConnection,
     role: Role,

@@ -1,14 +1,14 @@
-//! Deleting history past its retention.
+//! Deletes history past its retention.
 
 use super::{Store, error::Result};
 use crate::model::time::Timestamp;
 
 impl Store {
-    /// Deletes attempts from before `attempts_from` and, where that is set, events from before
-    /// `events_from`; returns the number of deleted events.
+    /// Deletes attempts before `attempts_from` and, if set, events before `events_from`. Returns
+    /// the number of deleted events.
     ///
-    /// Of each model the first event stays (when it was seen first) and the last one before the
-    /// horizon (what was served then): from the horizon on, history is as it was.
+    /// Each model keeps its first event (when it was first seen) and its last one before the
+    /// horizon (the state at that time), so that history from the horizon on stays exact.
     pub async fn prune(
         &self,
         events_from: Option<Timestamp>,
@@ -27,8 +27,8 @@ impl Store {
             .await?;
         let mut pruned = 0;
         if let Some(oldest) = events_from {
-            // Up to the first event that is younger: one alone that looks old (a clock was wrong) takes
-            // nothing with it. What is still to be delivered to a webhook stays.
+            // The horizon stops at the first younger event, so that a single event with a wrong
+            // clock deletes nothing else. Events that a webhook has yet to receive stay.
             let horizon = sqlx::query_scalar!(
                 r#"SELECT MIN(
                        COALESCE(

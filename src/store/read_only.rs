@@ -1,5 +1,5 @@
-//! Reading the database without a trace: what commands do that are not the service. Nothing is
-//! created, migrated or written, and a service may run on the database all the while.
+//! Reads the database without leaving a trace, for the commands. Creates, migrates and writes
+//! nothing, even while a service runs on the database.
 
 use std::{io::ErrorKind, path::PathBuf};
 
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::model::state::State;
 
-/// What is served from the database at `url`, by whatever process.
+/// The served state in the database at `url`. Fails when the file does not exist or this version
+/// cannot read it.
 pub async fn read_state(url: &str) -> Result<State> {
     let options = parse_url(url)?;
     let path = options.get_filename();
@@ -34,21 +35,21 @@ pub async fn read_state(url: &str) -> Result<State> {
         .create_if_missing(false)
         .read_only(true)
         .busy_timeout(BUSY_TIMEOUT);
-    // Even a reader of a WAL database leaves files beside it. Where there is no log nobody has the
-    // database open and all of it is in the one file, which then is read as what cannot change.
+    // Even a reader of a WAL database leaves files beside it. Without a WAL file, no process has
+    // the database open and the file is complete, so it can be read as immutable.
     if !wal.exists() {
         let state = read(&options.clone().immutable(true)).await;
         if !wal.exists() {
             return state;
         }
-        // A service has started in between: what was read may be half of its first commit.
+        // A service started in the meantime: the result may contain half of its first commit.
     }
     read(&options).await
 }
 
 async fn read(options: &SqliteConnectOptions) -> Result<State> {
     let store = open(options).await.map_err(|error| {
-        // Every statement until here is about the whole database.
+        // Every statement up to here concerns the whole database.
         match error {
             StoreError::Statement(error) => {
                 open_error(&options.get_filename().display().to_string(), &error)

@@ -1,4 +1,4 @@
-//! The sources' rows: applying the settings to them, claiming a fetch, and writing their state.
+//! The sources' rows: applies the settings, claims fetches, and writes the sources' state.
 
 use sqlx::SqliteConnection;
 
@@ -21,23 +21,23 @@ use crate::{
     },
 };
 
-/// The right to fetch one source and commit the result. Others respect it until `next_attempt_at`, 30 s
-/// after it was made.
+/// The exclusive right to fetch one source and commit the result. Others respect it for 30 s, until
+/// `next_attempt_at`.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// When it was made.
+    /// When the claim was made.
     pub at: Timestamp,
-    /// What the source has said of its models beyond its list.
+    /// The stored details of the source's models.
     pub details: Details,
-    /// The last attempt before it.
+    /// The last attempt before the claim.
     pub(super) attempted_at: Option<Timestamp>,
-    /// When the next attempt was due before it.
+    /// When the next attempt was due before the claim.
     pub(super) next_attempt_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// Claims `source` for one fetch, if `mode` allows it at `now`; none when it does not, or when another
-    /// task or process has it.
+    /// Claims `source` for one fetch at `now`; none when `mode` does not allow it or another task
+    /// or process holds a claim.
     pub async fn claim(
         &self,
         source: &SourceSettings,
@@ -67,7 +67,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         if claimed.rows_affected() == 0 {
-            // A process that started later polls it at another address.
+            // A process that started later configured another address.
             return Ok(None);
         }
         let details = read_details(&mut tx, name).await?;
@@ -80,7 +80,7 @@ impl Store {
         }))
     }
 
-    /// Gives `claim` back unused: the source is due again as it was before.
+    /// Releases an unused `claim`: the source is due again as before.
     pub async fn release(&self, source: &SourceSettings, claim: &Claim) -> Result<()> {
         if source.kind == Kind::Enrichment {
             return self.release_enrichment(claim).await;
@@ -100,10 +100,10 @@ impl Store {
     }
 }
 
-/// Makes `sources` the configured ones, in one revision if clients see anything change. A source that is
-/// no longer configured is hidden, one that is again is shown; a changed TTL takes effect. A source whose
-/// address has changed is due, and so is one whose key was refused more than 30 s ago: the key may
-/// have been replaced.
+/// Makes `sources` the configured ones, in one revision if clients see any change. Hides sources
+/// that are no longer configured and shows those that are again. A changed TTL takes effect. A
+/// source is due if its address changed, or if its key was refused more than 30 s ago, because the
+/// key may have been replaced.
 pub(super) async fn apply_sources(
     connection: &mut SqliteConnection,
     sources: &[&SourceSettings],
@@ -136,8 +136,8 @@ pub(super) async fn add_source(
     hide_and_show(connection, revision, now).await
 }
 
-/// Writes what the settings say of `source`, in `revision` should clients see models come or go by
-/// it.
+/// Writes the settings of `source`. If they add or remove models for clients, the events go into
+/// `revision`.
 async fn configure(
     connection: &mut SqliteConnection,
     source: &SourceSettings,
@@ -190,8 +190,8 @@ async fn configure(
             stored: stored.role.as_str().to_owned(),
         });
     }
-    // The models of a source that stays hidden are derived by the listing that shows it: until then
-    // nobody sees a change.
+    // The listing that shows a hidden source will derive its models; until then, clients see no
+    // change.
     let stays_hidden = stored
         .hidden
         .as_ref()
@@ -221,8 +221,8 @@ async fn configure(
     Ok(())
 }
 
-/// Hides the sources that are no longer configured and shows those that are again, in `revision`. A source without a
-/// listing has nothing to hide.
+/// Hides sources that are no longer configured and shows those that are again, in `revision`. A
+/// source without a listing has nothing to hide.
 async fn hide_and_show(
     connection: &mut SqliteConnection,
     revision: i64,
@@ -252,7 +252,8 @@ async fn hide_and_show(
     Ok(())
 }
 
-/// Writes the state of `source`; `is_listed` says that the stored listing is from its address.
+/// Writes the state of `source`. `is_listed` means that the stored listing is from its configured
+/// address.
 pub(super) async fn write_source(
     connection: &mut SqliteConnection,
     source: &SourceState,

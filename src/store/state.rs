@@ -1,4 +1,4 @@
-//! Reading what is stored: the whole state in one query and one row.
+//! Reads the stored state, in one query and one row.
 
 use sqlx::SqliteConnection;
 
@@ -8,37 +8,37 @@ use crate::model::{
     state::{Content, EnrichmentState, SourceState, Sources, State},
 };
 
-/// How much of the state is wanted.
+/// The requested part of the state.
 #[derive(Clone, Copy, Debug)]
-enum Wanted<'a> {
-    /// Everything; the models only if their revision is not this one.
+enum Requested<'a> {
+    /// Everything; the models only if their revision differs from this one.
     UnlessAt(Option<i64>),
-    /// One source, without models.
+    /// One source, without its models.
     Source(&'a str),
 }
 
 impl Store {
-    /// Reads what is served now. The models come only if their revision is not `known_revision`: they
-    /// change with every revision and never without one.
+    /// Reads the served state. Includes the models only if their revision is not `known_revision`:
+    /// every change of them makes a revision.
     pub async fn load(&self, known_revision: Option<i64>) -> Result<State> {
         let mut connection = self.pool.acquire().await?;
-        read_state(&mut connection, Wanted::UnlessAt(known_revision)).await
+        read_state(&mut connection, Requested::UnlessAt(known_revision)).await
     }
 }
 
-/// The state of the source `name`; none where the database does not know it.
+/// The state of the source `name`; none when the database does not have it.
 pub(super) async fn find_source(
     connection: &mut SqliteConnection,
     name: &str,
 ) -> Result<Option<SourceState>> {
-    let state = read_state(connection, Wanted::Source(name)).await?;
+    let state = read_state(connection, Requested::Source(name)).await?;
     Ok(state.sources.states.into_iter().next())
 }
 
-async fn read_state(connection: &mut SqliteConnection, wanted: Wanted<'_>) -> Result<State> {
-    let (name, known, with_models) = match wanted {
-        Wanted::UnlessAt(known) => (None, known, true),
-        Wanted::Source(name) => (Some(name), None, false),
+async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>) -> Result<State> {
+    let (name, known, with_models) = match requested {
+        Requested::UnlessAt(known) => (None, known, true),
+        Requested::Source(name) => (Some(name), None, false),
     };
     let row = sqlx::query!(
         r#"SELECT

@@ -1,11 +1,11 @@
-//! What the database knows of one id, listed or not.
+//! The stored data about one id, listed or not.
 
 use super::{Store, error::Result};
 use crate::model::event::Trace;
 
 impl Store {
-    /// What every source that a model with the whole id `id` may belong to knows of it; those that
-    /// know nothing included.
+    /// The data about the whole id `id` at every source it may belong to, including sources without
+    /// any.
     pub async fn traces(&self, id: &str) -> Result<Vec<Trace>> {
         let json = sqlx::query_scalar!(
             r#"SELECT json_group_array(json_object(

@@ -1,4 +1,4 @@
-//! What is wrong with each watched model, and each time that this changed.
+//! The problems of each watched model, and the alerts about their changes.
 
 use serde_json::value::RawValue;
 use sqlx::SqliteConnection;
@@ -10,7 +10,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Deletes what is known of models that are no longer `watched`.
+/// Deletes the problems of models that are no longer `watched`.
 pub(super) async fn apply_watch(
     connection: &mut SqliteConnection,
     watched: &[String],
@@ -26,8 +26,8 @@ pub(super) async fn apply_watch(
 }
 
 impl Store {
-    /// Records what is wrong with `model`, which `listed_by` list, at `now`; whether that is news. Messages
-    /// that count the days are no news of their own.
+    /// Records the `problems` of `model`, which the sources `listed_by` list, at `now`. Returns whether
+    /// they are news: other kinds of problems than before. A changed message alone is not.
     pub async fn record_watched(
         &self,
         model: &str,
@@ -43,7 +43,7 @@ impl Store {
                 .as_ref()
                 .is_some_and(|known| kinds(known) == kinds(problems))
         };
-        // Mostly nothing is new: that needs no lock.
+        // Usually nothing changed; finding that out takes no write lock.
         let mut connection = self.pool.acquire().await?;
         if is_known(&find_problems(&mut connection, model).await?) {
             return Ok(false);
@@ -54,7 +54,7 @@ impl Store {
         if is_known(&known) {
             return Ok(false);
         }
-        // A model that is fine from the start is no news.
+        // The first check of a model without problems is not news.
         let news = known.is_some() || !problems.is_empty();
         let json = serde_json::to_string(problems)?;
         sqlx::query!(
@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-/// What is known to be wrong with `model`; none where it was never looked at.
+/// The recorded problems of `model`; none before its first check.
 async fn find_problems(
     connection: &mut SqliteConnection,
     model: &str,

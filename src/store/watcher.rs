@@ -1,10 +1,10 @@
-//! Noticing what other connections commit.
+//! Notices the commits of other connections.
 
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::error::Result;
 
-/// Notices commits of other connections, those of this process's own pool included.
+/// Notices the commits of other connections, including those of this process's pool.
 pub struct CommitWatcher {
     connection: SqliteConnection,
     version: i64,

@@ -1,4 +1,4 @@
-//! How far each webhook's target has come, and each attempt to deliver.
+//! The progress of each webhook's target, and its delivery attempts.
 
 use chrono::TimeDelta;
 use sqlx::SqliteConnection;
@@ -9,12 +9,12 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// How long a claimed delivery keeps others away: well over its time limit.
+/// How long a claim of a delivery keeps others away: well above its time limit.
 const CLAIM: TimeDelta = TimeDelta::seconds(60);
 
-/// Makes `names` the configured webhooks. A new one begins after the last revision and alert; one that was
-/// gone is tried again. Returns the names of those that were not configured for so long that some of
-/// what they were to get has been pruned: they go on from what is kept.
+/// Makes `names` the configured webhooks. A new one starts after the last revision and alert. A
+/// webhook that was gone is retried. Returns the webhooks that were unconfigured for so long that
+/// some of their events were pruned; they continue with the oldest kept ones.
 pub(super) async fn apply_webhooks(
     connection: &mut SqliteConnection,
     names: &[String],
@@ -49,7 +49,7 @@ pub(super) async fn apply_webhooks(
 }
 
 impl Store {
-    /// How far `webhook` has come; none while it is not configured.
+    /// The progress of `webhook`; none while it is not configured.
     pub async fn find_webhook(&self, webhook: &str) -> Result<Option<WebhookState>> {
         Ok(sqlx::query_as!(
             WebhookState,
@@ -65,7 +65,7 @@ impl Store {
         .await?)
     }
 
-    /// Moves `webhook` past `id` without a delivery.
+    /// Advances `webhook` past `id` without a delivery.
     pub async fn skip_delivery(&self, webhook: &str, id: DeliveryId) -> Result<()> {
         let (revision, alert) = (id.revision(), id.alert());
         sqlx::query!(
@@ -81,8 +81,8 @@ impl Store {
         Ok(())
     }
 
-    /// Claims the next delivery to `webhook`, whose state is `state`; false when another task or process
-    /// has it.
+    /// Claims the next delivery to `webhook`, whose state is `state`. Returns false when another
+    /// task or process holds the claim.
     pub async fn claim_delivery(
         &self,
         webhook: &str,
@@ -104,7 +104,7 @@ impl Store {
         Ok(claimed.rows_affected() == 1)
     }
 
-    /// Gives a claimed delivery back unused.
+    /// Releases an unused claim.
     pub async fn release_delivery(&self, webhook: &str, state: &WebhookState) -> Result<()> {
         sqlx::query!(
             "UPDATE webhooks SET next_attempt_at = ?3
@@ -119,8 +119,8 @@ impl Store {
         Ok(())
     }
 
-    /// Commits an attempt: the answer's status, or why it failed. After three days of failures what is
-    /// older than that is given up: returns the last of it.
+    /// Commits an attempt: the HTTP status, or why it failed. After three days of failures, gives
+    /// up older messages and returns the last of them.
     pub async fn commit_delivery(
         &self,
         delivery: Delivery<'_>,
@@ -148,7 +148,7 @@ impl Store {
     }
 }
 
-/// Moves the webhook past what `delivery` is about.
+/// Advances the webhook past the message of `delivery`.
 async fn advance(connection: &mut SqliteConnection, delivery: Delivery<'_>) -> Result<()> {
     let (revision, alert) = (delivery.id.revision(), delivery.id.alert());
     sqlx::query!(
@@ -164,7 +164,7 @@ async fn advance(connection: &mut SqliteConnection, delivery: Delivery<'_>) -> R
     Ok(())
 }
 
-/// Writes a failed attempt; what is given up by it, if anything.
+/// Records a failed attempt. Returns the last message that it gave up, if any.
 async fn record_failure(
     connection: &mut SqliteConnection,
     delivery: Delivery<'_>,
@@ -224,7 +224,7 @@ async fn record_failure(
     Ok(given_up)
 }
 
-/// Writes one attempt.
+/// Records one attempt.
 async fn record(
     connection: &mut SqliteConnection,
     delivery: Delivery<'_>,

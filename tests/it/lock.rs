@@ -405,8 +405,8 @@ async fn what_is_not_listed_is_not_locked() {
     assert_eq!(
         lines,
         [
-            "model-catalog: claude-a is not listed; close to it: anthropic:claude-a, anthropic:claude-b",
-            "model-catalog: openai:GPT-A is not listed; close to it: openai:gpt-a, openai:gpt-b",
+            "model-catalog: claude-a is not listed; similar ids: anthropic:claude-a, anthropic:claude-b",
+            "model-catalog: openai:GPT-A is not listed; similar ids: openai:gpt-a, openai:gpt-b",
             "model-catalog: zzz\\u{1b}[1m is not listed; GET /v1/models lists the ids",
             "model-catalog: models.lock was not written",
         ]
@@ -514,10 +514,10 @@ async fn what_cannot_be_checked_is_one_line_and_exit_code_2() {
             ["--database-url".to_owned(), "postgres://x".to_owned()],
             "DATABASE_URL",
         ),
-        (url(&closed), "cannot ask the catalog at"),
+        (url(&closed), "cannot reach the catalog at"),
         (url(&list), "is not a model-catalog"),
         (url(&odd), "is not a model-catalog"),
-        (url(&ill), "answers 503"),
+        (url(&ill), "answered 503"),
         (url("nonsense"), "--url is not a URL"),
         (url("file:///etc/passwd"), "--url is not an http"),
     ] {

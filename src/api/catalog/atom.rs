@@ -10,7 +10,7 @@ use crate::model::{
     xml::xml_text,
 };
 
-/// The feed of `revisions`, the newest of which comes last, of the database with this id.
+/// The feed of `revisions` (oldest first) of the database with this id.
 pub fn atom(catalog_id: &str, revisions: &[Revision]) -> Result<Vec<u8>, atom_syndication::Error> {
     let id = format!("urn:uuid:{}", uuid(catalog_id));
     let time = |at: Timestamp| at.utc().fixed_offset();
@@ -62,7 +62,7 @@ pub fn atom(catalog_id: &str, revisions: &[Revision]) -> Result<Vec<u8>, atom_sy
     feed.write_to(Vec::new())
 }
 
-/// A revision for people: what each event changed.
+/// A revision as HTML: the change of each event.
 #[derive(Template)]
 #[template(
     ext = "html",
@@ -93,7 +93,7 @@ fn html(revision: &Revision) -> String {
             })
             .collect(),
     };
-    // Writing to a String cannot fail; were it to, the title tells what there is.
+    // Writing to a String cannot fail; if it did, the title still names the changes.
     page.render().unwrap_or_else(|_| revision.title())
 }
 
@@ -118,7 +118,7 @@ fn changes(event: &ChangeEvent) -> Vec<String> {
         .collect()
 }
 
-/// 32 hexadecimal digits in the form of a UUID.
+/// The 32 hexadecimal `digits` in the form of a UUID.
 fn uuid(digits: &str) -> String {
     let part = |range: std::ops::Range<usize>| digits.get(range).unwrap_or_default();
     [

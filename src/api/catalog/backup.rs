@@ -1,5 +1,5 @@
-//! `GET /catalog.sqlite`: the whole database as a file, whatever is written meanwhile. Not for keys that
-//! may see some of it only.
+//! `GET /catalog.sqlite`: a consistent copy of the whole database while others write. Refused for
+//! restricted keys.
 
 use std::{io, sync::Arc};
 
@@ -21,15 +21,15 @@ use crate::{
     catalog::Catalog,
 };
 
-/// A copy: a file that has no name any more, and the right to have it.
+/// An unlinked temporary file with the copy, and the permit for it.
 struct Copy {
     file: File,
     bytes: u64,
     permit: OwnedSemaphorePermit,
 }
 
-/// A consistent copy. Two may be under way at a time, from their making to the last byte that a
-/// client takes.
+/// Sends a consistent copy of the database. At most two copies run at a time, each from its
+/// creation until the client has read the last byte.
 pub async fn copy(
     _: Unrestricted,
     State(catalog): State<Catalog>,
@@ -54,17 +54,18 @@ pub async fn copy(
         let busy = ApiError::invalid(
             StatusCode::SERVICE_UNAVAILABLE,
             "busy",
-            "Two copies are under way already: try again in some seconds.",
+            "Two copies are already in progress: try again in a few seconds.",
         );
         return Ok(([(RETRY_AFTER, "5")], busy).into_response());
     };
-    // In a task of its own: SQLite goes on when the client has gone, and so does the permit.
+    // In its own task: SQLite keeps copying when the client disconnects, and the permit must last
+    // as long.
     let making = shared.tasks.spawn(make(catalog.clone(), permit));
     let copy = match making.await {
         Ok(Ok(copy)) => copy,
         Ok(Err(error)) => return Err(error),
         Err(error) => {
-            tracing::error!(%error, "making a copy of the database panicked: please report this");
+            tracing::error!(%error, "copying the database panicked: please report this");
             return Err(ApiError::internal());
         }
     };
@@ -74,7 +75,7 @@ pub async fn copy(
         permit,
     } = copy;
     let stream = ReaderStream::new(file).map(move |chunk| {
-        // Held as long as the stream is.
+        // Keeps the permit until the stream ends.
         let _ = &permit;
         chunk
     });
@@ -85,7 +86,7 @@ pub async fn copy(
 async fn make(catalog: Catalog, permit: OwnedSemaphorePermit) -> Result<Copy, ApiError> {
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(
-            "a copy of the database cannot be made: {error}; make room in the folder for temporary files (TMPDIR)"
+            "cannot copy the database: {error}; free space in the temporary folder (TMPDIR)"
         );
         ApiError::internal()
     };

@@ -22,14 +22,14 @@ use crate::{
     store::changes::Changes,
 };
 
-/// How many events a page has unless something else is asked for.
+/// Default page size, in events.
 const DEFAULT_LIMIT: usize = 250;
-/// The most that may be asked for.
+/// Largest page size, in events.
 const MAX_LIMIT: usize = 10_000;
-/// The longest wait for a change: less than a request may take.
+/// The longest wait for a change, below the time limit of a request.
 const MAX_WAIT: Duration = Duration::from_secs(50);
 
-/// Of `GET /catalog/changes`.
+/// Parameters of `GET /catalog/changes`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangesParameters {
@@ -45,13 +45,13 @@ pub struct ChangesParameters {
 struct ChangesAnswer {
     /// The last revision.
     revision: i64,
-    /// The cursor of the next page.
+    /// The cursor for the next page.
     next: i64,
     has_more: bool,
     events: Vec<ChangeEvent>,
 }
 
-/// The events after a revision; with `wait=` as soon as there are any.
+/// The events after a revision. With `wait=`, waits until there are any.
 pub async fn changes(
     caller: Caller,
     State(catalog): State<Catalog>,
@@ -91,7 +91,7 @@ pub async fn changes(
         {
             continue;
         }
-        // What another process has just committed may be ahead of our snapshot.
+        // Another process's latest commit may be ahead of our snapshot.
         let revision = catalog.current().snapshot.revision.max(page.next);
         let answer = ChangesAnswer {
             revision,
@@ -103,7 +103,7 @@ pub async fn changes(
     }
 }
 
-/// Where to begin: 0 unless the request says otherwise.
+/// The revision of `since=`; 0 without one. Fails when it is not a whole number from 0.
 pub fn parse_since(text: Option<&str>) -> Result<i64, ApiError> {
     match text.map(str::parse) {
         None => Ok(0),
@@ -115,12 +115,14 @@ pub fn parse_since(text: Option<&str>) -> Result<i64, ApiError> {
     }
 }
 
-/// Whether the events after `since` are all kept, as `page`, which begins there, has it.
+/// Checks that `page`, which starts at `since`, has every event after it. Fails when some were
+/// pruned.
 pub fn check_since(since: i64, page: &Changes) -> Result<(), ApiError> {
     if since > page.head {
         return Err(ApiError::future_revision(page.head));
     }
-    // From 0 everything that is kept follows; from in between there would be holes.
+    // From 0 a reader gets everything that is kept. From a revision within the pruned part it would
+    // miss events.
     if (1..page.history_from - 1).contains(&since) {
         return Err(ApiError::pruned(page.history_from));
     }
@@ -130,7 +132,7 @@ pub fn check_since(since: i64, page: &Changes) -> Result<(), ApiError> {
 fn wait(text: Option<&str>) -> Result<Duration, ApiError> {
     let refuse = || {
         let message = format!(
-            "wait= must be a time of at most {} s, such as 30s.",
+            "wait= must be a duration of at most {} s, such as 30s.",
             MAX_WAIT.as_secs()
         );
         ApiError::bad("invalid_wait", message)

@@ -31,12 +31,12 @@ use crate::{
     store::error::StoreError,
 };
 
-/// How many revisions the Atom feed has.
+/// Number of revisions in the Atom feed.
 const ATOM_REVISIONS: usize = 50;
-/// How many events are read at a time for a stream.
+/// Number of events that a stream reads at a time.
 const STREAM_LIMIT: usize = 1000;
 
-/// Of `GET /catalog/changes.atom`.
+/// Parameters of `GET /catalog/changes.atom`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AtomParameters {
@@ -45,7 +45,7 @@ pub struct AtomParameters {
     model: Option<String>,
 }
 
-/// The last revisions as an Atom feed (RFC 4287).
+/// The latest revisions as an Atom feed (RFC 4287).
 pub async fn atom(
     caller: Caller,
     State(catalog): State<Catalog>,
@@ -66,7 +66,7 @@ pub async fn atom(
         .last()
         .map_or(revision, |last| last.revision.max(revision));
     let written = atom::atom(&catalog.shared().catalog_id, &revisions).map_err(|error| {
-        tracing::error!(%error, "the Atom feed cannot be written");
+        tracing::error!(%error, "cannot serialize the Atom feed");
         ApiError::internal()
     })?;
     let mut response = response::answer(
@@ -81,7 +81,7 @@ pub async fn atom(
     Ok(response)
 }
 
-/// Of `GET /catalog/events`.
+/// Parameters of `GET /catalog/events`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventsParameters {
@@ -91,8 +91,8 @@ pub struct EventsParameters {
     model: Option<String>,
 }
 
-/// Each revision as it is made, as a server-sent event whose id is the revision. `Last-Event-ID`, or
-/// `since=`, says after which one to begin; without either only what is to come is told.
+/// Sends each new revision as a server-sent event whose id is the revision. Starts after the
+/// revision in `Last-Event-ID` or `since=`; without either, only future revisions are sent.
 pub async fn events(
     caller: Caller,
     State(catalog): State<Catalog>,
@@ -121,15 +121,15 @@ pub async fn events(
         catalog,
         filter,
         since: first.next,
-        sent: None,
+        last_sent_id: None,
         waiting: Revision::group(first.events).into(),
     };
     let events = stream::unfold(follower, |mut follower| async move {
         match follower.next().await {
             Ok(event) => Some((Ok::<_, Infallible>(event?), follower)),
             Err(error) => {
-                // The client comes again with the last id that it has.
-                tracing::error!(%error, "the changes cannot be read: an event stream ends");
+                // The client reconnects with the last id that it has.
+                tracing::error!(%error, "cannot read the changes; closing the event stream");
                 None
             }
         }
@@ -139,28 +139,28 @@ pub async fn events(
         .into_response())
 }
 
-/// Follows the revisions that a filter wants.
+/// Follows the revisions that match a filter.
 struct Follower {
     catalog: Catalog,
     filter: EventFilter,
     since: i64,
-    /// The id that the client has.
-    sent: Option<i64>,
+    /// The last id that the client received.
+    last_sent_id: Option<i64>,
     waiting: VecDeque<Revision>,
 }
 
 impl Follower {
-    /// The next event, waited for; none when the catalog stops. An event without data tells where
-    /// the client stands, so that it can go on from there.
+    /// Waits for the next event; none when the catalog stops. An event without data moves the
+    /// client's last id forward, so that it can resume from there.
     async fn next(&mut self) -> Result<Option<Event>, StoreError> {
         let mut revisions = self.catalog.shared().revisions();
         loop {
             if let Some(revision) = self.waiting.pop_front() {
-                self.sent = Some(revision.revision);
+                self.last_sent_id = Some(revision.revision);
                 return Ok(event(&revision));
             }
-            if self.sent != Some(self.since) {
-                self.sent = Some(self.since);
+            if self.last_sent_id != Some(self.since) {
+                self.last_sent_id = Some(self.since);
                 return Ok(Some(Event::default().id(self.since.to_string())));
             }
             let page = self
@@ -170,7 +170,7 @@ impl Follower {
                 .await?;
             self.since = page.next;
             self.waiting = Revision::group(page.events).into();
-            if !self.waiting.is_empty() || page.has_more || self.sent != Some(self.since) {
+            if !self.waiting.is_empty() || page.has_more || self.last_sent_id != Some(self.since) {
                 continue;
             }
             let since = self.since;
@@ -191,6 +191,6 @@ fn event(revision: &Revision) -> Option<Event> {
         .id(revision.revision.to_string())
         .event("revision")
         .json_data(revision)
-        .inspect_err(|error| tracing::error!(%error, "a revision cannot be written"))
+        .inspect_err(|error| tracing::error!(%error, "cannot serialize a revision"))
         .ok()
 }

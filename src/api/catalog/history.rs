@@ -1,4 +1,4 @@
-//! `GET /catalog/models/{id}/history`: everything that ever happened to one model.
+//! `GET /catalog/models/{id}/history`: every event of one model.
 
 use axum::{
     extract::State,
@@ -28,7 +28,7 @@ struct HistoryAnswer<'a> {
     /// Whether it is listed now.
     listed: bool,
     first_seen_at: Timestamp,
-    /// The last listing that had it.
+    /// The last listing that contained it.
     last_seen_at: Option<Timestamp>,
     events: &'a [ChangeEvent],
 }
@@ -37,7 +37,8 @@ const PREFIX: &str = "/catalog/models/";
 
 const SUFFIX: &str = "/history";
 
-/// Everything that ever happened to one model, listed or not. The id comes raw or percent-encoded.
+/// Every event of one model, whether or not it is still listed. The id may be raw or
+/// percent-encoded.
 pub async fn model_history(
     caller: Caller,
     State(catalog): State<Catalog>,
@@ -49,7 +50,7 @@ pub async fn model_history(
         return Err(ApiError::invalid(
             StatusCode::NOT_FOUND,
             "unknown_route",
-            "Under /catalog/models there is /catalog/models/{id}/history.",
+            "No such route: a model's history is at /catalog/models/{id}/history.",
         ));
     };
     let scope = caller.scope();

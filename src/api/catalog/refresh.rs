@@ -1,4 +1,4 @@
-//! `POST /catalog/refresh`: asks one source, or all, now.
+//! `POST /catalog/refresh`: refreshes one source, or all of them, now.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::{
     model::{event::Counts, fetch::Outcome},
 };
 
-/// Of `POST /catalog/refresh`.
+/// Parameters of `POST /catalog/refresh`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshParameters {
@@ -19,7 +19,7 @@ pub struct RefreshParameters {
     accept: bool,
 }
 
-/// An outcome as `POST /catalog/refresh` answers it.
+/// An outcome in the answer of `POST /catalog/refresh`.
 #[derive(Serialize)]
 pub struct OutcomeAnswer<'a> {
     name: &'a str,
@@ -44,7 +44,7 @@ struct ErrorAnswer {
     message: String,
 }
 
-/// Asks one source, or all, now.
+/// Refreshes one source, or all of them, whatever the schedule says.
 pub async fn refresh(
     _: Operator,
     State(catalog): State<Catalog>,
@@ -52,8 +52,7 @@ pub async fn refresh(
 ) -> Result<Response, ApiError> {
     let RefreshParameters { source, accept } = parameters;
     if accept && source.is_none() {
-        let message =
-            "accept=true needs source=: believing a strange answer is decided for each source.";
+        let message = "accept=true needs source=: accept suspicious listings one source at a time.";
         return Err(ApiError::invalid(
             StatusCode::BAD_REQUEST,
             "invalid_parameter",
@@ -77,7 +76,7 @@ pub async fn refresh(
 }
 
 impl<'a> OutcomeAnswer<'a> {
-    /// The answer to `outcome` of the source `name`.
+    /// The answer for the `outcome` of source `name`.
     fn of(name: &'a str, outcome: &RefreshOutcome) -> Self {
         let failed = Outcome::Failed.as_str();
         let mut answer = Self {
@@ -113,7 +112,7 @@ impl<'a> OutcomeAnswer<'a> {
                 answer.outcome = failed;
                 answer.error = Some(ErrorAnswer {
                     kind: "internal",
-                    message: "a bug: the log says more".to_owned(),
+                    message: "an internal error: see the log of model-catalog".to_owned(),
                 });
             }
         }

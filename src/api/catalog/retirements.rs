@@ -1,4 +1,4 @@
-//! `GET /catalog/retirements`: the listed models whose end is announced.
+//! `GET /catalog/retirements`: the listed models with an announced retirement or deprecation.
 
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::{
     snapshot::retiring::Retiring,
 };
 
-/// Of `GET /catalog/retirements`.
+/// Parameters of `GET /catalog/retirements`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetirementsParameters {
@@ -27,8 +27,8 @@ struct RetirementsAnswer<'a> {
     models: Vec<&'a Retiring>,
 }
 
-/// The listed models whose end is announced, the next one first; with `within=` those that have no
-/// date or one before the end of that time.
+/// The listed models with an announced end, soonest first. `within=` drops those with a later date;
+/// models without a date stay.
 pub async fn retirements(
     caller: Caller,
     State(catalog): State<Catalog>,

@@ -1,4 +1,4 @@
-//! `GET /catalog/sources`: how each source is doing.
+//! `GET /catalog/sources`: the state of each source.
 
 use axum::{extract::State, response::Response};
 use serde::Serialize;
@@ -23,13 +23,13 @@ use crate::{
 struct SourcesAnswer<'a> {
     revision: i64,
     sources: Vec<SourceAnswer<'a>>,
-    /// The file that fills in what sources do not say.
+    /// The enrichment file, which fills in the fields that sources omit.
     #[serde(skip_serializing_if = "Option::is_none")]
     enrichment: Option<&'a EnrichmentState>,
-    /// Why nothing can be stored at present.
+    /// Why the database cannot be written at the moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     database_error: Option<&'a DatabaseError>,
-    /// What to set, when nothing is configured.
+    /// What to set when no source is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
 }
@@ -49,7 +49,7 @@ struct SourceAnswer<'a> {
     error: Option<&'a LastError>,
     hidden_since: Option<Timestamp>,
     held: Option<Held>,
-    /// What to set, for a well-known provider that is not configured.
+    /// What to set for a well-known provider that is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
 }
@@ -95,7 +95,7 @@ impl<'a> SourceAnswer<'a> {
     }
 }
 
-/// How `source` is doing at `now`, in one word.
+/// The state of `source` at `now`, in one word.
 pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     match source.freshness(now) {
         _ if !source.configured => "unconfigured",
@@ -106,8 +106,8 @@ pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     }
 }
 
-/// Every source that the caller may see, in the order of the list; then the well-known providers that
-/// could be set.
+/// Every source that the caller may see, in list order, followed by the well-known providers that
+/// are not configured.
 pub async fn sources(
     caller: Caller,
     State(catalog): State<Catalog>,

@@ -1,4 +1,4 @@
-//! `GET /catalog/why/{id}`: why a model is listed or not, for any id.
+//! `GET /catalog/why/{id}`: why a model is listed or not. Answers for any id.
 
 use axum::{extract::State, http::Uri, response::Response};
 use serde::Serialize;
@@ -30,34 +30,34 @@ const PREFIX: &str = "/catalog/why/";
 struct WhyAnswer<'a> {
     id: &'a str,
     listed: bool,
-    /// The reason, for people.
+    /// The reason, as a sentence.
     because: String,
     revision: i64,
-    /// The sources that know it, or whose prefix it carries.
+    /// The sources that know the model or whose prefix the id carries.
     sources: Vec<SourceTrace<'a>>,
-    /// Listed ids that may have been meant.
+    /// Similar listed ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     closest: Vec<&'a str>,
 }
 
-/// What one source knows of it.
+/// One source's knowledge of the model.
 #[derive(Serialize)]
 struct SourceTrace<'a> {
     name: &'a SourceName,
     role: Role,
-    /// As in `/catalog/sources`.
+    /// The same word as in `/catalog/sources`.
     state: &'static str,
-    /// Its id there.
+    /// The model's id at the source.
     model_id: &'a str,
-    /// Whether the source's last listing has it.
+    /// Whether the source's last listing contains it.
     known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     alias_of: Option<&'a str>,
-    /// The rule of the settings that keeps it from being served.
+    /// The settings rule that hides it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden_by: Option<&'a str>,
     first_seen_at: Option<Timestamp>,
-    /// The last listing that had it.
+    /// The last listing that contained it.
     last_seen_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed_in_revision: Option<i64>,
@@ -96,7 +96,7 @@ impl<'a> SourceTrace<'a> {
         }
     }
 
-    /// Leaves out what is about models that `scope` does not have.
+    /// Removes everything about models outside `scope`.
     fn restrict(&mut self, scope: &Scope) {
         let whole = |id: &str| self.role.whole_id(self.name, id);
         self.alias_of = self.alias_of.filter(|id| scope.allows_id(&whole(id)));
@@ -105,7 +105,7 @@ impl<'a> SourceTrace<'a> {
         }
     }
 
-    /// Why it is not served from here, as a clause; the likelier the reader's cause, the smaller the
+    /// Why this source does not serve it, as a clause. The most likely cause has the smallest
     /// number.
     fn reason(&self) -> (u8, String) {
         let name = self.name;
@@ -145,7 +145,7 @@ impl<'a> SourceTrace<'a> {
     }
 }
 
-/// Why the model with this id is listed or not, by what the caller may see.
+/// Explains why the model is listed or not, from what the caller may see.
 pub async fn why(
     caller: Caller,
     State(catalog): State<Catalog>,
@@ -156,13 +156,13 @@ pub async fn why(
     let (scope, now) = (caller.scope(), catalog.now());
     let current = catalog.current();
     let snapshot = caller.sees(&current.snapshot)?;
-    // As for the model itself: as it came if that is listed, else decoded.
+    // Same rule as for the model itself: the raw id if it is listed, else the decoded one.
     let id: &str = if snapshot.lists(raw) { raw } else { decoded };
     let traces = catalog.store().traces(id).await?;
     let sources: Vec<SourceTrace> = traces
         .iter()
         .filter(|trace| scope.allows(&trace.source, id))
-        // An endpoint that never had it has nothing to do with it.
+        // Skips endpoints that never had it.
         .filter(|trace| {
             trace.role == Role::Provider || trace.row.is_some() || trace.last_event.is_some()
         })

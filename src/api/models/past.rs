@@ -13,8 +13,8 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// The moment that the query asks for; none where it asks for no past one. Other parameters are
-/// ignored.
+/// The past moment that the query names with `at=` or `revision=`; none for the present. Other
+/// parameters are ignored.
 pub fn requested_moment(query: Option<&str>) -> Result<Option<Moment>, ApiError> {
     let find = |name: &str| {
         form_urlencoded::parse(query?.as_bytes())
@@ -24,7 +24,7 @@ pub fn requested_moment(query: Option<&str>) -> Result<Option<Moment>, ApiError>
     match (find("at"), find("revision")) {
         (None, None) => Ok(None),
         (Some(at), None) => {
-            // A plus sign that was not encoded came as a space.
+            // An unencoded plus sign arrives as a space.
             let time: Timestamp = at.replace(' ', "+").parse().map_err(|_| {
                 ApiError::bad(
                     "invalid_time",
@@ -42,21 +42,21 @@ pub fn requested_moment(query: Option<&str>) -> Result<Option<Moment>, ApiError>
         },
         (Some(_), Some(_)) => Err(ApiError::bad(
             "invalid_parameter",
-            "at= and revision= exclude each other: give one of them.",
+            "at= and revision= cannot be combined: use one of them.",
         )),
     }
 }
 
-/// What may be kept of an answer from `moment`.
+/// How long clients may cache an answer from `moment`.
 pub fn cache_control(moment: Moment) -> HeaderValue {
     HeaderValue::from_static(match moment {
         Moment::Revision(_) => "public, max-age=31536000, immutable",
-        // Until the next change a time may come to have another answer: clocks are set back.
+        // A clock that is set back can still add a revision at or before that time.
         Moment::Time(_) => "no-cache",
     })
 }
 
-/// Refuses a `revision` that is not made yet, by this process or by another a moment ago.
+/// Fails when `revision` does not exist yet. Another process may just have made it.
 async fn ensure_exists(catalog: &Catalog, revision: i64) -> Result<(), ApiError> {
     if revision <= catalog.current().snapshot.revision {
         return Ok(());
@@ -70,20 +70,21 @@ async fn ensure_exists(catalog: &Catalog, revision: i64) -> Result<(), ApiError>
     Ok(())
 }
 
-/// The catalog as it was served at `moment`.
+/// The catalog as it was served at `moment`. Fails when that is in the future or its history was
+/// pruned.
 pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, ApiError> {
     match moment {
         Moment::Time(time) if time > catalog.now() => {
             return Err(ApiError::bad(
                 "future_time",
-                "at= is in the future: what will be listed then is not known.",
+                "at= is in the future: use a time that has passed.",
             ));
         }
         Moment::Time(_) => {}
         Moment::Revision(revision) => ensure_exists(catalog, revision).await?,
     }
     let past = catalog.store().past(moment).await?;
-    // Before the first revision there was nothing, whatever has been deleted since.
+    // Nothing was listed before the first revision, whatever was pruned since.
     if (1..past.history_from).contains(&past.content.revision) {
         return Err(ApiError::pruned(past.history_from));
     }
@@ -91,18 +92,18 @@ pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, Api
 }
 
 impl ApiError {
-    /// The revision is not made yet; `last` is the last one.
+    /// The revision does not exist yet; `last` is the latest one.
     pub fn future_revision(last: i64) -> Self {
         let message = format!(
-            "The last revision is {last}: a higher one is not made yet, or is of another database."
+            "The last revision is {last}: a higher one does not exist yet, or belongs to another database."
         );
         Self::bad("future_revision", message)
     }
 
-    /// What was before the revision `history_from` is not kept.
+    /// The history before revision `history_from` was pruned.
     pub fn pruned(history_from: i64) -> Self {
         let message = format!(
-            "History is kept from revision {history_from} (setting keep_events): ask for that or a later one."
+            "History is kept from revision {history_from} (setting keep_events): use that or a later one."
         );
         Self::invalid(StatusCode::GONE, "history_pruned", message)
     }

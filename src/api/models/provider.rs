@@ -1,6 +1,7 @@
-//! `/catalog/providers/{name}`: a base URL for clients that know one provider only and take nothing
-//! but that. Below it is the source's own list, with its own ids, each entry as it was sent. Of the
-//! past there is what the catalog tells of a model: what was sent then is not kept.
+//! `/catalog/providers/{name}`: the provider route, a base URL for clients that only support that
+//! provider. It serves the source's own list with its own ids, and each entry as the source sent
+//! it. For the past, it serves the catalog's fields instead, because raw entries are not kept in
+//! the history.
 
 use std::sync::Arc;
 
@@ -32,35 +33,36 @@ use crate::{
     },
 };
 
-/// The list of one source, or one model of it.
+/// One source's own list, or one model of it.
 pub async fn models(
     State(catalog): State<Catalog>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let path = ModelsPath::of(&uri, &headers);
-    let base = Base::find(catalog, &path, &headers)?;
-    let dialect = base.dialect;
+    let route = ProviderRoute::find(catalog, &path, &headers)?;
+    let dialect = route.dialect;
     let answer = match path.id {
-        None => base.list(&uri, &headers).await,
-        Some(raw) => base.retrieve(&uri, &headers, raw).await,
+        None => route.list(&uri, &headers).await,
+        Some(raw) => route.retrieve(&uri, &headers, raw).await,
     };
     let (view, body) = answer.map_err(|error| error.in_dialect(dialect))?;
     Ok(view.answer(&body, &headers))
 }
 
-struct Base {
+struct ProviderRoute {
     catalog: Catalog,
     source: SourceState,
     dialect: Dialect,
 }
 
-impl Base {
-    /// The base of `path`: that of a source which the settings name and the caller may see.
+impl ProviderRoute {
+    /// Finds the provider route of `path`. Fails unless the source is configured and visible to the
+    /// caller.
     fn find(catalog: Catalog, path: &ModelsPath, headers: &HeaderMap) -> Result<Self, ApiError> {
         let scope = Caller::of(&catalog, headers)?.scope();
         let name = path
-            .base
+            .source
             .and_then(request::source_name)
             .filter(|name| scope.allows_source(name.as_str()));
         let current = catalog.current();
@@ -70,9 +72,12 @@ impl Base {
             .cloned()
             .ok_or_else(unknown)?;
         let dialect = path.dialect.unwrap_or(Dialect::of_kind(source.kind));
-        // Who looks for an Ollama must not believe that one is found.
+        // A client that probes for an Ollama server must not detect one here.
         if dialect == Dialect::Ollama && source.kind != Kind::Ollama {
-            let message = format!("{} is no Ollama: its list is at v1/models.", source.name);
+            let message = format!(
+                "{} is not an Ollama server: its list is at v1/models.",
+                source.name
+            );
             return Err(ApiError::invalid(
                 StatusCode::NOT_FOUND,
                 "unknown_route",
@@ -124,7 +129,7 @@ impl Base {
         Ok((view, body))
     }
 
-    /// The entries as the source sent them, where these are in the caller's dialect and of now.
+    /// The entries as the source sent them; none for the past or when they are in another dialect.
     async fn raw_entries(&self, view: &View) -> Result<Option<Arc<RawEntries>>, ApiError> {
         if view.is_past() || !self.dialect.is_native_to(self.source.kind) {
             return Ok(None);
@@ -141,7 +146,7 @@ impl Base {
         ModelView { raw, ..model }
     }
 
-    /// Where the source's own `id` stands.
+    /// The place of the source's own `id` in the list.
     fn place<'a>(&'a self, id: &'a str) -> Place<'a> {
         match self.source.role {
             Role::Provider => Place::cloud(self.source.name.as_str(), id),

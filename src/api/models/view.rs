@@ -1,5 +1,5 @@
-//! The catalog as one request sees it: what its key may see, of the moment and the models that it
-//! wants; and the headers that every answer about models has.
+//! The catalog as one request sees it, limited by its key, its moment and its filters; and the
+//! headers of every answer about models.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// What an answer about models depends on besides its path.
+/// The headers that an answer about models varies on.
 const VARY_ON: HeaderValue = HeaderValue::from_static(
     "accept-encoding, anthropic-version, x-goog-api-client, x-goog-api-key",
 );
@@ -33,20 +33,20 @@ const VARY_ON: HeaderValue = HeaderValue::from_static(
 /// The catalog as one request sees it.
 pub struct View {
     catalog: Catalog,
-    /// Everything that it sees.
+    /// Everything the request may see.
     pub snapshot: Arc<Snapshot>,
-    /// How the sources are doing.
+    /// The state of the sources.
     sources: Arc<Sources>,
-    /// What its key may see.
+    /// What the request's key may see.
     scope: Arc<Scope>,
-    /// The moment of the past that it wants; none for now.
+    /// The requested moment of the past; none for now.
     moment: Option<Moment>,
-    /// What it filters.
+    /// The request's filters.
     selection: Selection,
 }
 
 impl View {
-    /// What the request for `uri` sees of the list: only what its filters choose.
+    /// The list for the request for `uri`, limited to the models that its filters choose.
     pub async fn of_list(
         catalog: Catalog,
         uri: &Uri,
@@ -56,7 +56,7 @@ impl View {
         Self::of_selection(catalog, uri, headers, selection).await
     }
 
-    /// What the request for `uri` sees of the list of `source`.
+    /// The list of `source` for the request for `uri`.
     pub async fn of_source(
         catalog: Catalog,
         uri: &Uri,
@@ -78,8 +78,9 @@ impl View {
         let scope = caller.scope();
         let current = match (moment, selection.current_only_filter()) {
             (Some(_), Some(name)) => {
-                let message =
-                    format!("{name}= is about now: leave it out together with at= and revision=.");
+                let message = format!(
+                    "{name}= applies only to the present: remove it, or remove at= and revision=."
+                );
                 return Err(BadFilter { name, message }.into());
             }
             (Some(moment), None) => past(&catalog, moment).await?,
@@ -94,7 +95,7 @@ impl View {
         let seen = caller.sees(snapshot)?;
         let seen = match selection.resolve(&sources.states, catalog.now()) {
             None => seen,
-            // Cached with the whole snapshot, as what the caller sees is: together they have one bound.
+            // Cached with the whole snapshot, like the parts per key, so that both share one bound.
             Some(chosen) => snapshot
                 .part(&format!("{}?{}", caller.part_name(), chosen.name()), || {
                     seen.restrict(&chosen)
@@ -111,8 +112,8 @@ impl View {
         })
     }
 
-    /// What the request for `uri` sees of the model that has one of `ids`: an unknown one may trigger a
-    /// refresh of its provider.
+    /// The view for one model with any of `ids`. An unknown id may trigger a refresh of its
+    /// provider.
     pub async fn of_model(
         catalog: Catalog,
         uri: &Uri,
@@ -136,9 +137,10 @@ impl View {
         })
     }
 
-    /// The sources that the answer is made of.
+    /// The sources behind the answer.
     fn visible_sources(&self) -> impl Iterator<Item = &SourceState> {
-        // Stale ones that a filter leaves out are among them: that is why their models are not there.
+        // Includes stale sources that a filter leaves out: their staleness is why the models are
+        // absent.
         let is_visible = |source: &&SourceState| {
             self.scope.allows_source(source.name.as_str())
                 && self.selection.may_choose(&source.name)
@@ -146,7 +148,7 @@ impl View {
         self.sources.states.iter().filter(is_visible)
     }
 
-    /// OpenAI's list, with the fields that are asked for.
+    /// OpenAI's list with the requested fields.
     pub fn list(&self) -> Result<Body, ApiError> {
         let fields = &self.selection.fields;
         if fields.is_empty() {
@@ -157,22 +159,21 @@ impl View {
             .map_err(|error| ApiError::unwritable(&error))
     }
 
-    /// The fields of each of OpenAI's entries that are asked for; all where there is none.
+    /// The requested fields of OpenAI's entries; empty for all.
     pub fn fields(&self) -> &BTreeSet<String> {
         &self.selection.fields
     }
 
-    /// Whether it is of the past.
+    /// Whether the request is about the past.
     pub fn is_past(&self) -> bool {
         self.moment.is_some()
     }
 
-    /// `body`, made of the snapshot, with the headers that say of when it is; 304 when the client
-    /// has it.
+    /// Answers with `body` and the headers that date it; 304 when the client already has it.
     pub fn answer(&self, body: &Body, request: &HeaderMap) -> Response {
         let cache_control = match self.moment {
             Some(moment) => past::cache_control(moment),
-            // An answer that lacks a source must not be kept; any other is revalidated for free.
+            // An answer that lacks a source must not be cached. Others are revalidated at no cost.
             None if self.visible_sources().any(SourceState::is_missing) => {
                 HeaderValue::from_static("no-store")
             }
@@ -191,7 +192,7 @@ impl View {
         response
     }
 
-    /// The names of the sources that are stale; none where none is.
+    /// The names of the stale sources, for a header; none when all are fresh.
     fn stale(&self) -> Option<HeaderValue> {
         let now = self.catalog.now();
         let stale: Vec<&str> = self
@@ -205,7 +206,7 @@ impl View {
     }
 }
 
-/// The catalog as it was served at `moment`, beside how its sources are doing now.
+/// The catalog as it was served at `moment`, with the present state of its sources.
 async fn past(catalog: &Catalog, moment: Moment) -> Result<Arc<Current>, ApiError> {
     Ok(Arc::new(Current {
         snapshot: Arc::new(past::snapshot(catalog, moment).await?),

@@ -1,5 +1,5 @@
-//! Delivering to a webhook each revision and alert that it wants: in order, at least once. One task per
-//! target; a dead one delays nothing else.
+//! Delivers revisions and alerts to webhooks, in order and at least once. One task per target, so a
+//! dead target delays no other.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -24,13 +24,13 @@ use crate::{
     store::error::StoreError,
 };
 
-/// How long a target has to answer.
+/// Time limit for a target's answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest sleep: a clock may jump.
+/// The longest sleep: the clock may jump.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// How many events are searched at a time for the next revision that a target wants.
+/// How many events a step searches for the next revision to deliver.
 const LOOK_AHEAD: usize = 200;
-/// The sleep after the database has failed.
+/// The sleep after a database failure.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// The body of a message.
@@ -55,7 +55,7 @@ impl Outgoing {
         }
     }
 
-    /// The message's id: of a revision its number, as in every cursor.
+    /// The message's id. For a revision, its number, as in every cursor.
     fn id(&self) -> String {
         match self {
             Self::Revision(revision) => revision.revision.to_string(),
@@ -78,7 +78,7 @@ impl Outgoing {
         }
     }
 
-    /// For the log.
+    /// The message's name in the log.
     fn name(&self) -> String {
         match self {
             Self::Revision(revision) => format!("revision {}", revision.revision),
@@ -87,15 +87,15 @@ impl Outgoing {
     }
 }
 
-/// What one step came to.
+/// The result of one step.
 enum Step {
-    /// There may be more at once.
+    /// There may be another message to send at once.
     Again,
-    /// Everything that it wants has been delivered.
+    /// Everything is delivered.
     Idle,
-    /// Not before then.
+    /// Nothing may be sent before then.
     Waits(Timestamp),
-    /// It is not configured here, or gone.
+    /// The webhook is no longer configured in the database, or its target is gone.
     Left,
 }
 
@@ -125,7 +125,7 @@ impl Deliverer {
         loop {
             let now = self.shared.clock.now();
             let sleep = match self.step(now).await {
-                // Through the select all the same: a stop is seen between two messages.
+                // Goes through the select anyway, so that a stop is noticed between two messages.
                 Ok(Step::Again) => Duration::ZERO,
                 Ok(Step::Idle | Step::Left) => LONGEST_SLEEP,
                 Ok(Step::Waits(until)) => until
@@ -143,7 +143,7 @@ impl Deliverer {
                 biased;
                 () = self.shared.stop.cancelled() => return,
                 () = self.wake.notified() => {}
-                // An error is a catalog that is gone.
+                // An error means that the catalog is gone.
                 changed = revisions.changed() => if changed.is_err() { return },
                 changed = alerted.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(sleep) => {}
@@ -151,7 +151,7 @@ impl Deliverer {
         }
     }
 
-    /// Delivers the next message, if it is time.
+    /// Delivers the next message if it is due.
     async fn step(&self, now: Timestamp) -> Result<Step, StoreError> {
         let Shared { store, .. } = &*self.shared;
         let name = self.webhook.name.as_str();
@@ -173,7 +173,7 @@ impl Deliverer {
         Ok(Step::Again)
     }
 
-    /// The next message: revisions, then alerts. What the target does not want is skipped.
+    /// The next message: revisions first, then alerts. Skips those that the webhook filters out.
     async fn find_next(&self, state: &WebhookState) -> Result<Option<Outgoing>, StoreError> {
         let store = &self.shared.store;
         let name = self.webhook.name.as_str();
@@ -220,13 +220,13 @@ impl Deliverer {
         let store = &self.shared.store;
         let webhook = &self.webhook.name;
         let began = Instant::now();
-        let sent = tokio::select! {
+        let result = tokio::select! {
             biased;
             () = self.shared.stop.cancelled() => {
-                // Whether it arrived is not known: it is sent again, under the same id.
+                // The message may have arrived. It will be sent again under the same id.
                 return store.release_delivery(webhook.as_str(), state).await;
             }
-            sent = self.send(next, now) => sent,
+            result = self.send(next, now) => result,
         };
         let delivery = Delivery {
             webhook: webhook.as_str(),
@@ -234,7 +234,7 @@ impl Deliverer {
             at: now,
             duration: began.elapsed(),
         };
-        let failure = match sent {
+        let failure = match result {
             Ok(status) => {
                 tracing::debug!(%webhook, "delivered {} to webhook {webhook}", next.name());
                 store.commit_delivery(delivery, Ok(status.as_u16())).await?;
@@ -256,7 +256,7 @@ impl Deliverer {
             tracing::warn!(%webhook, "cannot deliver {} to webhook {webhook}: {}; retrying for three days", next.name(), failure.message);
         }
         if let Some(last) = given_up {
-            tracing::error!(%webhook, "webhook {webhook} has failed for three days: gave up what is older, up to {last:?}");
+            tracing::error!(%webhook, "webhook {webhook} has failed for three days: gave up older messages, up to {last:?}");
         }
         Ok(())
     }
@@ -289,7 +289,7 @@ impl Deliverer {
         }
         Err(Failure {
             http_status: Some(status),
-            message: format!("it answered {}", status.as_u16()),
+            message: format!("the target answered {}", status.as_u16()),
             retry_after: retry_after_header(response.headers(), now),
         })
     }
@@ -322,7 +322,7 @@ impl Failure {
     fn ours(error: impl fmt::Display) -> Self {
         Self {
             http_status: None,
-            message: format!("the message cannot be made: {error}"),
+            message: format!("cannot build the message: {error}"),
             retry_after: None,
         }
     }

@@ -1,5 +1,5 @@
-//! Finding local servers: probes the well-known loopback ports at start and each minute, without keys
-//! and quietly. What it finds becomes an endpoint like any other.
+//! Discovery of local servers: probes the well-known loopback ports at the start and every minute,
+//! without keys and without log noise. A server it finds becomes an ordinary endpoint.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,12 +9,12 @@ use crate::{
     provider,
 };
 
-/// How often the ports are probed.
+/// Time between two probes.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// How long a port has to answer: it is on this machine.
+/// Time limit for a port to answer; it is on this machine.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// The endpoints that may be found on `ports`: those that no configured source covers.
+/// The candidate endpoints on `ports`, except those that a configured source covers.
 pub fn candidates(ports: &[u16], configured: &[SourceConfig]) -> Vec<SourceConfig> {
     ports
         .iter()
@@ -32,7 +32,7 @@ pub fn candidates(ports: &[u16], configured: &[SourceConfig]) -> Vec<SourceConfi
         .collect()
 }
 
-/// Probes for `candidates` until all are found or the catalog stops.
+/// Probes `candidates` until all are found or the catalog stops.
 pub async fn run(shared: Arc<Shared>, members: Arc<Members>, mut candidates: Vec<SourceConfig>) {
     let probe = async {
         while !candidates.is_empty() {
@@ -63,11 +63,11 @@ async fn add(shared: &Arc<Shared>, members: &Members, candidate: &SourceConfig) 
     let name = &candidate.name;
     match members.add(shared, candidate.clone()).await {
         Ok(()) => {
-            tracing::info!(provider = %name, "found a local server: its models are listed as those of {name}");
+            tracing::info!(provider = %name, "found a local server: listing its models under {name}");
             true
         }
         Err(error) => {
-            tracing::warn!(provider = %name, "found a local server but cannot add it: {error}");
+            tracing::warn!(provider = %name, "found a local server, but cannot add it: {error}");
             false
         }
     }

@@ -1,4 +1,4 @@
-//! Fetching the enrichment, the file that fills in what sources leave out, whenever it is due.
+//! Fetches the enrichment, the file that fills in the fields that sources omit, whenever it is due.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,16 +14,17 @@ use crate::{
     store::{commit::Attempt, error::StoreError},
 };
 
-/// The shortest sleep between two looks at the schedule.
+/// The shortest sleep between two checks of the schedule.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
-/// Fetches `source` whenever it is due until the catalog stops; `wake` has its schedule looked at.
+/// Fetches `source` whenever it is due, until the catalog stops. `wake` triggers a check of the
+/// schedule.
 pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
     loop {
         if let Err(error) = step(&shared, &source).await {
             shared.record_database_error(&error);
         }
-        // Another process may have configured another one, or none.
+        // Another process may have configured another enrichment, or none.
         let sleep = polling(&shared).map_or(LONGEST_SLEEP, |polling| {
             until_due(&polling, shared.clock.now(), SHORTEST_SLEEP)
         });
@@ -35,14 +36,14 @@ pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
     }
 }
 
-/// The schedule that is known; none where another process has configured no enrichment.
+/// The enrichment's polling state; none when another process has configured no enrichment.
 fn polling(shared: &Shared) -> Option<Polling> {
     let current = shared.current.load();
     let enrichment = current.sources.enrichment.as_ref()?;
     Some(enrichment.polling.clone())
 }
 
-/// Claim, fetch, commit, and serve the result.
+/// One step: claim, fetch, commit, serve the result.
 async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> {
     let (store, now) = (&shared.store, shared.clock.now());
     if !polling(shared).is_some_and(|polling| schedule::is_due(&polling, now)) {
@@ -71,7 +72,7 @@ async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> 
         Committed::Failed(error) => {
             tracing::warn!(
                 provider = %name, kind = error.kind.as_str(),
-                "{name} gave no enrichment; still using what it said before: {}", error.message
+                "cannot fetch the enrichment from {name}; still using the last one: {}", error.message
             );
             None
         }
@@ -82,7 +83,7 @@ async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> 
     if let Some(changed) = changed {
         tracing::info!(
             provider = %name, models, changed,
-            "{name} describes {models} models: {changed} of ours changed"
+            "enrichment from {name}: {models} models described, {changed} listed models changed"
         );
     }
     shared.record_database_success();

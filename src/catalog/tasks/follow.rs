@@ -1,5 +1,5 @@
-//! Following other processes on the same database: serves what they commit, and has every schedule
-//! looked at.
+//! Follows other processes on the same database: serves their commits, and wakes every task to
+//! check its schedule.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,18 +10,18 @@ use crate::{
     store::{error::StoreError, watcher::CommitWatcher},
 };
 
-/// How often other connections' commits are looked for.
+/// How often to check for other connections' commits.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Looks for commits until the catalog stops. Our own are seen too: there is nothing new in them, so that
-/// they cost one small query and a look at each schedule.
+/// Checks for commits until the catalog stops. It also notices our own commits; they hold nothing
+/// new, so each costs only one small query and a check of each source's schedule.
 pub async fn run(
     shared: Arc<Shared>,
     members: Arc<Members>,
     sleepers: Vec<Arc<Notify>>,
     mut watcher: CommitWatcher,
 ) {
-    // Stays until the change has been read: a failure to read it loses nothing.
+    // Stays set until the change has been read, so a failed read loses nothing.
     let mut is_changed = false;
     while shared
         .stop
@@ -44,7 +44,7 @@ pub async fn run(
             Ok::<(), StoreError>(())
         };
         if let Err(error) = seen.await {
-            tracing::debug!(%error, "cannot look for other processes' commits");
+            tracing::debug!(%error, "cannot check for other processes' commits");
         }
     }
 }

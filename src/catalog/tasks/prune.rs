@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{catalog::shared::Shared, config::Retention};
 
-/// How often.
+/// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Deletes at the start and each hour until the catalog stops.
+/// Prunes at the start and every hour until the catalog stops.
 pub async fn run(shared: Arc<Shared>, retention: Retention) {
     let prune = async {
         loop {
@@ -19,7 +19,7 @@ pub async fn run(shared: Arc<Shared>, retention: Retention) {
                 Ok(events) => {
                     tracing::info!(events, "deleted {events} events older than keep_events");
                 }
-                // The next attempt is in an hour: keeping more loses nothing.
+                // Keeping more loses nothing; the next run is in an hour.
                 Err(error) => {
                     tracing::warn!("cannot delete history past its retention: {error}");
                 }

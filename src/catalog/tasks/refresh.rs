@@ -1,5 +1,5 @@
-//! Refreshing one source: a loop that only sleeps, and the step that it takes. One task per source
-//! and therefore one fetch at a time per source, whoever requests it.
+//! Refreshes one source: a loop that only sleeps, and the step it runs. One task per source, so a
+//! source is never fetched twice at the same time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,41 +27,41 @@ use crate::{
     store::{commit::Attempt, error::StoreError},
 };
 
-/// The longest sleep: a clock may jump, and another process may change the schedule.
+/// The longest sleep: the clock may jump, and another process may change the schedule.
 pub const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// The shortest sleep between two looks at the schedule.
+/// The shortest sleep between two checks of the schedule.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
 /// The sleep after a database failure or a panic.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// What one step came to.
+/// The outcome of one step.
 #[derive(Clone, Debug)]
 pub enum RefreshOutcome {
-    /// It was not due, or another task or process has it.
+    /// The source was not due, or another task or process holds the claim.
     NotDue,
-    /// The same models as before.
+    /// The listing has the same models as before.
     Unchanged,
-    /// A new revision.
+    /// The listing made a new revision.
     Changed(Counts),
-    /// A suspicious listing that waits for confirmation.
+    /// The listing is suspicious and waits for confirmation.
     Held {
-        /// How many models it has.
+        /// Models in the suspicious listing.
         listed: usize,
-        /// How many are stored, and still served.
+        /// Models that are stored, and still served.
         stored: usize,
     },
-    /// The fetch failed; the stored models are still served.
+    /// The fetch failed. The stored models are still served.
     Failed(FetchError),
     /// The database failed.
     StoreFailed(Arc<StoreError>),
-    /// A bug in the catalog; the log says more. The source is tried again.
+    /// The step panicked: a bug in the catalog. The log has details, and the source is retried.
     Panicked,
-    /// The catalog is stopping; the claim was given back.
+    /// The catalog is stopping. The claim was released.
     Stopped,
 }
 
 impl RefreshOutcome {
-    /// The outcome's name; none where there was no attempt.
+    /// The outcome's name for metrics and the log; none when there was no attempt.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::NotDue | Self::Stopped | Self::Panicked => None,
@@ -77,12 +77,12 @@ impl RefreshOutcome {
 /// A request for a refresh.
 struct Request {
     mode: ClaimMode,
-    /// Whether a suspicious listing is believed at once.
+    /// Whether to accept a suspicious listing at once.
     accept: bool,
     reply: oneshot::Sender<RefreshOutcome>,
 }
 
-/// The handle of a source's task.
+/// A handle to one source's task.
 #[derive(Clone, Debug)]
 pub struct Refresher {
     /// The source.
@@ -118,10 +118,10 @@ impl Refresher {
         }
     }
 
-    /// Requests a refresh, which is made whether or not the receiver is awaited.
+    /// Requests a refresh. It runs even if the caller drops the receiver.
     pub fn request(&self, mode: ClaimMode, accept: bool) -> oneshot::Receiver<RefreshOutcome> {
         let (reply, outcome) = oneshot::channel();
-        // A closed channel is a stopped catalog: the receiver then says so.
+        // A closed channel means a stopped catalog; the receiver then reports that.
         let _ = self.requests.send(Request {
             mode,
             accept,
@@ -130,31 +130,32 @@ impl Refresher {
         outcome
     }
 
-    /// Has the schedule looked at now.
+    /// Makes the task check its schedule now.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Waits for the end of the first attempt in this process, until `limit` after it began.
+    /// Waits for the end of the first attempt in this process, at most until `limit` after the task
+    /// began.
     pub async fn wait_for_first_attempt(&self, limit: Duration) {
         let mut done = self.first_attempt.clone();
-        // Neither the end of the time nor that of the task leaves anything to wait for.
+        // Both errors, the timeout and the end of the task, leave nothing to wait for.
         let _ = tokio::time::timeout_at(self.began + limit, done.wait_for(|done| *done)).await;
     }
 }
 
-/// Runs one step of the source `name`; a panic in it ends the step and not the task.
+/// Runs one step of the source `name`. A panic ends the step, not the task.
 async fn catch_panic(
     name: &SourceName,
     step: impl Future<Output = RefreshOutcome> + Send + 'static,
 ) -> RefreshOutcome {
     tokio::spawn(step).await.unwrap_or_else(|error| {
-        tracing::error!(provider = %name, %error, "refreshing {name} panicked: please report this; it is tried again");
+        tracing::error!(provider = %name, %error, "refreshing {name} panicked: please report this; retrying");
         RefreshOutcome::Panicked
     })
 }
 
-/// How long to sleep until `polling`, which is known at `now`, is due.
+/// Time from `now` until `polling` is due, at least `shortest`.
 pub fn until_due(polling: &Polling, now: Timestamp, shortest: Duration) -> Duration {
     let next = polling
         .next_attempt_at
@@ -192,11 +193,11 @@ impl Task {
             };
             let now = self.shared.clock.now();
             let task = self.clone();
-            let wanted = request
+            let refreshed = request
                 .as_ref()
                 .map(|request| (request.mode, request.accept));
             let step = async move {
-                match wanted {
+                match refreshed {
                     Some((mode, accept)) => task.refresh(mode, accept, now).await,
                     None => task.refresh_if_due(now).await,
                 }
@@ -208,13 +209,13 @@ impl Task {
                 _ => self.until_due(self.shared.clock.now()),
             };
             if let Some(request) = request {
-                // The caller may have gone.
+                // The caller may have disconnected.
                 let _ = request.reply.send(outcome);
             }
         }
     }
 
-    /// The state of the source that is known.
+    /// The source's state in the served sources.
     fn state(&self) -> Option<SourceState> {
         let current = self.shared.current.load();
         current.find_source(&self.source.name).cloned()
@@ -228,7 +229,7 @@ impl Task {
         }
     }
 
-    /// Refreshes the source if its schedule says so.
+    /// Refreshes the source if it is due.
     async fn refresh_if_due(&self, now: Timestamp) -> RefreshOutcome {
         let is_due = |state: &SourceState| schedule::may_claim(state, ClaimMode::Due, now);
         if self.state().is_some_and(|state| !is_due(&state)) {
@@ -237,14 +238,14 @@ impl Task {
         self.refresh(ClaimMode::Due, false, now).await
     }
 
-    /// The step: claim, fetch, commit, and serve the result.
+    /// One step: claim, fetch, commit, serve the result.
     async fn refresh(&self, mode: ClaimMode, accept: bool, now: Timestamp) -> RefreshOutcome {
         let known_error = self
             .state()
             .and_then(|state| Some(state.polling.error?.kind));
         let outcome = match self.claim_and_fetch(mode, accept, now).await {
             Ok(outcome) => {
-                // A claim that is not made writes nothing and shows nothing.
+                // Without a claim, the database was not written: nothing to record.
                 if !matches!(outcome, RefreshOutcome::NotDue) {
                     self.shared.record_database_success();
                 }
@@ -255,7 +256,7 @@ impl Task {
                 RefreshOutcome::StoreFailed(Arc::new(error))
             }
         };
-        // Also when it was not due: another process may have changed the schedule that we know.
+        // Also when it was not due: another process may have changed the schedule.
         let reloaded = self.shared.reload().await;
         self.log(&outcome, known_error);
         if let Some(outcome) = outcome.outcome() {
@@ -265,7 +266,7 @@ impl Task {
         match reloaded {
             Ok(_) => outcome,
             Err(error) => {
-                tracing::error!(provider = %self.source.name, %error, "cannot read the catalog back; still serving the last list");
+                tracing::error!(provider = %self.source.name, %error, "cannot reload the catalog; still serving the last list");
                 RefreshOutcome::StoreFailed(Arc::new(error))
             }
         }
@@ -343,7 +344,7 @@ impl Task {
                     "{provider} suddenly lists {listed} models instead of {stored}: held until a second listing, in {wait} s, confirms it; POST /catalog/refresh?source={provider}&accept=true accepts it now"
                 );
             }
-            // A local server that is off is tried every 30 s: once is enough to say so.
+            // A local server that is off is retried every 30 s: warn only the first time.
             RefreshOutcome::Failed(error)
                 if self.source.role == Role::Endpoint && known_error == Some(error.kind) =>
             {

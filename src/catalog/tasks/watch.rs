@@ -1,5 +1,5 @@
-//! Watching models in the service, as `model-catalog check` does from outside: a change of what is wrong
-//! with one is logged, counted and sent to webhooks.
+//! Watches models inside the service, as `model-catalog check` does from outside. Logs and counts
+//! each change of a model's problems and alerts webhooks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,30 +12,30 @@ use crate::{
     store::error::StoreError,
 };
 
-/// How often dates are looked at, when nothing changes.
+/// How often to check dates when nothing changes.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Looks at the start, after each change and each minute, until the catalog stops.
+/// Checks at the start, after each change and every minute, until the catalog stops.
 pub async fn run(shared: Arc<Shared>, watch: Arc<Watch>, wake: Arc<Notify>) {
     let mut polled = shared.polled();
-    let look = async {
+    let check_all = async {
         loop {
-            if let Err(error) = look(&shared, &watch).await {
-                // The next look is in a minute.
+            if let Err(error) = check(&shared, &watch).await {
+                // The next check is in a minute.
                 tracing::warn!("cannot check the watched models: {error}");
             }
             tokio::select! {
                 () = wake.notified() => {}
-                // An error is a catalog that is gone.
+                // An error means that the catalog is gone.
                 changed = polled.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
     };
-    let _ = shared.stop.run_until_cancelled(look).await;
+    let _ = shared.stop.run_until_cancelled(check_all).await;
 }
 
-async fn look(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
+async fn check(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
     let (current, now) = (shared.current.load_full(), shared.clock.now());
     for verdict in verdicts(watch, &current, now) {
         let Verdict { id, problems, .. } = &verdict;
@@ -65,8 +65,8 @@ async fn look(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What has become of each watched model, by what `current` lists at `now`. Missing models are left out
-/// while a source has never answered: they may be that source's.
+/// The verdict on each watched model, from the list in `current` at `now`. Leaves out missing
+/// models while a source has never answered, because they may belong to it.
 pub fn verdicts(watch: &Watch, current: &Current, now: Timestamp) -> Vec<Verdict> {
     let is_complete = current.list_missing().next().is_none();
     watch.verdicts(|id| find_listed(&current.snapshot, id), is_complete, now)

@@ -1,4 +1,4 @@
-//! Reading the well-known providers: which of [`PRESETS`] are on, and what the others lack.
+//! Reading the well-known providers: which of [`PRESETS`] are on, and what the others need.
 
 use crate::config::{
     PresetState, PresetStatus, Unconfigured,
@@ -14,12 +14,12 @@ use crate::config::{
 use super::{Settings, parse_name};
 
 impl Preset {
-    /// The variables of its key, for people.
+    /// The variables of its key, joined for messages.
     fn key_names(&self) -> String {
         self.key_variables.join(" or ")
     }
 
-    /// The variables that its address names, those of which one is enough together.
+    /// The variables in its URL templates. Each list holds alternatives: one of them is enough.
     fn further_variables(&self) -> Vec<Vec<&'static str>> {
         [self.base_url.unwrap_or_default(), self.version_path]
             .into_iter()
@@ -28,7 +28,7 @@ impl Preset {
             .collect()
     }
 
-    /// `base_url`, as the SDK takes it, with `version_path` where that is missing.
+    /// Appends `version_path` to `base_url` (as the SDK takes it) unless it is already there.
     fn with_version(base_url: &str, version_path: &str) -> String {
         let bare = base_url.trim_end_matches('/');
         if bare.ends_with(version_path) {
@@ -38,14 +38,14 @@ impl Preset {
         }
     }
 
-    /// Where its list is: the base URL of the file or the environment, otherwise its own.
+    /// The URL of its list: from the environment, else from the file, else its own template.
     fn address(
         &self,
         in_file: Option<&str>,
         environment: &Environment,
     ) -> Result<Address, ConfigError> {
         let variable = self.base_url_variable;
-        // A path in the file is whole, as it is of any other provider: a gateway's, say.
+        // A file URL with a path (a gateway's, say) is complete, as for any other provider.
         let is_whole = |url: &str| {
             let rest = url.split_once("://").map_or("", |(_, rest)| rest);
             rest.trim_end_matches('/').contains('/')
@@ -56,13 +56,13 @@ impl Preset {
             (None, Some(url)) => url.to_owned(),
             (None, None) => match self.base_url {
                 None => return Ok(Address::Lacks(variable.to_owned())),
-                Some(template) => match filled(template, environment)? {
+                Some(template) => match fill_template(template, environment)? {
                     Address::Known(url) => url,
                     lacking => return Ok(lacking),
                 },
             },
         };
-        Ok(match filled(self.version_path, environment)? {
+        Ok(match fill_template(self.version_path, environment)? {
             Address::Known(version_path) => {
                 Address::Known(Self::with_version(&base_url, &version_path))
             }
@@ -71,14 +71,15 @@ impl Preset {
     }
 }
 
-/// A base URL, or the variable that it lacks.
+/// A base URL, or the name of the variable that it lacks.
 enum Address {
     Known(String),
     Lacks(String),
 }
 
-/// `template` with the values of the variables that it names: `{A|B}`.
-fn filled(template: &str, environment: &Environment) -> Result<Address, ConfigError> {
+/// Fills `template` with variables: `{A|B}` takes the first of `A` and `B` that is set. Fails when
+/// a value could change another part of the URL.
+fn fill_template(template: &str, environment: &Environment) -> Result<Address, ConfigError> {
     let mut whole = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
@@ -89,12 +90,12 @@ fn filled(template: &str, environment: &Environment) -> Result<Address, ConfigEr
         let Some((name, value)) = set.next() else {
             return Ok(Address::Lacks(names.replace('|', " or ")));
         };
-        // It becomes a part of a host or a path: nothing else of the URL may change, or the key would
-        // go elsewhere.
+        // The value becomes part of a host or path. It must not change any other part of the URL,
+        // or the key would go to another host.
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if !value.bytes().all(is_plain) {
             return Err(ConfigError(format!(
-                "{name} cannot be a part of a URL: it must be of letters, digits, - and _"
+                "{name} cannot be a part of a URL: use only letters, digits, - and _"
             )));
         }
         whole.push_str(before);
@@ -105,21 +106,21 @@ fn filled(template: &str, environment: &Environment) -> Result<Address, ConfigEr
     Ok(Address::Known(whole))
 }
 
-/// What has become of a preset.
+/// The result of reading one preset.
 enum Outcome {
-    /// It is listed, with a key or without.
+    /// It is on, with or without a key.
     Listed { has_key: bool },
-    /// The file has it off.
+    /// The file turns it off.
     Off,
-    /// Nothing says that it is to be listed.
+    /// It has no key and does not count as on without one.
     NoKey,
-    /// It is to be listed, but this variable is not set.
+    /// It is on but needs this variable.
     Lacks(String),
 }
 
 impl Settings {
-    /// Adds the presets that are on, given their tables in the file, and notes what the others lack.
-    /// With `public_lists` those whose list is public need no key.
+    /// Adds the presets that are on and records what the others need. `take_table` gives a preset's
+    /// table in the file. With `public_lists`, presets with a public list need no key.
     pub(super) fn add_presets(
         &mut self,
         mut take_table: impl FnMut(&str) -> Option<Table>,
@@ -176,7 +177,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Adds `preset` where its key is set or, with `without_key`, none is needed.
+    /// Adds `preset` when its key is set, or without a key when `without_key` allows it.
     fn add_preset(
         &mut self,
         preset: &Preset,
@@ -197,7 +198,7 @@ impl Settings {
             let variable = preset.base_url_variable;
             if environment.get(variable).is_some() {
                 secrets.warnings.push(format!(
-                    "{variable} is set and no key is: {name} is not listed; set {}",
+                    "{variable} is set without a key, so {name} is not listed: set {}",
                     preset.key_names()
                 ));
             }
@@ -211,14 +212,14 @@ impl Settings {
                     None => format!("{name} is switched on"),
                 };
                 secrets.warnings.push(format!(
-                    "{what} and {variable} is not: {name} is not listed; set it"
+                    "{what} but {variable} is not, so {name} is not listed: set {variable}"
                 ));
                 return Ok(Outcome::Lacks(variable));
             }
         };
         let kind = table.kind.unwrap_or(preset.kind);
         let mut source = SourceConfig::provider(name, kind, &base_url, None)?;
-        // Another kind has other parameters.
+        // The query parameters belong to the preset's own kind.
         if kind == preset.kind {
             source.query = preset.query;
         }
@@ -241,7 +242,7 @@ mod tests {
             "BAD" => Some("evil.example/?".to_owned()),
             _ => None,
         });
-        match filled(template, &environment).map_err(|error| error.to_string())? {
+        match fill_template(template, &environment).map_err(|error| error.to_string())? {
             Address::Known(text) => Ok(text),
             Address::Lacks(variable) => Err(variable),
         }

@@ -185,7 +185,7 @@ fn a_key_file_that_others_may_read_is_warned_of() {
 #[case::key_without_value(&[], "[[keys]]\nname = 'x'\nsources = ['secret']", "key `x` of [[keys]] has no value")]
 #[case::blank_key(&[], "[[keys]]\nname = 'x'\nkey = ' '", "key `x` of [[keys]] has no value")]
 #[case::two_places(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\nkey_env = 'X'", "several keys")]
-#[case::two_line_client_key(&[], "[[keys]]\nname = 'x'\nkey = \"sec\\nret\"", "key `x` must be of visible")]
+#[case::two_line_client_key(&[], "[[keys]]\nname = 'x'\nkey = \"sec\\nret\"", "key `x` must consist of visible")]
 #[case::unset_client_key(&[], "[[keys]]\nname = 'x'\nkey_env = 'sk-secret'", "key_env of `x`")]
 #[case::same_key(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\n[[keys]]\nname = 'y'\nkey = 'secret'", "`x` and `y` have the same value")]
 #[case::same_name(&[], "[[keys]]\nname = 'x'\nkey = 'secret'\n[[keys]]\nname = 'x'\nkey = 'secret2'", "two keys are called `x`")]

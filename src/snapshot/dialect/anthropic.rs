@@ -1,4 +1,4 @@
-//! Anthropic's list, as its SDKs of 2026 read it.
+//! Anthropic's list, as read by its SDKs of 2026.
 
 use axum::http::StatusCode;
 use chrono::SecondsFormat;
@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{model::time::Timestamp, snapshot::view::ModelView};
 
-/// The stages of a model's life that Anthropic's shape has words for.
+/// The lifecycle stages that Anthropic's shape defines.
 pub const LIFECYCLES: [&str; 3] = ["active", "deprecated", "retired"];
 
-/// What its SDKs need in every entry.
+/// The fields that its SDKs require in every entry.
 pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     let attributes = &model.row.attributes;
     let created = Timestamp::from_millis(attributes.created.saturating_mul(1000));
@@ -18,38 +18,39 @@ pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
         ("id", model.id.into()),
         ("type", "model".into()),
         ("display_name", display_name.into()),
-        // Where nobody said it the epoch: Anthropic's own convention.
+        // An unknown time becomes the epoch, which is Anthropic's own convention.
         ("created_at", time(created)),
     ]
 }
 
-/// One entry: its standard fields and what else is known.
+/// One entry: its standard fields and the other known values.
 pub(super) fn entry(model: &ModelView, mut entry: Map<String, Value>) -> Map<String, Value> {
     let attributes = &model.row.attributes;
-    let mut say = |name: &str, value: Value| entry.insert(name.to_owned(), value);
-    say("max_input_tokens", attributes.context_window.into());
-    say("max_tokens", attributes.max_output_tokens.into());
-    // Anthropic's are objects with a meaning of their own; a source's words do not make one.
-    say("capabilities", Value::Null);
-    say(
+    let mut set = |name: &str, value: Value| entry.insert(name.to_owned(), value);
+    set("max_input_tokens", attributes.context_window.into());
+    set("max_tokens", attributes.max_output_tokens.into());
+    // Anthropic's capabilities are objects with fixed meanings; a source's words do not map to
+    // them.
+    set("capabilities", Value::Null);
+    set(
         "deprecated_at",
         attributes.deprecated_at.map_or(Value::Null, time),
     );
-    say(
+    set(
         "retires_at",
         attributes.retires_at.map_or(Value::Null, time),
     );
     if let Some(lifecycle) = model.lifecycle() {
-        say("lifecycle", lifecycle.into());
+        set("lifecycle", lifecycle.into());
     }
     entry
 }
 
 impl ModelView<'_> {
-    /// The stage of its life, where it is one of Anthropic's words.
+    /// Its lifecycle stage, if Anthropic's shape defines it.
     pub fn lifecycle(&self) -> Option<&str> {
-        let said = self.row.attributes.lifecycle.as_deref();
-        said.filter(|word| LIFECYCLES.contains(word))
+        let stage = self.row.attributes.lifecycle.as_deref();
+        stage.filter(|stage| LIFECYCLES.contains(stage))
     }
 }
 

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::snapshot::view::ModelView;
 
-/// What identifies a model there; nothing else is needed.
+/// The field that identifies a model; its clients require no others.
 pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
-    // Google's other kind of name, which its list also has.
+    // Tuned models have another prefix, which Google's own list uses too.
     let name = if model.id.starts_with("tunedModels/") {
         model.id.to_owned()
     } else {
@@ -16,11 +16,11 @@ pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     vec![("name", name.into())]
 }
 
-/// One entry: what is unknown is absent, as proto3 has it.
+/// One entry. Unknown values are absent, as usual in proto3.
 pub(super) fn entry(model: &ModelView, mut entry: Map<String, Value>) -> Map<String, Value> {
     let attributes = &model.row.attributes;
     let methods = &attributes.supported_methods;
-    let said = [
+    let known = [
         (
             "displayName",
             attributes.display_name.as_deref().map(Value::from),
@@ -42,16 +42,16 @@ pub(super) fn entry(model: &ModelView, mut entry: Map<String, Value>) -> Map<Str
             (!methods.is_empty()).then(|| Value::from(methods.as_slice())),
         ),
     ];
-    let said = said
+    let known = known
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    entry.extend(said);
+    entry.extend(known);
     entry
 }
 
 /// An error in Google's shape.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Value {
-    let word = match status.as_u16() {
+    let status_name = match status.as_u16() {
         401 => "UNAUTHENTICATED",
         403 => "PERMISSION_DENIED",
         404 | 410 => "NOT_FOUND",
@@ -66,5 +66,5 @@ pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Value {
         "reason": code.to_uppercase(),
         "domain": "model-catalog",
     });
-    json!({"error": {"code": status.as_u16(), "message": message, "status": word, "details": [detail]}})
+    json!({"error": {"code": status.as_u16(), "message": message, "status": status_name, "details": [detail]}})
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{model::time::Timestamp, snapshot::view::ModelView};
 
-/// What every entry has. What its server did not say is left out.
+/// The fields of every entry. Values that the server does not report are absent.
 pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     let mut fields = vec![("name", model.id.into()), ("model", model.id.into())];
     let created = model.row.attributes.created;

@@ -1,4 +1,4 @@
-//! OpenAI's list: the four standard fields, and what else is known of a model.
+//! OpenAI's list: the four standard fields, and everything else known about a model.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -7,25 +7,25 @@ use serde_json::Value;
 
 use crate::{model::attributes::Attributes, snapshot::view::ModelView};
 
-/// What stands in front of the entries.
+/// The bytes before the entries.
 pub const HEAD: &[u8] = br#"{"object":"list","data":["#;
-/// What stands behind them.
+/// The bytes after the entries.
 pub const TAIL: &[u8] = b"]}";
 
-/// One entry of the list: OpenAI's fields and ours.
+/// One entry of the list, with OpenAI's fields and ours.
 pub struct Entry<'a> {
     id: &'a str,
     owned_by: &'a str,
-    /// Who says what is said.
+    /// The name of the source that reported the values.
     source: &'a str,
     attributes: &'a Attributes,
-    /// The whole id of what it is another name of.
+    /// For an alias: the whole id of its target.
     alias_of: Option<Cow<'a, str>>,
     endpoints: Vec<&'a str>,
 }
 
 impl<'a> Entry<'a> {
-    /// That of `model`.
+    /// The entry of `model`.
     pub fn of(model: &ModelView<'a>) -> Self {
         let ModelView {
             id,
@@ -55,10 +55,10 @@ impl<'a> Entry<'a> {
     }
 }
 
-// By hand: a list of a thousand models of the past is written for each request that wants one.
+// Written by hand for speed: each request for a past list serializes a thousand models or more.
 impl Serialize for Entry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Taken apart so that a new field cannot be forgotten here.
+        // Destructured so that a new field cannot be forgotten here.
         let Attributes {
             created,
             display_name,
@@ -82,31 +82,31 @@ impl Serialize for Entry<'_> {
         map.serialize_entry("object", "model")?;
         map.serialize_entry("created", created)?;
         map.serialize_entry("owned_by", self.owned_by)?;
-        let mut said = Said {
+        let mut values = KnownValues {
             map: &mut map,
             entry: self,
-            who: BTreeMap::new(),
+            origins: BTreeMap::new(),
         };
-        said.value("display_name", display_name.as_ref())?;
-        said.value("description", description.as_ref())?;
-        said.value("context_window", context_window.as_ref())?;
-        said.value("max_output_tokens", max_output_tokens.as_ref())?;
-        said.list("input_modalities", input_modalities)?;
-        said.list("output_modalities", output_modalities)?;
-        said.list("capabilities", capabilities)?;
-        said.list("supported_methods", supported_methods)?;
-        said.value("pricing", (!pricing.is_empty()).then_some(pricing))?;
-        said.value("knowledge_cutoff", knowledge_cutoff.as_ref())?;
-        said.value("lifecycle", lifecycle.as_ref())?;
-        said.value("deprecated_at", deprecated_at.as_ref())?;
-        said.value("retires_at", retires_at.as_ref())?;
-        let who = said.who;
+        values.value("display_name", display_name.as_ref())?;
+        values.value("description", description.as_ref())?;
+        values.value("context_window", context_window.as_ref())?;
+        values.value("max_output_tokens", max_output_tokens.as_ref())?;
+        values.list("input_modalities", input_modalities)?;
+        values.list("output_modalities", output_modalities)?;
+        values.list("capabilities", capabilities)?;
+        values.list("supported_methods", supported_methods)?;
+        values.value("pricing", (!pricing.is_empty()).then_some(pricing))?;
+        values.value("knowledge_cutoff", knowledge_cutoff.as_ref())?;
+        values.value("lifecycle", lifecycle.as_ref())?;
+        values.value("deprecated_at", deprecated_at.as_ref())?;
+        values.value("retires_at", retires_at.as_ref())?;
+        let origins = values.origins;
         if let Some(tokens) = context_window {
-            // Clients read either.
+            // Clients read either name.
             map.serialize_entry("context_length", tokens)?;
         }
-        if !who.is_empty() {
-            map.serialize_entry("metadata_source", &who)?;
+        if !origins.is_empty() {
+            map.serialize_entry("metadata_source", &origins)?;
         }
         if let Some(alias_of) = &self.alias_of {
             map.serialize_entry("alias_of", alias_of)?;
@@ -118,14 +118,14 @@ impl Serialize for Entry<'_> {
     }
 }
 
-/// Writes what somebody said, and remembers who.
-struct Said<'a, 'e, 'm, M> {
+/// Writes known values and records the origin of each one.
+struct KnownValues<'a, 'e, 'm, M> {
     map: &'m mut M,
     entry: &'e Entry<'a>,
-    who: BTreeMap<&'static str, &'e str>,
+    origins: BTreeMap<&'static str, &'e str>,
 }
 
-impl<M: SerializeMap> Said<'_, '_, '_, M> {
+impl<M: SerializeMap> KnownValues<'_, '_, '_, M> {
     fn value(
         &mut self,
         name: &'static str,
@@ -135,8 +135,8 @@ impl<M: SerializeMap> Said<'_, '_, '_, M> {
             return Ok(());
         };
         let elsewhere = self.entry.attributes.enriched.get(name);
-        let who = elsewhere.map_or(self.entry.source, String::as_str);
-        self.who.insert(name, who);
+        let origin = elsewhere.map_or(self.entry.source, String::as_str);
+        self.origins.insert(name, origin);
         self.map.serialize_entry(name, value)
     }
 
@@ -145,7 +145,7 @@ impl<M: SerializeMap> Said<'_, '_, '_, M> {
     }
 }
 
-/// What every client finds in every entry.
+/// The fields that every client expects in every entry.
 pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     vec![
         ("id", model.id.into()),
