@@ -159,7 +159,7 @@ impl Store {
                    SELECT DISTINCT revision FROM model_events
                    WHERE (?1 IS NULL OR source IN (SELECT value FROM json_each(?1)))
                      AND (?2 IS NULL OR event IN (SELECT value FROM json_each(?2)))
-                     -- What is kept of the time before is not what happened.
+                     -- The window before the oldest kept revision is incomplete.
                      AND revision >= (SELECT history_from FROM catalog)
                    ORDER BY revision DESC LIMIT ?3
                )"#,
@@ -198,7 +198,7 @@ impl Store {
                                    SELECT p.attributes FROM model_events AS p
                                    WHERE p.source = e.source AND p.model_id = e.model_id
                                      AND p.revision < e.revision
-                                     -- Of what was before, only some is kept.
+                                     -- Older events are kept only in part.
                                      AND e.revision > (SELECT history_from FROM catalog)
                                    ORDER BY p.revision DESC LIMIT 1
                                )),
@@ -230,7 +230,7 @@ impl Store {
                                    SELECT p.attributes FROM model_events AS p
                                    WHERE p.source = e.source AND p.model_id = e.model_id
                                      AND p.revision < e.revision
-                                     -- Of what was before, only some is kept.
+                                     -- Older events are kept only in part.
                                      AND e.revision > (SELECT history_from FROM catalog)
                                    ORDER BY p.revision DESC LIMIT 1
                                )),

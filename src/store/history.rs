@@ -33,7 +33,7 @@ impl Store {
                    ) AS revision
                ),
                -- The last event of each model, and of each source (model_id empty). With a single
-               -- MAX, SQLite takes the other columns from the row that has it.
+               -- MAX, SQLite takes the other columns from the row with the maximum.
                latest AS MATERIALIZED (
                    SELECT source, model_id, MAX(revision) AS revision, event
                    FROM model_events
@@ -42,10 +42,10 @@ impl Store {
                )
                SELECT (SELECT revision FROM wanted) AS "revision!: i64",
                       (SELECT history_from FROM catalog) AS "history_from!: i64",
-                      -- How many models each had is never asked of the past.
+                      -- Past lists do not serve the number of models.
                       (SELECT json_group_array(json_object('name', name, 'role', role, 'models', 0))
                        FROM sources) AS "sources!: String",
-                      -- Attributes are JSON already: parsing them here would take most of the time.
+                      -- Attributes are already JSON; parsing them here would dominate the cost.
                       (SELECT '[' || COALESCE(GROUP_CONCAT(
                            '[' || json_quote(e.source) || ',' || json_quote(s.role) || ','
                                || json_quote(e.model_id) || ',' || e.attributes || ']'

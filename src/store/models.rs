@@ -66,7 +66,7 @@ pub(super) async fn list_first_events(
     let json = sqlx::query_scalar!(
         r#"SELECT json_group_object(model_id, json_object('at', at, 'created', created, 'alias_of', alias_of)) AS "json!: String"
            FROM (
-               -- With a single MIN, SQLite takes the other columns from the row that has it.
+               -- With a single MIN, SQLite takes the other columns from the row with the minimum.
                SELECT model_id, MIN(revision), at, attributes ->> 'created' AS created,
                       attributes ->> 'alias_of' AS alias_of
                FROM model_events

@@ -160,7 +160,7 @@ async fn configure(
          ON CONFLICT (name) DO UPDATE
          SET configured = 1,
              ttl_secs = excluded.ttl_secs,
-             -- How things went elsewhere says nothing of a new address.
+             -- A new address starts without the errors of the old one.
              next_attempt_at = IIF(address <> excluded.address, ?5, next_attempt_at),
              consecutive_failures = IIF(address <> excluded.address, 0, consecutive_failures),
              refusals = IIF(address <> excluded.address, 0, refusals),
@@ -169,7 +169,7 @@ async fn configure(
              held_models = IIF(address <> excluded.address, NULL, held_models),
              address = excluded.address,
              rules = excluded.rules,
-             -- What an endpoint was recognised as stands.
+             -- Keeps the recognised kind of an endpoint.
              kind = CASE excluded.kind WHEN 'auto' THEN kind ELSE excluded.kind END",
         name,
         role,

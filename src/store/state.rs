@@ -76,7 +76,7 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
                      ELSE (SELECT COUNT(*) FROM local_models WHERE endpoint = name AND hidden_by IS NULL)
                  END
              )) FROM sources), NULL) AS "contents: String",
-            -- Attributes are JSON already: parsing them here would take most of the time.
+            -- Attributes are already JSON; parsing them here would dominate the cost.
             IIF(c.wants_models, (SELECT '[' || COALESCE(GROUP_CONCAT(
                  '[' || json_quote(s.name) || ',' || json_quote(m.model_id) || ',' || m.attributes || ']'
              ), '') || ']'

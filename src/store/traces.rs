@@ -30,7 +30,7 @@ impl Store {
                        ORDER BY revision LIMIT 1
                    )
                )) AS "json!: String"
-               -- A whole id is looked up at each source that it may belong to, never taken apart.
+               -- Looks a whole id up at each source it may belong to; never splits it.
                FROM (
                    SELECT name, role, IIF(role = 'provider', substr(?1, length(name) + 2), ?1) AS model_id
                    FROM sources

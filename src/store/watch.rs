@@ -72,7 +72,7 @@ impl Store {
                 "INSERT INTO watch_alerts (at, model, problems, sources)
                  SELECT ?1, ?2, ?3, CASE
                      WHEN json_array_length(?4) > 0 THEN ?4
-                     -- Nobody lists it: it may be any source's that ever did, and the id may be of the
+                     -- No source lists it now. It may belong to any source that once did, or to the
                      -- provider whose prefix it carries.
                      ELSE (
                          SELECT json_group_array(name) FROM sources

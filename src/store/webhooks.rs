@@ -197,7 +197,7 @@ async fn record_failure(
     let alert = delivery.id.alert();
     let last = sqlx::query_scalar!(
         r#"SELECT CASE
-               -- Up to the first that is younger: see prune.
+               -- Stops at the first younger row: see prune.
                WHEN ?1 IS NULL THEN COALESCE(
                    (SELECT MIN(revision) - 1 FROM model_events WHERE at > ?2),
                    (SELECT MAX(revision) FROM model_events)
