@@ -51,6 +51,8 @@ metrics! {
         listing_stale: Family<Labels, Gauge>,
         /// 1 where a source's models are not served
         source_hidden: Family<Labels, Gauge>,
+        /// Entries of a source's last listing that could not be used
+        skipped_entries: Family<Labels, Gauge>,
         /// 1 where something is wrong with a watched model
         watched_model_problem: Family<Labels, Gauge>,
     }

@@ -50,6 +50,11 @@ fn gauges(current: &Current, verdicts: &[Verdict], now: Timestamp) -> Gauges {
             source.polling.consecutive_failures,
         );
         set(&gauges.source_hidden, i64::from(source.hidden.is_some()));
+        let skipped = source.skipped.as_ref().map_or(0, |skipped| skipped.count);
+        set(
+            &gauges.skipped_entries,
+            i64::try_from(skipped).unwrap_or(i64::MAX),
+        );
         let is_stale = source.freshness(now) != Freshness::Fresh;
         set(&gauges.listing_stale, i64::from(is_stale));
         if let Some(fetched_at) = source.polling.fetched_at {

@@ -14,7 +14,7 @@ use super::{
 use crate::model::{
     event::{Counts, EventKind},
     fetch::{Committed, ErrorKind, FetchError},
-    listing::Entry,
+    listing::{Entry, Listing},
     settings::Rules,
     source::Kind,
     state::{Held, Hidden, HiddenReason, SourceState},
@@ -120,13 +120,13 @@ pub fn mark_returned(changes: &mut [Change], mut firsts: BTreeMap<String, FirstE
 pub fn plan_listing(
     before: &Before,
     kind: Kind,
-    entries: Vec<Entry>,
+    listing: Listing,
     derivation: &Derivation,
     accept: bool,
     now: Timestamp,
 ) -> Plan {
     let source = &before.source;
-    let listed = entries.len();
+    let listed = listing.entries.len();
     // Aliases are not part of a source's listing.
     let stored = before
         .models
@@ -151,10 +151,11 @@ pub fn plan_listing(
             refused_since: None,
             held: None,
             hidden: None,
+            skipped: Some(listing.skipped).filter(|skipped| skipped.count > 0),
             ..source.clone()
         },
         source_event: source.hidden.as_ref().map(|_| EventKind::Shown),
-        changes: plan_models(&before.models, entries, derivation),
+        changes: plan_models(&before.models, listing.entries, derivation),
         verdict: Verdict::Listed,
     }
 }

@@ -104,7 +104,15 @@ impl Skipped {
         }
     }
 
-    /// Counts those of a further page too.
+    /// The reason why the entry with this id was skipped, if it is among the examples.
+    pub fn find_reason(&self, id: &str) -> Option<&str> {
+        let what = excerpt(id);
+        let mut examples = self.examples.iter();
+        let example = examples.find(|example| example.what == what)?;
+        Some(&example.why)
+    }
+
+    /// Adds those of a further page.
     pub fn add(&mut self, further: Self) {
         self.count += further.count;
         let room = MAX_EXAMPLES.saturating_sub(self.examples.len());

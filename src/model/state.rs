@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     attributes::Attributes,
     fetch::ErrorKind,
+    listing::Skipped,
     source::{Freshness, Kind, Role, SourceName},
     time::Timestamp,
 };
@@ -171,6 +172,8 @@ pub struct SourceState {
     pub held: Option<Held>,
     /// When and why it was hidden; none while it is served.
     pub hidden: Option<Hidden>,
+    /// The unusable entries of its last listing; none when it had none.
+    pub skipped: Option<Skipped>,
 }
 
 impl SourceState {
@@ -253,6 +256,7 @@ impl SourceState {
             refused_since: None,
             held: None,
             hidden: None,
+            skipped: None,
         }
     }
 }

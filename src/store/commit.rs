@@ -73,21 +73,14 @@ impl Store {
         let mut details = None;
         let mut plan = match result {
             Err(error) => plan_failure(&before, source.max_stale, &error, attempt.jitter, now),
-            Ok(Fetched { kind, listing }) => {
-                details = Some(listing.details);
+            Ok(Fetched { kind, mut listing }) => {
+                details = Some(std::mem::take(&mut listing.details));
                 let before = Before {
                     models: list_stored(&mut tx, source.role, name).await?,
                     source: before,
                 };
                 let derivation = read_derivation(&mut tx, source.role, name).await?;
-                plan_listing(
-                    &before,
-                    kind,
-                    listing.entries,
-                    &derivation,
-                    attempt.accept,
-                    now,
-                )
+                plan_listing(&before, kind, listing, &derivation, attempt.accept, now)
             }
         };
         let firsts = list_first_events(&mut tx, name, &plan.list_added()).await?;

@@ -272,6 +272,8 @@ pub(super) async fn write_source(
         held.map(|held| held.since),
         held.and_then(|held| held.models),
     );
+    let skipped = source.skipped.as_ref().map(serde_json::to_string);
+    let skipped = skipped.transpose()?;
     let hidden_since = source.hidden_since();
     let hidden_reason = source.hidden.as_ref().map(|hidden| hidden.reason.as_str());
     sqlx::query!(
@@ -279,7 +281,7 @@ pub(super) async fn write_source(
          SET kind = ?2, fetched_at = ?3, next_attempt_at = ?4, consecutive_failures = ?5,
              error_kind = ?6, error_message = ?7, error_since = ?8,
              refusals = ?9, refused_since = ?10, held_since = ?11, held_models = ?12,
-             hidden_since = ?13, hidden_reason = ?14,
+             hidden_since = ?13, hidden_reason = ?14, skipped = ?16,
              listed_address = IIF(?15, address, listed_address)
          WHERE name = ?1",
         name,
@@ -297,6 +299,7 @@ pub(super) async fn write_source(
         hidden_since,
         hidden_reason,
         is_listed,
+        skipped,
     )
     .execute(connection)
     .await?;

@@ -59,7 +59,8 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
                  ) END,
                  'hidden', CASE WHEN hidden_since IS NOT NULL THEN json_object(
                      'since', hidden_since, 'reason', hidden_reason
-                 ) END
+                 ) END,
+                 'skipped', json(skipped)
              )) FROM sources WHERE ?1 IS NULL OR name = ?1) AS "sources!: String",
             (SELECT json_object(
                  'name', name, 'models', (SELECT COUNT(*) FROM enrichment_models),

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
-use crate::helpers::{ANTHROPIC_KEY, GOOGLE_KEY, OPENAI_KEY, Setup, mount_template, mount_vllm};
+use crate::helpers::{
+    ANTHROPIC_KEY, GOOGLE_KEY, OPENAI_KEY, Setup, mount, mount_template, mount_vllm,
+};
 use crate::running::{Running, command, command_with_providers, run, sqlx_exec};
 
 #[tokio::test]
@@ -218,6 +220,42 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
             assert!(!line.contains(middle), "{line}");
         }
     }
+}
+
+#[tokio::test]
+async fn entries_that_cannot_be_used_are_logged_once_per_change() {
+    let setup = Setup::happy().await;
+    let running = Running::start(command_with_providers(&setup)).await;
+    // Each list differs; the first two have the same unusable entry.
+    for (unusable, new, logged) in [
+        (json!([{"id": 7}]), "one", "openai changed its list"),
+        (json!([{"id": 7}]), "two", "openai changed its list"),
+        (json!([{"id": 7}, {"id": ""}]), "two", "skipped 2 of"),
+    ] {
+        let mut list = vec![json!({"id": "a"}), json!({"id": "b"}), json!({"id": new})];
+        list.extend(unusable.as_array().cloned().unwrap_or_default());
+        let log_before = running.log().len();
+        setup.openai.reset().await;
+        mount(&setup.openai, "/v1/models", json!({"data": list})).await;
+        sqlx_exec(
+            &setup,
+            "UPDATE sources SET next_attempt_at = '2020-01-01T00:00:00.000Z' WHERE name = 'openai'",
+        )
+        .await;
+        running.until_logged_after(log_before, logged).await;
+    }
+    let log = running.log();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("as unusable"))
+        .collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(
+        lines[0].contains("WARN")
+            && lines[0].contains("skipped 1 of openai's entries as unusable: ")
+            && lines[0].contains("no text in `id`; it has `id`"),
+        "{log}"
+    );
 }
 
 #[tokio::test]

@@ -304,6 +304,55 @@ async fn one_bad_byte_costs_one_entry() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_used_is_said_everywhere() {
+    let long = "x".repeat(600);
+    let unusable = json!([{"id": "good"}, {"id": 7}, {"id": "bell\u{7}"}, {"id": long}, {"name": "nameless"}, null, {"id": ""}]);
+    let field = Field::new(Kind::OpenAi).await;
+    mount(&field.gateway, "/v1/models", json!({"data": unusable})).await;
+    let app = field.setup.start_ready().await;
+    assert_eq!(app.models().await.ids(), ["gw:good"]);
+    let skipped = app.source("gw").await["skipped"].clone();
+    assert_eq!(skipped["count"], 6);
+    let examples = skipped["examples"].as_array().expect("a list").clone();
+    assert_eq!(examples.len(), 5);
+    assert_eq!(
+        examples[1],
+        json!({"what": "bell\\u{7}", "why": "its id has control characters"})
+    );
+    let metrics = app.get("/metrics").await.body;
+    let metrics = String::from_utf8_lossy(&metrics);
+    assert!(
+        metrics.contains("model_catalog_skipped_entries{source=\"gw\"} 6"),
+        "{metrics}"
+    );
+    let why = app.get(&format!("/catalog/why/gw:{long}")).await.json();
+    assert_eq!(why["listed"], false);
+    assert_eq!(
+        why["because"],
+        "gw lists it, but it cannot be used: its id is longer than 512 bytes"
+    );
+
+    // It is stored, and ends with a list that has no such entry.
+    app.stop().await;
+    let app = field.setup.start_ready().await;
+    assert_eq!(app.source("gw").await["skipped"], skipped);
+    field.gateway.reset().await;
+    mount(
+        &field.gateway,
+        "/v1/models",
+        json!({"data": [{"id": "good"}]}),
+    )
+    .await;
+    field.setup.advance(TimeDelta::seconds(11));
+    app.refresh("gw").await;
+    assert_eq!(app.source("gw").await["skipped"], Value::Null);
+    let metrics = app.get("/metrics").await.body;
+    let metrics = String::from_utf8_lossy(&metrics);
+    assert!(metrics.contains("model_catalog_skipped_entries{source=\"gw\"} 0"));
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn ids_under_another_name() {
     let entry = json!({
         "model_id": "m-one", "model_name": "M One", "desc": "First.", "types": "llm", "features": "thinking,tools",

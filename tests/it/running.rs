@@ -86,8 +86,14 @@ impl Running {
 
     /// Waits until a whole line with `text` has been logged; fails after 20 s.
     pub async fn until_logged(&self, text: &str) {
+        self.until_logged_after(0, text).await;
+    }
+
+    /// Waits until a whole line with `text` has been logged after the first `bytes` of the log; fails
+    /// after 20 s.
+    pub async fn until_logged_after(&self, bytes: usize, text: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !self.log().lines().any(|line| line.contains(text)) {
+        while !self.log()[bytes..].lines().any(|line| line.contains(text)) {
             assert!(
                 Instant::now() < deadline,
                 "not logged: {text}\n{}",

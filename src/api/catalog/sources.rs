@@ -13,6 +13,7 @@ use crate::{
     catalog::{Catalog, NO_SOURCE, shared::DatabaseError},
     config::Unconfigured,
     model::{
+        listing::Skipped,
         source::{Freshness, Kind, Role, SourceName},
         state::{EnrichmentState, Held, LastError, SourceState},
         time::Timestamp,
@@ -49,6 +50,10 @@ struct SourceAnswer<'a> {
     error: Option<&'a LastError>,
     hidden_since: Option<Timestamp>,
     held: Option<Held>,
+    /// The unusable entries of the last listing; absent when it had none, and for keys that see
+    /// only some models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<&'a Skipped>,
     /// What to set for a well-known provider that is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
@@ -71,6 +76,7 @@ impl<'a> SourceAnswer<'a> {
             error: polling.error.as_ref(),
             hidden_since: source.hidden_since(),
             held: source.held.clone(),
+            skipped: source.skipped.as_ref(),
             hint,
         }
     }
@@ -90,6 +96,7 @@ impl<'a> SourceAnswer<'a> {
             error: None,
             hidden_since: None,
             held: None,
+            skipped: None,
             hint: Some(hint),
         }
     }
@@ -140,6 +147,7 @@ pub async fn sources(
         let seen = caller.sees(&current.snapshot)?;
         for source in &mut sources {
             source.models = seen.count_listed(source.name);
+            source.skipped = None;
             if let Some(held) = &mut source.held {
                 held.models = None;
             }

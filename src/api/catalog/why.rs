@@ -65,6 +65,9 @@ struct SourceTrace<'a> {
     hidden_since: Option<Timestamp>,
     error: Option<&'a LastError>,
     held: Option<Held>,
+    /// Why the source's last listing has it, but it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<&'a str>,
 }
 
 impl<'a> SourceTrace<'a> {
@@ -93,6 +96,7 @@ impl<'a> SourceTrace<'a> {
             hidden_since: source.hidden_since(),
             error: source.polling.error.as_ref(),
             held: source.held.clone(),
+            skipped: skipped_reason(trace, source),
         }
     }
 
@@ -120,6 +124,9 @@ impl<'a> SourceTrace<'a> {
                 ),
             );
         }
+        if let Some(why) = self.skipped {
+            return (0, format!("{name} lists it, but it cannot be used: {why}"));
+        }
         if self.known && self.state == "unconfigured" {
             return (
                 1,
@@ -145,6 +152,11 @@ impl<'a> SourceTrace<'a> {
     }
 }
 
+/// Why the entry was skipped in the source's last listing.
+fn skipped_reason<'a>(trace: &Trace, source: &'a SourceState) -> Option<&'a str> {
+    source.skipped.as_ref()?.find_reason(&trace.model_id)
+}
+
 /// Explains why the model is listed or not, from what the caller may see.
 pub async fn why(
     caller: Caller,
@@ -162,13 +174,14 @@ pub async fn why(
     let sources: Vec<SourceTrace> = traces
         .iter()
         .filter(|trace| scope.allows(&trace.source, id))
-        // Skips endpoints that never had it.
-        .filter(|trace| {
-            trace.role == Role::Provider || trace.row.is_some() || trace.last_event.is_some()
-        })
         .filter_map(|trace| {
             let source = current.find_source(&trace.source)?;
             let mut known = SourceTrace::of(trace, source, now);
+            // Leaves out endpoints that never had it.
+            let had_it = trace.row.is_some() || trace.last_event.is_some();
+            if trace.role == Role::Endpoint && !had_it && known.skipped.is_none() {
+                return None;
+            }
             if !scope.has_all_models() {
                 known.restrict(&scope);
             }

@@ -18,6 +18,7 @@ use crate::{
     model::{
         event::Counts,
         fetch::{Committed, ErrorKind, FetchError, Outcome},
+        listing::Skipped,
         settings::SourceSettings,
         source::{Kind, Role, SourceName},
         state::{Polling, SourceState},
@@ -240,9 +241,7 @@ impl Task {
 
     /// One step: claim, fetch, commit, serve the result.
     async fn refresh(&self, mode: ClaimMode, accept: bool, now: Timestamp) -> RefreshOutcome {
-        let known_error = self
-            .state()
-            .and_then(|state| Some(state.polling.error?.kind));
+        let before = self.state();
         let outcome = match self.claim_and_fetch(mode, accept, now).await {
             Ok(outcome) => {
                 // Without a claim, the database was not written: nothing to record.
@@ -258,7 +257,12 @@ impl Task {
         };
         // Also when it was not due: another process may have changed the schedule.
         let reloaded = self.shared.reload().await;
+        let (known_error, known_skipped) = match before {
+            Some(before) => (before.polling.error.map(|error| error.kind), before.skipped),
+            None => (None, None),
+        };
         self.log(&outcome, known_error);
+        self.log_skipped(known_skipped.as_ref());
         if let Some(outcome) = outcome.outcome() {
             let metrics = &self.shared.metrics;
             metrics.count_fetch(self.source.name.as_str(), outcome.as_str());
@@ -313,6 +317,22 @@ impl Task {
             Committed::Held { listed, stored } => RefreshOutcome::Held { listed, stored },
             Committed::Failed(error) => RefreshOutcome::Failed(error),
         })
+    }
+
+    /// Logs the unusable entries of the last listing, if they are others than `known`.
+    fn log_skipped(&self, known: Option<&Skipped>) {
+        let provider = &self.source.name;
+        let state = self.state();
+        let skipped = state.as_ref().and_then(|state| state.skipped.as_ref());
+        let Some(skipped) = skipped.filter(|skipped| Some(*skipped) != known) else {
+            return;
+        };
+        let examples = skipped.examples.iter();
+        let examples: Vec<String> = examples
+            .map(|example| format!("{} ({})", example.what, example.why))
+            .collect();
+        let (count, examples) = (skipped.count, examples.join("; "));
+        tracing::warn!(%provider, skipped = count, "skipped {count} of {provider}'s entries as unusable: {examples}");
     }
 
     fn log(&self, outcome: &RefreshOutcome, known_error: Option<ErrorKind>) {

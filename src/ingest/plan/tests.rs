@@ -61,7 +61,10 @@ fn listed(before: &Before, count: usize, accept: bool) -> Plan {
     plan_listing(
         before,
         Kind::OpenAi,
-        entries(count),
+        Listing {
+            entries: entries(count),
+            ..Listing::default()
+        },
         &derivation,
         accept,
         at(0),
