@@ -1,5 +1,5 @@
-//! Asking one source for its whole list: the one place with the time limit, the size limit, paging
-//! and redirects. What a list looks like is what each [`ListApi`] knows (`provider/*.rs`).
+//! Fetches the whole list of one source: the one place for the time limit, the size limit, paging
+//! and redirects. Each [`ListApi`] (`provider/*.rs`) knows the format of its list.
 
 mod anthropic;
 mod bedrock;
@@ -49,50 +49,50 @@ use crate::{
     },
 };
 
-/// Most bytes that a whole listing may have, decompressed. The largest list known has 7 MB.
+/// Most bytes of a whole listing, decompressed. The largest known list has 7 MB.
 const MAX_LISTING_BYTES: usize = 40 * 1024 * 1024;
-/// Most bytes read of an answer that is an error.
+/// Most bytes read of an error answer.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-/// How long the body of an answer that is an error is waited for: it only says more.
+/// How long to wait for the body of an error answer, which only adds detail.
 const ERROR_BODY_LIMIT: Duration = Duration::from_secs(1);
-/// What a fetch's end leaves of its time for saying how it ended.
+/// Time kept free before the deadline to report how the fetch ended.
 const CLOSING_MARGIN: Duration = Duration::from_millis(200);
 
-/// How one kind of source is asked and read.
+/// How to request and read the list of one kind of source.
 struct ListApi {
     kind: Kind,
-    /// Whether a provider's base URL holds the version, so that only `/models` is added to it.
+    /// Whether a provider's base URL contains the version, so that only `/models` is appended.
     base_has_version: bool,
-    /// Where the list is, below the server's root.
+    /// The path of the list, below the server's root.
     path: &'static str,
-    /// Query of the first page: the largest page that may be asked for.
+    /// The query of the first page, which requests the largest page allowed.
     first_page: &'static [(&'static str, &'static str)],
-    /// The header that carries the key, and what stands in front of the key there.
+    /// The header that carries the key, and the prefix of the key in it.
     key_header: &'static str,
     key_prefix: &'static str,
     /// Further headers.
     headers: &'static [(&'static str, &'static str)],
-    /// Reads one page of a listing of which so much is known.
+    /// Reads one page of a listing, given its progress so far.
     parse: fn(&[u8], &Progress) -> Result<Page, NoPage>,
-    /// What to ask after the list, given its entries and what is known of the models.
+    /// The requests to send after the list, given its entries and the known details.
     detail_requests: fn(&[Entry], &Details) -> DetailRequests,
-    /// A further list of the same server, asked after this one and part of the same listing.
+    /// A further list of the same server, fetched after this one as part of the same listing.
     also: Option<&'static ListApi>,
 }
 
-/// One source being asked.
+/// One fetch of a source.
 struct Fetch<'a> {
     clients: &'a Clients,
     source: &'a SourceConfig,
     known: Option<&'a Details>,
     now: Timestamp,
-    /// When it has to have ended.
+    /// When the fetch must end.
     deadline: Instant,
 }
 
-/// Asks `source` for its whole list: all pages within `limit`, or an error. `recognised` is the
-/// kind in which a source of kind [`Kind::Auto`] last answered; that is tried first. `known` is what
-/// the source has told of its models beyond its list; without it nothing beyond the list is asked.
+/// Fetches the whole list of `source`: all pages within `limit`, or an error. `recognised` is the
+/// kind in which a source of kind [`Kind::Auto`] last answered; it is tried first. `known` holds
+/// the details that the source gave beyond its list; without it, only the list is fetched.
 pub async fn fetch(
     clients: &Clients,
     source: &SourceConfig,
@@ -137,7 +137,7 @@ pub(crate) fn parse_page(kind: Kind, body: &[u8]) -> Result<Page, String> {
     page.map_err(|no_page| no_page.message)
 }
 
-/// The api of `kind`, and for an unrecognised endpoint the other one to try.
+/// Returns the API of `kind` and, for [`Kind::Auto`], the other one to try.
 fn list_apis(kind: Kind, recognised: Option<Kind>) -> (&'static ListApi, Option<&'static ListApi>) {
     match (kind, recognised) {
         (Kind::OpenAi, _) => (&openai::API, None),
@@ -151,7 +151,7 @@ fn list_apis(kind: Kind, recognised: Option<Kind>) -> (&'static ListApi, Option<
         (Kind::Cloudflare, _) => (&cloudflare::API, None),
         (Kind::Enrichment, _) => (&enrichment::API, None),
         (Kind::Auto, Some(Kind::OpenAi)) => (&openai::API, Some(&ollama::API)),
-        // Ollama answers `/v1/models` too, but says less there.
+        // Ollama answers `/v1/models` too, but with less detail.
         (Kind::Auto, _) => (&ollama::API, Some(&openai::API)),
     }
 }
@@ -163,13 +163,13 @@ impl Fetch<'_> {
             (Err(error), Some(second)) if error.kind.suggests_another_api() => {
                 match self.list(second).await {
                     Ok(listing) => (second, listing),
-                    // Of a server that is known to speak the first, only the first error counts; so it
-                    // does where the second only says that nothing is there.
+                    // The first error counts if the server is known to speak the first API, or if
+                    // the second only reports that nothing is there.
                     Err(other) => {
                         let known = recognised == Some(first.kind);
-                        let says_more =
+                        let is_clearer =
                             other.http_status == Some(404) && error.http_status != Some(404);
-                        return Err(if known || says_more { error } else { other });
+                        return Err(if known || is_clearer { error } else { other });
                     }
                 }
             }
@@ -189,7 +189,7 @@ impl Fetch<'_> {
             kind: api.kind,
             listing,
         };
-        // A server that was believed once may have nothing loaded.
+        // A server that was accepted before may have no model loaded.
         let known = recognised.is_some_and(|kind| kind != Kind::Auto);
         if self.source.discovered
             && !is_proven
@@ -198,7 +198,7 @@ impl Fetch<'_> {
         {
             return Err(FetchError::new(
                 ErrorKind::Malformed,
-                "what answers is none of Ollama, vLLM, LM Studio, llama.cpp and servers like them",
+                "the server is not Ollama, vLLM, LM Studio, llama.cpp or a similar server",
             ));
         }
         if let Kind::OpenAi | Kind::Azure | Kind::OpenRouter = api.kind {
@@ -208,7 +208,7 @@ impl Fetch<'_> {
         Ok(fetched)
     }
 
-    /// All pages of the list as `api` has it, and of the one that belongs to it.
+    /// Fetches all pages of the list of `api`, and of its further list if there is one.
     async fn list(&self, mut api: &'static ListApi) -> Result<Listing, FetchError> {
         let mut gathering = Gathering::default();
         let mut bytes_left = MAX_LISTING_BYTES;
@@ -232,7 +232,7 @@ impl Fetch<'_> {
         Ok(listing)
     }
 
-    /// Takes the key out of what is told of skipped entries.
+    /// Removes the key from the examples of skipped entries.
     fn mask(&self, listing: &mut Listing) {
         let Some(key) = &self.source.key else {
             return;
@@ -268,8 +268,8 @@ impl Fetch<'_> {
             .map_err(|no_page| with_status(FetchError::new(no_page.kind, no_page.message)))
     }
 
-    /// The error that an answer without success is, with as much of its body as comes in time: it
-    /// helps to say why; that it breaks off or stalls does not matter.
+    /// Turns an answer without success into an error. Uses as much of the body as arrives in time,
+    /// since it helps to explain the error; a body that breaks off or stalls does not matter.
     async fn refusal(&self, api: &ListApi, mut response: Response) -> FetchError {
         let mut body = Vec::new();
         let read = async {
@@ -286,7 +286,7 @@ impl Fetch<'_> {
         let mut error = FetchError::from_answer(status, response.headers(), &body, self.now);
         if error.kind == ErrorKind::Unauthorized && self.source.key.is_none() {
             let code = status.as_u16();
-            error.message = format!("asks for a key ({code}), and no key is set: set it");
+            error.message = format!("requires a key ({code}), but no key is set: set one");
         } else if status == StatusCode::NOT_FOUND && self.source.kind == Kind::Enrichment {
             error.message = format!("{}; check url of [enrichment]", error.message);
         } else if status == StatusCode::NOT_FOUND {
@@ -295,7 +295,7 @@ impl Fetch<'_> {
                 _ => api.path,
             };
             error.message = format!(
-                "{}; check base_url, to which /{added} is added",
+                "{}; check base_url: /{added} is appended to it",
                 error.message
             );
         }
@@ -303,7 +303,7 @@ impl Fetch<'_> {
     }
 }
 
-/// Who owns the model by its source's word.
+/// Returns the owner of the model as its source reports it.
 fn owner(entry: &Entry) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Owner {
@@ -313,9 +313,9 @@ fn owner(entry: &Entry) -> Option<String> {
     Some(owner.owned_by)
 }
 
-/// Whether the listing is one that a server found on a well-known port is believed: one in which every
-/// model is owned by vLLM, llama.cpp or LM Studio. An empty one says nothing: it is believed of a
-/// server that is `known`. (Ollama proves itself otherwise: [`recognise`].)
+/// Whether to accept the listing from a server found on a well-known port: vLLM, llama.cpp or LM
+/// Studio must own every model. An empty listing proves nothing and is accepted only from a server
+/// that is `known`. (Ollama is recognised in another way: [`recognise`].)
 fn is_local_server(fetched: &Fetched, known: bool) -> bool {
     const OWNERS: [&str; 3] = ["vllm", "llamacpp", openai::LM_STUDIO];
     let is_known =

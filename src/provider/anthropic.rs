@@ -1,7 +1,7 @@
 //! Anthropic's list.
 //!
 //! Sources: the API reference (`api/models/list`), the official Python SDK 2.12.0, recorded
-//! answers. A page is 20 models unless more is asked, 1000 at most; the cursor is a model id.
+//! answers. A page has 20 models by default and 1000 at most; the cursor is a model id.
 
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ const PAGES: PageReader = PageReader {
     },
     paging: Paging {
         after: "after_id",
-        // As the official SDK.
+        // As in the official SDK.
         last_id_says_more: true,
     },
 };
@@ -48,14 +48,14 @@ fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
     PAGES.read(body, progress)
 }
 
-/// What an entry says: gateways put OpenAI's fields into it. An unknown release date is the epoch: 0,
-/// as everywhere here.
+/// Reads an entry, which may have OpenAI's fields from a gateway. An unknown release date is the
+/// epoch: 0, as everywhere here.
 fn attributes(entry: &Value) -> Attributes {
-    let said = fields::attributes(entry);
+    let common = fields::attributes(entry);
     Attributes {
-        context_window: tokens(entry, &["/max_input_tokens"]).or(said.context_window),
-        max_output_tokens: tokens(entry, &["/max_tokens"]).or(said.max_output_tokens),
-        ..said
+        context_window: tokens(entry, &["/max_input_tokens"]).or(common.context_window),
+        max_output_tokens: tokens(entry, &["/max_tokens"]).or(common.max_output_tokens),
+        ..common
     }
 }
 

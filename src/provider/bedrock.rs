@@ -1,10 +1,10 @@
-//! Amazon Bedrock's two lists of one region: foundation models, then the inference profiles that
+//! Amazon Bedrock's two lists for one region: foundation models, then the inference profiles that
 //! Bedrock defines. Many models can only be called by the id of a profile.
 //!
-//! Sources: the API reference (ListFoundationModels, ListInferenceProfiles, FoundationModelLifecycle)
-//! and its note that a Bedrock API key is a bearer token. The first never pages; the second gives 1000
-//! profiles at most and is asked with `type`, which the SDKs call `typeEquals`. Profiles that a user
-//! made are not asked for: they stand for models that are listed here.
+//! Sources: the API reference (ListFoundationModels, ListInferenceProfiles,
+//! FoundationModelLifecycle) and its note that a Bedrock API key is a bearer token. The first list
+//! has no pages; a page of the second has at most 1000 profiles. Its `type` parameter is `typeEquals`
+//! in the SDKs. Profiles that a user made are not requested: they stand for models listed here.
 
 use serde_json::Value;
 
@@ -95,7 +95,7 @@ fn model_attributes(entry: &Value) -> Attributes {
     }
 }
 
-/// A profile says nothing of the end of its models: its own `status` is whether it can be used.
+/// Reads a profile. Its `status` is whether it can be used, not the lifecycle of its models.
 fn profile_attributes(entry: &Value) -> Attributes {
     Attributes {
         created: created([&entry["createdAt"]]),
@@ -105,8 +105,8 @@ fn profile_attributes(entry: &Value) -> Attributes {
     }
 }
 
-/// The words at `pointers`, which Bedrock writes as constants (`TEXT`, `ON_DEMAND`), as everybody else
-/// writes them.
+/// Returns the words at `pointers` in lowercase, as other services write them; Bedrock writes them
+/// as constants (`TEXT`, `ON_DEMAND`).
 fn constants(entry: &Value, pointers: &[&str]) -> Vec<String> {
     let words = words(entry, pointers);
     words.iter().map(|word| word.to_lowercase()).collect()

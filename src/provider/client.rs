@@ -1,4 +1,5 @@
-//! The HTTP clients: for providers, for those of them that no proxy may see, and for endpoints.
+//! The HTTP clients: for providers, for providers that must bypass proxies, for endpoints and for
+//! webhooks.
 
 use std::sync::Arc;
 
@@ -10,29 +11,29 @@ use crate::{
     model::source::Role,
 };
 
-/// The HTTP clients that sources are asked with.
+/// The HTTP clients for sources and webhooks.
 #[derive(Clone, Debug)]
 pub struct Clients {
     providers: Client,
-    /// Providers on this machine or without TLS: a proxy in between would be sent their keys.
+    /// Providers on this machine or without TLS: a proxy would receive their keys.
     direct_providers: Client,
     endpoints: Client,
     /// Targets of webhooks on this machine.
     local_webhooks: Client,
     /// Targets of webhooks elsewhere.
     webhooks: Client,
-    /// Whose turn it is to read a large answer.
+    /// Lets one large answer be read at a time.
     pub(super) large: Arc<Semaphore>,
-    /// Why no certificate can be checked, when none can.
+    /// Why no certificate can be checked, if that is so.
     pub tls_problem: Option<String>,
 }
 
-/// Most redirects followed, all within one host.
+/// Most redirects to follow, all within one host.
 const MAX_REDIRECTS: usize = 3;
 
 impl Clients {
-    /// Clients with the system's certificate roots. Without any the clients work all the same for
-    /// plain HTTP, every HTTPS source fails, and [`Clients::tls_problem`] says why.
+    /// Builds the clients with the system's certificate roots. Without any, plain HTTP still works,
+    /// every HTTPS source fails, and [`Clients::tls_problem`] has the reason.
     pub fn new() -> Result<Self, reqwest::Error> {
         match Self::build(|builder| builder) {
             Ok(clients) => Ok(clients),
@@ -53,7 +54,7 @@ impl Clients {
                 .referer(false)
         };
         Ok(Self {
-            // A redirect's target gets every header of ours, the key included: same host only.
+            // The target of a redirect gets all our headers, including the key: same host only.
             providers: builder()
                 .redirect(redirect::Policy::custom(within_one_host))
                 .build()?,
@@ -61,9 +62,9 @@ impl Clients {
                 .redirect(redirect::Policy::custom(within_one_host))
                 .no_proxy()
                 .build()?,
-            // Local servers have no business redirecting elsewhere, and a proxy has none in between.
+            // Local servers have no reason to redirect elsewhere, nor to be behind a proxy.
             endpoints: builder()
-                .redirect(redirect::Policy::custom(to_the_same_with_a_slash))
+                .redirect(redirect::Policy::custom(only_adding_a_slash))
                 .no_proxy()
                 .build()?,
             local_webhooks: builder()
@@ -83,7 +84,7 @@ impl Clients {
         }
     }
 
-    /// The client for a service at `url` that is no endpoint.
+    /// Returns the client for a service at `url` that is not an endpoint.
     pub fn of_url(&self, url: &Url) -> &Client {
         if url.scheme() == "http" || is_loopback(url) {
             &self.direct_providers
@@ -94,7 +95,7 @@ impl Clients {
 }
 
 impl Clients {
-    /// The client that tells the target of a webhook.
+    /// Returns the client for the target of a webhook.
     pub fn of_webhook(&self, url: &Url) -> &Client {
         if is_loopback(url) {
             &self.local_webhooks
@@ -109,17 +110,18 @@ fn within_one_host(attempt: redirect::Attempt) -> redirect::Action {
     if origin == Some(attempt.url().origin()) && attempt.previous().len() <= MAX_REDIRECTS {
         attempt.follow()
     } else {
-        // The redirect itself becomes the answer, and an error that names its target.
+        // The redirect itself becomes the answer: an error that names its target.
         attempt.stop()
     }
 }
 
-/// Follows what only adds a slash to the path, as Python's web frameworks do: `/v1/models/`.
-fn to_the_same_with_a_slash(attempt: redirect::Attempt) -> redirect::Action {
+/// Follows a redirect that only adds a slash to the path, as Python's web frameworks send it:
+/// `/v1/models/`.
+fn only_adding_a_slash(attempt: redirect::Attempt) -> redirect::Action {
     let adds_a_slash = attempt.previous().last().is_some_and(|from| {
         let mut slashed = from.clone();
         slashed.set_path(&format!("{}/", from.path()));
-        // Some forget the query.
+        // Some servers drop the query.
         let same_query = attempt
             .url()
             .query()

@@ -1,9 +1,9 @@
-//! Cloudflare Workers AI's list of an account.
+//! Cloudflare Workers AI's list for an account.
 //!
 //! Sources: the API reference (Model Search), the official TypeScript SDK 4.2.0 (its page is
-//! `result_info` with `page` and `per_page`), the model files of Cloudflare's own documentation (what
-//! an entry holds). An entry's `id` is a number of Cloudflare's own; calls take its `name`. How many
-//! models a page may have is not documented; 50 to 500 are asked for in public code.
+//! `result_info` with `page` and `per_page`), the model files of Cloudflare's own documentation
+//! (the fields of an entry). An entry's `id` is Cloudflare's internal number; calls take its `name`.
+//! The largest page size is not documented; public code requests 50 to 500 models.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,8 @@ pub(super) const API: ListApi = ListApi {
     ..openai::API
 };
 
-/// The properties of a model that say what it can do, where they are true. Others say what it costs
-/// or wants (`require_workers_paid`).
+/// The properties that, if true, are capabilities of a model. Others are about its price or
+/// requirements (`require_workers_paid`).
 const ABILITIES: [&str; 5] = [
     "async_queue",
     "function_calling",
@@ -69,7 +69,7 @@ fn attributes(entry: &Value) -> Attributes {
         .map(str::to_owned)
         .collect();
     capabilities.extend(text(entry, &["/task/name"]));
-    // As it is given: a list of prices with their units and currencies.
+    // Kept as sent: a list of prices with their units and currencies.
     let price = properties.get("price").filter(|price| price.is_array());
     Attributes {
         // `2026-01-28 16:04:39.346`.
@@ -90,7 +90,7 @@ fn attributes(entry: &Value) -> Attributes {
     }
 }
 
-/// `properties`, a list of names and values, by name; the first of a name stands.
+/// Returns `properties`, a list of names and values, by name. The first value of a name counts.
 fn properties(entry: &Value) -> BTreeMap<&str, &Value> {
     let list = entry["properties"].as_array().into_iter().flatten();
     list.rev()

@@ -1,7 +1,7 @@
 //! Cohere's list.
 //!
-//! Source: the official Python SDK 7.3.1 (`models.list`). A page is 20 models unless more is asked,
-//! 1000 at most; `name` is the id, and nothing says when a model was made.
+//! Source: the official Python SDK 7.3.1 (`models.list`). A page has 20 models by default and 1000
+//! at most. `name` is the id; there is no creation date.
 
 use serde_json::Value;
 

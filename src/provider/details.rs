@@ -1,6 +1,6 @@
-//! What a list leaves unsaid and its server tells elsewhere: asked after the list, a few at once
-//! and for a short time. Whatever becomes of it, the list stands; what was learnt is kept with the
-//! source, so that it is asked again only where the server has something new.
+//! Details that a server has outside its list: requested after the list, a few at once and for a
+//! short time. If the requests fail, the list still counts. The details are stored with the source,
+//! so that they are requested again only if the server has something new.
 
 use std::time::Duration;
 
@@ -14,37 +14,37 @@ use super::{
 };
 use crate::model::listing::{Details, Entry, Listing};
 
-/// How long is asked after one list. What has not come by then is asked after the next; a first
-/// list is waited for, 2.5 s in all.
+/// How long to request details after one list. Missing ones are requested after the next list. The
+/// limit is short because requests wait for a first list, for at most 2.5 s.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
-/// What the fetch's end leaves of its time.
+/// Time kept free before the deadline of the fetch.
 const MARGIN: Duration = Duration::from_secs(1);
-/// How many detail_requests are asked at once.
+/// How many requests run at once.
 const AT_ONCE: usize = 4;
-/// Most bytes of one answer: Ollama's hold a licence and lists of tensors.
+/// Most bytes of one answer: Ollama's contain a licence and lists of tensors.
 const MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
 
 /// One request for details.
 pub(super) struct DetailRequest {
     /// Below the server's root.
     pub(super) path: &'static str,
-    /// JSON, with which the request is a POST.
+    /// A JSON body, which makes the request a POST.
     pub(super) body: Option<String>,
     pub(super) read: ReadAnswer,
 }
 
-/// What an answer says of which models; none where it is no answer to the detail_request.
+/// Reads the details in an answer, by model; none if it does not answer the request.
 type ReadAnswer = Box<dyn Fn(&[u8]) -> Option<Details> + Send + Sync>;
 
-/// What to ask after a list; none where the list says all, so that what was learnt before is of no
-/// use either.
+/// The requests to send after a list; none if the list is complete, so that stored details are not
+/// needed either.
 pub(super) type DetailRequests = Option<Vec<DetailRequest>>;
 
-/// For list APIs that say all.
+/// For list APIs whose lists are complete.
 pub(super) const NONE: fn(&[Entry], &Details) -> DetailRequests = |_, _| None;
 
 impl Fetch<'_> {
-    /// Adds to `listing` what is known of its models beyond it, and what its server now tells.
+    /// Adds the known details of its models to `listing`, and those that the server now returns.
     pub(super) async fn add_details(&self, api: &'static ListApi, listing: &mut Listing) {
         let Some(known) = self.known else {
             return;
@@ -53,7 +53,7 @@ impl Fetch<'_> {
             return;
         };
         let mut details = known.clone();
-        // Those that are never answered must not keep the others waiting for ever.
+        // Requests that are never answered must not hold up the others forever.
         fastrand::shuffle(&mut detail_requests);
         let mut answers = stream::iter(detail_requests)
             .map(|detail_request| self.fetch_detail(api, detail_request))
@@ -65,8 +65,8 @@ impl Fetch<'_> {
         drop(answers);
         for entry in &mut listing.entries {
             if let Some((id, detail)) = details.remove_entry(&entry.id) {
-                let said = std::mem::take(&mut entry.attributes);
-                entry.attributes = completed(said, &detail.attributes);
+                let listed = std::mem::take(&mut entry.attributes);
+                entry.attributes = completed(listed, &detail.attributes);
                 listing.details.insert(id, detail);
             }
         }

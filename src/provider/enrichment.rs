@@ -1,5 +1,5 @@
-//! Files that describe many providers' models: models.dev's `api.json` and LiteLLM's
-//! `model_prices_and_context_window.json`. Read as one page of models with whole ids.
+//! Files that describe the models of many providers: models.dev's `api.json` and LiteLLM's
+//! `model_prices_and_context_window.json`. Each is read as one page of models with whole ids.
 //!
 //! Sources: models.dev's schema (`packages/core/src/schema.ts`) and LiteLLM's own file.
 
@@ -31,7 +31,7 @@ pub(super) const API: ListApi = ListApi {
     also: None,
 };
 
-/// What they call providers that have another name here.
+/// Their names for providers that have another name here.
 const NAMES: [(&str, &str); 18] = [
     ("amazon-bedrock", "bedrock"),
     ("bedrock_converse", "bedrock"),
@@ -54,7 +54,7 @@ const NAMES: [(&str, &str); 18] = [
 ];
 
 const UNKNOWN_FORMAT: &str =
-    "the file has neither models.dev's form nor LiteLLM's: check the url of [enrichment]";
+    "the file is in neither models.dev's nor LiteLLM's format: check the url of [enrichment]";
 
 fn parse(body: &[u8], _: &Progress) -> Result<Page, NoPage> {
     let mut page = Page::default();
@@ -68,7 +68,7 @@ fn parse(body: &[u8], _: &Progress) -> Result<Page, NoPage> {
                 push(&mut page, name, id, model, read_models_dev(model));
             }
         } else if let Some(provider) = value["litellm_provider"].as_str() {
-            // Some ids have the provider in front.
+            // Some ids start with the provider.
             let id = name
                 .strip_prefix(provider)
                 .and_then(|id| id.strip_prefix('/'))
@@ -76,7 +76,7 @@ fn parse(body: &[u8], _: &Progress) -> Result<Page, NoPage> {
             push(&mut page, provider, id, &value, read_litellm(&value));
         } else {
             page.skipped
-                .push(name, "neither models nor a `litellm_provider`");
+                .push(name, "has neither `models` nor `litellm_provider`");
         }
     }
     if page.entries.is_empty() {
@@ -85,12 +85,11 @@ fn parse(body: &[u8], _: &Progress) -> Result<Page, NoPage> {
     Ok(page)
 }
 
-/// Adds what is said of a model, if anything is.
+/// Adds a model, unless it has no attributes or no usable id.
 fn push(page: &mut Page, provider: &str, id: &str, model: &Value, attributes: Attributes) {
     let is_usable = is_usable_id(id) && !is_deeper(model, MAX_DEPTH);
     if attributes == Attributes::default() || !is_usable {
-        page.skipped
-            .push(id, "says nothing that is read, or has no usable id");
+        page.skipped.push(id, "has no known fields or no usable id");
         return;
     }
     let known = NAMES.iter().find(|(name, _)| *name == provider);

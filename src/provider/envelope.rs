@@ -1,4 +1,4 @@
-//! The envelope of a list: an answer's body, parsed no further than its outer level. Pure.
+//! The envelope of a list: the body of an answer, of which only the outer level is parsed. Pure.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -6,25 +6,25 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{mend, refusal::refusal};
 
-/// Most names of fields in one message.
+/// Most field names in one message.
 const MAX_NAMES: usize = 12;
 /// The longest such name, in characters.
 const MAX_NAME_CHARS: usize = 40;
 
-/// An answer's body as text.
+/// The body of an answer, as text.
 pub struct Body<'b> {
     text: Cow<'b, str>,
-    /// Whether bytes that are no UTF-8 had to be replaced.
+    /// Whether invalid UTF-8 or JSON had to be replaced.
     pub is_mended: bool,
 }
 
 impl<'b> Body<'b> {
-    /// `bytes` as text; a byte order mark in front is tolerated.
+    /// Reads `bytes` as text, without a leading byte order mark.
     pub fn of(bytes: &'b [u8]) -> Self {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         let (text, is_mended) = mend::text(bytes);
         let mut body = Self { text, is_mended };
-        // A fault outside the entries would cost all of them.
+        // A fault outside the entries would lose them all.
         if body.envelope().is_err() {
             let mended = Self {
                 text: Cow::Owned(mend::mended(&body.text)),
@@ -37,7 +37,7 @@ impl<'b> Body<'b> {
         body
     }
 
-    /// Its outer level.
+    /// Parses the outer level.
     pub fn envelope(&self) -> Result<Envelope<'_>, String> {
         let text = self.text.as_ref();
         let not_json =
@@ -56,7 +56,7 @@ impl<'b> Body<'b> {
     }
 }
 
-/// A page's body, parsed no further than its outer level.
+/// The outer level of a page's body.
 pub enum Envelope<'b> {
     /// A JSON object.
     Object(Fields<'b>),
@@ -65,7 +65,7 @@ pub enum Envelope<'b> {
 }
 
 impl<'b> Envelope<'b> {
-    /// Its fields; an error when it is an array.
+    /// Returns the fields, or an error for an array.
     pub fn object(self) -> Result<Fields<'b>, String> {
         match self {
             Self::Object(fields) => Ok(fields),
@@ -74,14 +74,14 @@ impl<'b> Envelope<'b> {
     }
 }
 
-/// The fields of an envelope, none of them parsed yet.
+/// The fields of an envelope, not parsed yet.
 #[derive(serde::Deserialize)]
 pub struct Fields<'b>(#[serde(borrow)] BTreeMap<String, &'b RawValue>);
 
 impl<'b> Fields<'b> {
-    /// The array `name`; `null` counts as empty (Ollama without models), absent as none.
+    /// Returns the array `name`: empty for `null` (Ollama without models), none if absent.
     ///
-    /// An answer that says that it is an error is none of them, unless the array has entries.
+    /// An answer that reports an error is an error, unless the array has entries.
     pub fn list(&self, name: &str) -> Result<Option<Vec<&'b RawValue>>, String> {
         let list = self
             .0
@@ -102,7 +102,7 @@ impl<'b> Fields<'b> {
         })
     }
 
-    /// Says that there is no list `name`, and what there is instead.
+    /// Returns a message that the list `name` is missing, with the fields that are present.
     pub fn without_list(&self, name: &str) -> String {
         let has = names(self.0.keys().map(String::as_str));
         let mut others = LISTS_OF_KINDS.iter();
@@ -110,25 +110,25 @@ impl<'b> Fields<'b> {
         let hint = other.map_or_else(String::new, |(list, kinds)| {
             format!(" (`{list}` is read with kind = {kinds})")
         });
-        format!("the answer has no `{name}` array but {has}{hint}: is base_url a model list's?")
+        format!("the answer has no `{name}` array but {has}{hint}: check base_url")
     }
 
-    /// Whether `name` is there at all.
+    /// Whether the field `name` is present.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Every field, by name.
+    /// Iterates over the fields, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'b RawValue)> {
         self.0.iter().map(|(name, raw)| (name.as_str(), *raw))
     }
 
-    /// Whether there is no field.
+    /// Whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What the fields but `name` say; `null` for what cannot be read.
+    /// Returns the values of all fields but `name`; `null` for values that cannot be read.
     pub fn beside(&self, name: &str) -> Map<String, Value> {
         let value = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_default();
         let fields = self.0.iter().filter(|(field, _)| *field != name);
@@ -138,13 +138,13 @@ impl<'b> Fields<'b> {
     }
 }
 
-/// The names of lists, and the kinds that read them.
+/// The names of lists, and the kinds that use them.
 const LISTS_OF_KINDS: [(&str, &str); 2] = [
     ("models", "\"google\", \"cohere\" or \"ollama\""),
     ("data", "\"openai\" or \"anthropic\""),
 ];
 
-/// `names` for a message: some of them, bounded.
+/// Formats `names` for a message, bounded in number and length.
 pub fn names<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let bounded = names.take(MAX_NAMES).map(|name| {
         let name: String = name.chars().take(MAX_NAME_CHARS).collect();

@@ -1,5 +1,5 @@
-//! Why a fetch failed, named for what an operator does about it, and how that is told from a
-//! status, a body or a transport error. Messages are one line and free of keys.
+//! Why a fetch failed, as seen from its status, body or transport error. Kinds are named for what
+//! an operator does about them. Messages are one line without keys.
 
 use std::{error::Error, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// Longest message kept, in bytes.
+/// The longest message, in bytes.
 const MESSAGE_LIMIT: usize = 300;
 
 impl FetchError {
@@ -28,7 +28,7 @@ impl FetchError {
         }
     }
 
-    /// From an answer whose status is not a success.
+    /// Builds the error for an answer whose status is not a success.
     pub(crate) fn from_answer(
         status: StatusCode,
         headers: &HeaderMap,
@@ -38,7 +38,7 @@ impl FetchError {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         // Some of Google's endpoints wrap the object in an array of one.
         let body = body.get(0).unwrap_or(&body);
-        let invalid_key = names_invalid_key(status.as_u16(), body);
+        let invalid_key = reports_invalid_key(status.as_u16(), body);
         let kind = match status.as_u16() {
             401 => ErrorKind::Unauthorized,
             _ if invalid_key => ErrorKind::Unauthorized,
@@ -50,7 +50,7 @@ impl FetchError {
         };
         let code = status.as_u16();
         let message = match kind {
-            // Providers repeat the key, masked or whole, in this message: it stays out.
+            // Omits the provider's message, which may repeat the key, masked or whole.
             ErrorKind::Unauthorized => format!("the key was refused ({code}): check or replace it"),
             ErrorKind::Redirected => match redirect_origin(headers) {
                 Some(origin) => format!(
@@ -60,8 +60,8 @@ impl FetchError {
                     format!("answered {code} with a redirect that is not followed: check base_url")
                 }
             },
-            _ => match provider_words(body) {
-                Some(words) => format!("answered {code}: {words}"),
+            _ => match provider_message(body) {
+                Some(message) => format!("answered {code}: {message}"),
                 None => format!("answered {code}"),
             },
         };
@@ -73,7 +73,8 @@ impl FetchError {
         }
     }
 
-    /// From a request to `host` that brought no answer. `error` may hold the URL: it is dropped here.
+    /// Builds the error for a request to `host` without an answer. Drops the URL that `error` may
+    /// hold.
     pub(crate) fn from_transport(error: reqwest::Error, host: &str) -> Self {
         let error = error.without_url();
         let tls = causes(&error).find_map(tls_error);
@@ -85,7 +86,7 @@ impl FetchError {
         } else if error.is_timeout() {
             Self::new(
                 ErrorKind::Timeout,
-                "no connection in time: check the network and base_url",
+                "timed out while connecting: check the network and base_url",
             )
         } else if error.is_connect() {
             Self::new(
@@ -100,7 +101,7 @@ impl FetchError {
         }
     }
 
-    /// From an answer whose body ended too early.
+    /// Builds the error for an answer whose body ended too early.
     pub(crate) fn broken_off(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let root = causes(&error)
@@ -112,8 +113,8 @@ impl FetchError {
         )
     }
 
-    /// The same with `key` taken out in every form that it could have, on one line of bounded
-    /// length.
+    /// Removes `key` from the message, in every form that it could have, and puts the message on
+    /// one line of bounded length.
     pub(crate) fn without_key(mut self, key: Option<&SecretString>) -> Self {
         if let Some(key) = key {
             self.message = redact(&self.message, key);
@@ -123,13 +124,13 @@ impl FetchError {
     }
 }
 
-/// `error` and its sources, outermost first.
+/// Iterates over `error` and its sources, outermost first.
 fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 
-/// The TLS error that `cause` is or wraps: an I/O error holds another error inside, possibly an I/O
-/// error again, which is not its source.
+/// Returns the TLS error that `cause` is or wraps. An I/O error may hold another error, possibly an
+/// I/O error again, that is not its source.
 fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
     let inner = || tls_error(cause.downcast_ref::<std::io::Error>()?.get_ref()?);
     cause.downcast_ref().or_else(inner)
@@ -139,10 +140,10 @@ fn details(body: &Value) -> impl Iterator<Item = &Value> {
     body["error"]["details"].as_array().into_iter().flatten()
 }
 
-/// Whether the body of an answer that is no 401 says that the key is none. With 400 it is Google's by
-/// a code of its own and xAI's in words only (`error` is a text, and `code` that of any bad argument),
-/// with 403 Amazon Bedrock's in words only.
-fn names_invalid_key(status: u16, body: &Value) -> bool {
+/// Whether the body of an answer other than a 401 reports an invalid key. With 400, Google has its
+/// own code for this; xAI has only text (`error` is a string, and `code` is that of any bad
+/// argument). With 403, Amazon Bedrock has only text.
+fn reports_invalid_key(status: u16, body: &Value) -> bool {
     let starts = |field: &str, words: &str| {
         let text = body[field].as_str();
         text.is_some_and(|text| text.starts_with(words))
@@ -160,9 +161,9 @@ fn names_invalid_key(status: u16, body: &Value) -> bool {
     }
 }
 
-/// What the provider says went wrong: `error.message`, `error`, `message` (Amazon's `Message`),
+/// Returns the provider's error message: `error.message`, `error`, `message` (Amazon's `Message`),
 /// `detail` or the first of Cloudflare's `errors`.
-fn provider_words(body: &Value) -> Option<&str> {
+fn provider_message(body: &Value) -> Option<&str> {
     [
         &body["error"]["message"],
         &body["error"],
@@ -173,7 +174,7 @@ fn provider_words(body: &Value) -> Option<&str> {
     ]
     .into_iter()
     .find_map(Value::as_str)
-    .filter(|words| !words.trim().is_empty())
+    .filter(|message| !message.trim().is_empty())
 }
 
 fn redirect_origin(headers: &HeaderMap) -> Option<String> {
@@ -186,7 +187,7 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
 }
 
-/// `Retry-After` in seconds (decimals occur) or as a date, or `retry-after-ms`.
+/// Reads `Retry-After`, in seconds (decimals occur) or as a date, or `retry-after-ms`.
 pub fn retry_after_header(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     if let Some(value) = text("retry-after") {
@@ -200,12 +201,12 @@ pub fn retry_after_header(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     Some(seconds(text("retry-after-ms")?)? / 1000)
 }
 
-/// Google's `google.rpc.RetryInfo` in the body: `"retryDelay": "48s"`, decimals occur.
+/// Reads Google's `google.rpc.RetryInfo` in the body: `"retryDelay": "48s"`, decimals occur.
 fn retry_info(body: &Value) -> Option<Duration> {
     details(body).find_map(|detail| seconds(detail["retryDelay"].as_str()?.strip_suffix('s')?))
 }
 
-/// `text` with `key` replaced, raw or with any of its bytes percent-encoded.
+/// Replaces `key` in `text`, raw or with any of its bytes percent-encoded.
 pub(super) fn redact(text: &str, key: &SecretString) -> String {
     let key = key.expose_secret();
     if key.is_empty() {
@@ -226,7 +227,8 @@ pub(super) fn redact(text: &str, key: &SecretString) -> String {
     redacted
 }
 
-/// How many bytes `key` takes at the start of `text`, each byte as it is or as `%2F` or `%2f`.
+/// Returns the number of bytes that `key` takes up at the start of `text`, each byte raw or as
+/// `%2F` or `%2f`.
 fn encoded_length(text: &[u8], key: &[u8]) -> Option<usize> {
     key.iter().try_fold(0, |at, byte| {
         let rest = text.get(at..)?;
@@ -239,7 +241,7 @@ fn encoded_length(text: &[u8], key: &[u8]) -> Option<usize> {
     })
 }
 
-/// `text` on one line: control characters become spaces, the rest is cut at [`MESSAGE_LIMIT`].
+/// Puts `text` on one line: control characters become spaces, and it is cut at [`MESSAGE_LIMIT`].
 fn one_line(text: &str) -> String {
     let mut line: String = text
         .chars()

@@ -1,13 +1,13 @@
-//! What an entry says, wherever the service has put it and whoever it is from: by one table of places
-//! per meaning ([`places`]). Pure.
+//! Reads the attributes of an entry from any service, by one table of places per meaning
+//! ([`places`]). Pure.
 
 use serde_json::{Map, Value};
 
 use self::places::{
     CAPABILITIES, CONTEXT_WINDOW, CREATED, DEPRECATED, DEPRECATED_AT, DESCRIPTION, DISPLAY_NAME,
-    ENDING, INPUT_MODALITIES, KNOWLEDGE_CUTOFF, LIFECYCLE, MAX_OUTPUT_TOKENS,
+    ENDING_STATUSES, INPUT_MODALITIES, KNOWLEDGE_CUTOFF, LIFECYCLE, MAX_OUTPUT_TOKENS,
     MAX_TOKENS_IS_A_LIMIT, NVIDIA_CREATED, OUTPUT_MODALITIES, PRICES, RETIRES_AT,
-    SUPPORTED_METHODS, TAG_LISTS, TAGS, USES,
+    SUPPORTED_METHODS, TAG_LISTS, TAGS, USE_TYPES,
 };
 use super::{
     time::{created, time},
@@ -17,9 +17,9 @@ use crate::model::attributes::Attributes;
 
 mod places;
 
-/// What an entry says.
+/// Reads the attributes of an entry.
 pub fn attributes(entry: &Value) -> Attributes {
-    let said = Attributes {
+    let own = Attributes {
         created: Some(created(values(entry, &CREATED)))
             .filter(|created| *created != NVIDIA_CREATED)
             .unwrap_or(0),
@@ -35,20 +35,20 @@ pub fn attributes(entry: &Value) -> Attributes {
         knowledge_cutoff: text(entry, &KNOWLEDGE_CUTOFF),
         lifecycle: lifecycle(entry),
         deprecated_at: values(entry, &DEPRECATED_AT)
-            // A flag as a number is no date.
+            // 1 is a flag, not a date.
             .filter(|value| value.as_i64() != Some(1))
             .find_map(time),
         retires_at: values(entry, &RETIRES_AT).find_map(time),
         ..Attributes::default()
     };
-    match agreed(&entry["providers"]) {
-        None => said,
-        Some(agreed) => completed(said, &attributes(&agreed)),
+    match shared_fields(&entry["providers"]) {
+        None => own,
+        Some(shared) => completed(own, &attributes(&shared)),
     }
 }
 
-/// The context that LM Studio has loaded a model with: what a call meets now, as llama.cpp's
-/// `meta.n_ctx`. Of one that is not loaded it may be that of the last time.
+/// Returns the context that LM Studio has loaded a model with: the limit for a call now, like
+/// llama.cpp's `meta.n_ctx`. If the model is not loaded, the field may be from the last time.
 fn loaded_context(entry: &Value) -> Option<i64> {
     let is_loaded = entry["state"] == "loaded";
     tokens(entry, &["/loaded_context_length"]).filter(|_| is_loaded)
@@ -70,7 +70,7 @@ fn modalities(entry: &Value, pointers: &[&str], side: Side) -> Vec<String> {
     if !listed.is_empty() {
         return sorted(listed);
     }
-    // Nebius' `text+image->text`; Cerebras' has no arrow and tells of the input only.
+    // Nebius' `text+image->text`; Cerebras' has no arrow and covers only the input.
     let both = entry
         .pointer("/architecture/modality")
         .and_then(Value::as_str);
@@ -86,8 +86,8 @@ fn modalities(entry: &Value, pointers: &[&str], side: Side) -> Vec<String> {
     sorted(parts.map(ToOwned::to_owned).collect())
 }
 
-/// The names in a list of words or of objects, in an object with one per name, or in a text with
-/// commas.
+/// Returns the names in a list of words or objects, the keys of an object, or the parts of a text
+/// with commas.
 fn names(value: &Value) -> Vec<String> {
     let of_item = |item: &Value| match item {
         Value::String(name) => Some(name.clone()),
@@ -109,13 +109,15 @@ fn names(value: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What the model can do, in the service's own words.
+/// Returns what the model can do, in the service's own words.
 fn capabilities(entry: &Value) -> Vec<String> {
     let mut found = words(entry, &CAPABILITIES);
     // AIHubMix: a text with commas.
     let texts = values(entry, &["/features"]).filter(|value| value.is_string());
     found.extend(texts.flat_map(names));
-    let uses = entry["type"].as_str().filter(|word| USES.contains(word));
+    let uses = entry["type"]
+        .as_str()
+        .filter(|word| USE_TYPES.contains(word));
     found.extend(uses.map(ToOwned::to_owned));
     let tags = words(entry, &TAG_LISTS).into_iter();
     found.extend(tags.filter(|tag| TAGS.contains(&tag.as_str())));
@@ -154,7 +156,7 @@ fn lifecycle(entry: &Value) -> Option<String> {
     };
     let status = || {
         let status = text(entry, &["/status"])?;
-        ENDING
+        ENDING_STATUSES
             .contains(&status.to_lowercase().as_str())
             .then_some(status)
     };
@@ -166,8 +168,8 @@ fn lifecycle(entry: &Value) -> Option<String> {
         .or_else(inactive)
 }
 
-/// The prices as they are given: an object of them, and with it every other field of a price, under
-/// its own name: xAI's `…_price` and `…_price_long_context`, Novita's `…_price_per_m`, lists and tiers.
+/// Returns the prices as sent: the object of prices, and every other price field under its own name:
+/// xAI's `…_price` and `…_price_long_context`, Novita's `…_price_per_m`, lists and tiers.
 fn pricing(entry: &Value) -> Map<String, Value> {
     let object = values(entry, &PRICES).find_map(Value::as_object);
     let mut pricing = object.cloned().unwrap_or_default();
@@ -175,7 +177,7 @@ fn pricing(entry: &Value) -> Map<String, Value> {
     for (name, value) in fields.filter(|(name, value)| is_price(name, value)) {
         pricing.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    // xAI: from how many tokens on the prices for long contexts hold.
+    // xAI: the number of tokens from which the prices for long contexts apply.
     let threshold = &entry["long_context_threshold"];
     if threshold.is_number() && pricing.keys().any(|name| name.ends_with("_long_context")) {
         pricing.insert("long_context_threshold".to_owned(), threshold.clone());
@@ -183,35 +185,35 @@ fn pricing(entry: &Value) -> Map<String, Value> {
     pricing
 }
 
-/// Whether a field of an entry is a price. An object of prices is no field but their place.
+/// Whether a field of an entry is a price. An object of prices does not count: it only holds them.
 fn is_price(name: &str, value: &Value) -> bool {
     let mut parts = name.split('_');
     let is_named = parts.any(|part| ["price", "prices", "pricing", "pricings"].contains(&part));
     let is_flag = name.starts_with("supports_") || value.is_boolean();
     let is_place = ["pricing", "pricings"].contains(&name) && value.is_object();
-    let says_something = match value {
+    let has_value = match value {
         Value::Null => false,
         Value::String(text) => !text.trim().is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
         Value::Bool(_) | Value::Number(_) => true,
     };
-    is_named && says_something && !is_flag && !is_place
+    is_named && has_value && !is_flag && !is_place
 }
 
-/// What all of the Hugging Face router's providers of one model say alike. Where they differ, or one
-/// of them says nothing, nothing is true of the model.
-fn agreed(providers: &Value) -> Option<Value> {
+/// Returns the fields that all of the Hugging Face router's providers of a model share. A field that
+/// differs, or that one provider lacks, is not true of the model.
+fn shared_fields(providers: &Value) -> Option<Value> {
     let (first, others) = providers.as_array()?.split_first()?;
-    let agreed = first.as_object()?.iter().filter(|(name, value)| {
+    let shared = first.as_object()?.iter().filter(|(name, value)| {
         others
             .iter()
             .all(|other| other.get(name.as_str()) == Some(value))
     });
     // No deeper: a provider has no providers.
-    let agreed = agreed.filter(|(name, _)| *name != "providers");
+    let shared = shared.filter(|(name, _)| *name != "providers");
     Some(Value::Object(
-        agreed
+        shared
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
     ))

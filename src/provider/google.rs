@@ -1,7 +1,7 @@
 //! Google's Gemini API.
 //!
 //! Sources: the REST reference (`v1beta/models.list`), the official Python SDK 3.4.0, recorded
-//! answers. A page is 50 models unless more is asked, 1000 at most; names carry `models/`.
+//! answers. A page has 50 models by default and 1000 at most; names start with `models/`.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(super) const API: ListApi = ListApi {
 const PAGES: PageReader = PageReader {
     list: "models",
     takes_array: false,
-    // proto3 leaves an empty list out: `{}` is a list of nothing, and so is a page in the middle.
+    // proto3 omits empty lists: `{}` is an empty list, and a page in the middle may be empty too.
     may_lack_list: |fields| {
         let beside = fields.beside("");
         let token = beside.get("nextPageToken");
@@ -57,7 +57,7 @@ fn attributes(entry: &Value) -> Attributes {
         description: text(entry, &["/description"]),
         context_window: tokens(entry, &["/inputTokenLimit"]),
         max_output_tokens: tokens(entry, &["/outputTokenLimit"]),
-        // Only ever said where it is so.
+        // Only present when true.
         capabilities: match entry["thinking"] {
             Value::Bool(true) => vec!["thinking".to_owned()],
             _ => Vec::new(),

@@ -1,23 +1,23 @@
-//! Makes JSON that no strict reader takes readable without losing what stands beside the fault. Pure.
+//! Repairs JSON that a strict reader rejects, without losing anything beside the fault. Pure.
 //!
-//! Seen: a surrogate without its other half (a text cut in the middle of an emoji), a number that no
-//! float holds (`1e400`), `NaN` and `Infinity` (Python's `json.dumps`), a raw line feed in a text, a
-//! byte that is no UTF-8. Each costs the value that it is in: a bad character becomes U+FFFD, a bad
-//! number `null`. Everything else stays as it was sent.
+//! Seen: a surrogate without its other half (a text cut in the middle of an emoji), a number too
+//! large for a float (`1e400`), `NaN` and `Infinity` (Python's `json.dumps`), a raw line feed in a
+//! text, a byte that is not UTF-8. Each affects only its own value: a bad character becomes U+FFFD,
+//! a bad number `null`. Everything else stays as sent.
 
 use std::borrow::Cow;
 
-/// What stands for a character that could not be read.
+/// The replacement for a character that could not be read.
 pub const REPLACEMENT: char = '\u{FFFD}';
 
-/// `body` as text, and whether bytes of it had to be replaced by [`REPLACEMENT`].
+/// Returns `body` as text, and whether bytes of it had to be replaced by [`REPLACEMENT`].
 pub fn text(body: &[u8]) -> (Cow<'_, str>, bool) {
     let text = String::from_utf8_lossy(body);
     let replaced = matches!(text, Cow::Owned(_));
     (text, replaced)
 }
 
-/// `json` with what a strict reader refuses replaced. What is no JSON at all stays none.
+/// Replaces what a strict reader rejects in `json`. Text that is not JSON at all stays invalid.
 pub fn mended(json: &str) -> String {
     let mut mended = String::with_capacity(json.len());
     let mut rest = json;
@@ -35,7 +35,7 @@ pub fn mended(json: &str) -> String {
     mended
 }
 
-/// Adds the string that `rest` begins with; its length there.
+/// Adds the string at the start of `rest`. Returns its length in `rest`.
 fn push_string(mended: &mut String, rest: &str) -> usize {
     mended.push('"');
     let mut at = 1;
@@ -59,7 +59,7 @@ fn push_string(mended: &mut String, rest: &str) -> usize {
     at
 }
 
-/// Adds the escape, or pair of them, that `rest` begins with; its length there.
+/// Adds the escape, or pair of escapes, at the start of `rest`. Returns its length in `rest`.
 fn push_escape(mended: &mut String, rest: &str) -> usize {
     let unit = |at: usize| {
         let digits = rest.get(at..)?.strip_prefix("\\u")?.get(..4)?;
@@ -78,7 +78,7 @@ fn push_escape(mended: &mut String, rest: &str) -> usize {
     length
 }
 
-/// Adds the number or name that `rest` begins with; its length there.
+/// Adds the number or name at the start of `rest`. Returns its length in `rest`.
 fn push_word(mended: &mut String, rest: &str) -> usize {
     let is_part = |char: char| char.is_ascii_alphanumeric() || "+-.".contains(char);
     let length = rest.find(|char| !is_part(char)).unwrap_or(rest.len());
@@ -86,7 +86,7 @@ fn push_word(mended: &mut String, rest: &str) -> usize {
     let is_unreadable = match word {
         "true" | "false" | "null" => false,
         "NaN" | "Infinity" | "-Infinity" => true,
-        // What is no number of JSON's stays, and so stays unreadable.
+        // Other words that are not JSON stay, and so stay unreadable.
         _ => word.parse::<f64>().is_ok_and(f64::is_infinite),
     };
     mended.push_str(if is_unreadable { "null" } else { word });

@@ -1,13 +1,13 @@
-//! Where services put what there is a field for: one table per meaning, each a list of JSON pointers.
-//! The first place that says something counts; what was read first stands first, so that a new place
-//! changes nothing of a service that is read already.
+//! Where services put each attribute: one table per meaning, each a list of JSON pointers. The
+//! first place with a value counts. Older places come first, so that a new one changes nothing for
+//! the services that are already read.
 //!
-//! Beside each place stands whose it is. A place of no known service is not read.
+//! Comments name the services that use each place. Places that no known service uses are not read.
 
-/// When it was made. Azure and gateways say `created_at`.
+/// When the model was created. Azure and gateways use `created_at`.
 pub const CREATED: [&str; 2] = ["/created", "/created_at"];
 
-/// `created` of every model of NVIDIA's: nobody said when.
+/// The `created` of all of NVIDIA's models, which means that it is unknown.
 pub const NVIDIA_CREATED: i64 = 735_790_403;
 
 /// A name for people.
@@ -20,7 +20,7 @@ pub const DISPLAY_NAME: [&str; 5] = [
     "/model_spec/name",
 ];
 
-/// What it is, for people.
+/// A description for people.
 pub const DESCRIPTION: [&str; 4] = [
     "/description",
     // DeepInfra; Venice; AIHubMix.
@@ -29,7 +29,7 @@ pub const DESCRIPTION: [&str; 4] = [
     "/desc",
 ];
 
-/// Tokens that fit into the input. What a call meets now stands before what the model could.
+/// Tokens that fit into the input. The limit for a call now comes before the model's own limit.
 pub const CONTEXT_WINDOW: [&str; 24] = [
     // OpenRouter, Together, Fireworks, Cohere, xAI.
     "/context_length",
@@ -37,9 +37,9 @@ pub const CONTEXT_WINDOW: [&str; 24] = [
     "/context_window",
     // Mistral, LM Studio.
     "/max_context_length",
-    // vLLM, SGLang. Chutes' may be twice its context_length, which stands before.
+    // vLLM, SGLang. Chutes' may be twice its context_length, which comes first.
     "/max_model_len",
-    // llama.cpp: what is configured (`--ctx-size`), and what the model was trained for.
+    // llama.cpp: the configured size (`--ctx-size`), and the size that the model was trained for.
     "/meta/n_ctx",
     "/meta/n_ctx_train",
     "/top_provider/context_length",
@@ -62,7 +62,7 @@ pub const CONTEXT_WINDOW: [&str; 24] = [
     // GitHub Copilot; its prompt is shorter than its window.
     "/capabilities/limits/max_context_window_tokens",
     "/capabilities/limits/max_prompt_tokens",
-    // models.dev's form.
+    // models.dev's format.
     "/limit/context",
     // Google's, through gateways.
     "/inputTokenLimit",
@@ -71,7 +71,7 @@ pub const CONTEXT_WINDOW: [&str; 24] = [
     "/input_modalities/text/max_context_length",
 ];
 
-/// Tokens of an answer at most.
+/// Most tokens of an answer.
 pub const MAX_OUTPUT_TOKENS: [&str; 18] = [
     // Groq, Cerebras, SambaNova, Friendli, Baseten; OpenRouter.
     "/max_completion_tokens",
@@ -88,10 +88,10 @@ pub const MAX_OUTPUT_TOKENS: [&str; 18] = [
     "/limits/max_output_length",
     "/metadata/limits/max_completion_tokens",
     "/metadata/limits/max_output_tokens",
-    // DeepInfra, whose it is a limit.
+    // DeepInfra, where it is a limit.
     "/metadata/max_tokens",
     "/metadata/max_output_tokens",
-    // Venice; GitHub Copilot; models.dev's form.
+    // Venice; GitHub Copilot; models.dev's format.
     "/model_spec/maxCompletionTokens",
     "/capabilities/limits/max_output_tokens",
     "/limit/output",
@@ -102,7 +102,7 @@ pub const MAX_OUTPUT_TOKENS: [&str; 18] = [
     "/output_modalities/text/max_output_length",
 ];
 
-/// Beside these a bare `max_tokens` is a limit; elsewhere it is what a call gets that does not say.
+/// Beside these a bare `max_tokens` is a limit; elsewhere it is the default for a call.
 pub const MAX_TOKENS_IS_A_LIMIT: [&str; 3] = [
     // Anthropic, LiteLLM; Vercel; io.net.
     "/max_input_tokens",
@@ -124,7 +124,7 @@ pub const OUTPUT_MODALITIES: [&str; 3] = [
     "/modalities/output",
 ];
 
-/// Lists and flags of what the model can do.
+/// Lists and flags of capabilities.
 pub const CAPABILITIES: [&str; 6] = [
     // Mistral, Azure, LM Studio, LocalAI; OpenRouter; Cohere, Featherless, Novita.
     "/capabilities",
@@ -137,7 +137,7 @@ pub const CAPABILITIES: [&str; 6] = [
     "/metadata/capabilities",
 ];
 
-/// Places of tags, of which only [`TAGS`] are read: elsewhere people tag as they like.
+/// Places of tags. Only [`TAGS`] are read, since other tags are free-form.
 pub const TAG_LISTS: [&str; 2] = [
     // Vercel, Cortecs; DeepInfra.
     "/tags",
@@ -165,9 +165,9 @@ pub const TAGS: [&str; 18] = [
     "web-search",
 ];
 
-/// The words of `type` that say what a model is for: Together's and LM Studio's. Others' `type` says
-/// something else (`model`, `base`, `fine-tuned`).
-pub const USES: [&str; 13] = [
+/// The values of `type` that name the use of a model: Together's and LM Studio's. Elsewhere `type`
+/// has another meaning (`model`, `base`, `fine-tuned`).
+pub const USE_TYPES: [&str; 13] = [
     "audio",
     "chat",
     "code",
@@ -183,24 +183,24 @@ pub const USES: [&str; 13] = [
     "vlm",
 ];
 
-/// The methods that it can be called with.
+/// The methods that the model can be called with.
 pub const SUPPORTED_METHODS: [&str; 2] = [
     // Cohere, Novita; inference.net.
     "/endpoints",
     "/supported_endpoints",
 ];
 
-/// The stage of its life in the source's own word.
+/// The stage of its lifecycle, in the source's own word.
 pub const LIFECYCLE: [&str; 3] = [
-    // Azure, DigitalOcean; Cohere; Bedrock's form.
+    // Azure, DigitalOcean; Cohere; Bedrock's format.
     "/lifecycle_status",
     "/lifecycle",
     "/modelLifecycle/status",
 ];
 /// Flags of a deprecated model: Cohere's; Cerebras' and gateways'; Neuralwatt's.
 pub const DEPRECATED: [&str; 3] = ["/is_deprecated", "/deprecated", "/metadata/deprecated"];
-/// The words of `status` that tell of the end; others tell of the server (`loaded`, `succeeded`).
-pub const ENDING: [&str; 10] = [
+/// The values of `status` that mean end of life. Others describe the server (`loaded`, `succeeded`).
+pub const ENDING_STATUSES: [&str; 10] = [
     "decommissioned",
     "deprecated",
     "discontinued",
@@ -213,15 +213,15 @@ pub const ENDING: [&str; 10] = [
     "sunset",
 ];
 
-/// Since when it is, or will be, deprecated.
+/// Since when the model is, or will be, deprecated.
 pub const DEPRECATED_AT: [&str; 3] = [
     "/deprecated_at",
-    // A date in place of the flag; Bedrock's form.
+    // A date in place of the flag; Bedrock's format.
     "/deprecated",
     "/modelLifecycle/legacyTime",
 ];
 
-/// When it is shut down.
+/// When the model is shut down.
 pub const RETIRES_AT: [&str; 16] = [
     // OpenAI; OpenRouter; Mistral; Azure.
     "/shutdown_date",
@@ -237,7 +237,7 @@ pub const RETIRES_AT: [&str; 16] = [
     "/retired_at",
     "/sunset_date",
     "/end_of_life",
-    // Bedrock's form; Venice.
+    // Bedrock's format; Venice.
     "/modelLifecycle/endOfLifeTime",
     "/model_spec/deprecation/date",
     "/model_spec/deprecation",
@@ -245,7 +245,7 @@ pub const RETIRES_AT: [&str; 16] = [
     "/metadata/retirement_date",
 ];
 
-/// Up to when its knowledge goes.
+/// The date up to which its knowledge goes.
 pub const KNOWLEDGE_CUTOFF: [&str; 1] = ["/knowledge_cutoff"];
 
 /// Objects of prices.
