@@ -1,7 +1,7 @@
-//! Puts the pages of one listing together and decides after each whether there is another. Pure.
+//! Joins the pages of one listing and decides after each whether another follows. Pure.
 //!
-//! The promise is all pages or a failure: a page that leads nowhere new or brings nothing new means that
-//! the list is not whole, whatever it says.
+//! A listing has all its pages or fails: a page that leads to no new page or adds no new entry
+//! means that the list is incomplete, whatever its other fields state.
 
 use std::collections::HashSet;
 
@@ -14,22 +14,22 @@ use crate::model::{
     listing::Listing,
 };
 
-/// Most pages of one listing.
+/// The most pages in one listing.
 const MAX_PAGES: usize = 100;
 
-/// A listing of which some pages have come.
+/// A listing whose pages are being read.
 #[derive(Default)]
 pub struct Gathering {
-    /// What they held.
+    /// The pages so far, joined.
     pub listing: Listing,
-    /// What the next page is read with.
+    /// The state for reading the next page.
     pub progress: Progress,
     known: HashSet<String>,
-    asked: HashSet<Parameters>,
+    requested: HashSet<Parameters>,
 }
 
 impl Gathering {
-    /// Adds the page that was asked for: whether there is another, for which `progress` has the
+    /// Adds the requested page. Returns whether another follows; `progress` then has its
     /// parameters.
     pub fn add(&mut self, page: Page) -> Result<bool, FetchError> {
         let listing = &mut self.listing;
@@ -39,9 +39,9 @@ impl Gathering {
         if is_first {
             self.progress.first_number = page.number;
         }
-        let (was, is_empty) = (listing.entries.len(), page.entries.is_empty());
+        let (count_before, is_empty) = (listing.entries.len(), page.entries.is_empty());
         listing.skipped.add(page.skipped);
-        // Some services list an id twice; the first stands.
+        // Some services list an id twice; the first entry counts.
         let new = page
             .entries
             .into_iter()
@@ -51,7 +51,7 @@ impl Gathering {
         if self.progress.before > MAX_MODELS {
             return Err(self.failure(ErrorKind::TooLarge, too_many()));
         }
-        if !is_first && !is_empty && self.listing.entries.len() == was {
+        if !is_first && !is_empty && self.listing.entries.len() == count_before {
             let message = format!(
                 "page {} of the list repeats what came before{}",
                 self.listing.pages,
@@ -71,9 +71,9 @@ impl Gathering {
             };
         };
         let leads_nowhere = next.parameters.iter().all(|(_, value)| value.is_empty());
-        if leads_nowhere || !self.asked.insert(next.parameters.clone()) {
+        if leads_nowhere || !self.requested.insert(next.parameters.clone()) {
             let message = format!(
-                "`{}` says that there is more, but its cursor leads nowhere new{}",
+                "`{}` promises another page, but leads to no new one{}",
                 next.field,
                 hint(&next.parameters)
             );
@@ -87,10 +87,10 @@ impl Gathering {
         Ok(true)
     }
 
-    /// Goes on with the first page of another list of the same server, which may repeat ids.
+    /// Continues with the first page of another list from the same server, which may repeat ids.
     pub fn begin_another_list(&mut self) {
         self.progress = Progress::default();
-        self.asked.clear();
+        self.requested.clear();
     }
 
     fn failure(&self, kind: ErrorKind, message: String) -> FetchError {
@@ -102,11 +102,11 @@ impl Gathering {
     }
 }
 
-/// What to try where a page that was asked for with `parameters` is no other page.
+/// What to try when a request with `parameters` returns no new page.
 fn hint(parameters: &[(String, String)]) -> &'static str {
     match parameters {
         [(name, _)] if name == "after" => {
-            ": a server that takes only after_id is read with kind = \"anthropic\""
+            ": if the server takes only after_id, set kind = \"anthropic\""
         }
         _ => "",
     }

@@ -1,7 +1,7 @@
-//! Ollama's own list, `/api/tags`, and what `/api/show` adds to it.
+//! Reads Ollama's own list, `/api/tags`, and the details that `/api/show` adds.
 //!
-//! Source: ollama/ollama `api/types.go` and recorded answers. It never pages. What the list of an
-//! older server does not say of a model is asked once per digest.
+//! Source: ollama/ollama `api/types.go` and recorded answers. The list never pages. Details that
+//! the list of an older server lacks are requested once per digest.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ const PAGES: PageReader = PageReader {
 
 fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
     if Body::of(body).envelope()?.object()?.has("data") {
-        // llama.cpp's answer to any list path holds its models twice; it is not Ollama.
+        // llama.cpp answers any list path with its models twice; it is not Ollama.
         let message = "the answer has `data` beside `models`: not Ollama's list";
         return Err(message.to_owned().into());
     }
@@ -58,7 +58,7 @@ fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
 
 fn attributes(entry: &Value) -> Attributes {
     Attributes {
-        // As Ollama itself answers at `/v1/models`.
+        // Ollama itself does the same at `/v1/models`.
         created: created([&entry["modified_at"]]),
         context_window: tokens(entry, &["/details/context_length"]),
         capabilities: words(entry, &["/capabilities"]),
@@ -66,17 +66,17 @@ fn attributes(entry: &Value) -> Attributes {
     }
 }
 
-/// Asks for what neither the list says nor is known of the model's digest.
+/// Returns requests for details that are neither in the list nor known for the model's digest.
 fn detail_requests(entries: &[Entry], known: &Details) -> DetailRequests {
     let detail_requests = entries.iter().filter_map(|entry| {
-        let says_all =
+        let is_complete =
             entry.attributes.context_window.is_some() && !entry.attributes.capabilities.is_empty();
         let raw: Value = serde_json::from_str(&entry.raw).unwrap_or_default();
         let digest = raw["digest"].as_str().filter(|digest| !digest.is_empty())?;
         let is_known = known
             .get(&entry.id)
             .is_some_and(|detail| detail.version == digest);
-        (!says_all && !is_known).then(|| detail_request(&entry.id, digest))
+        (!is_complete && !is_known).then(|| detail_request(&entry.id, digest))
     });
     Some(detail_requests.collect())
 }
@@ -88,7 +88,7 @@ fn detail_request(id: &str, digest: &str) -> DetailRequest {
         body: Some(json!({ "model": id }).to_string()),
         read: Box::new(move |answer| {
             let answer: Value = serde_json::from_slice(answer).ok()?;
-            // An error may come with 200 through a proxy.
+            // A proxy may send an error with status 200.
             answer.get("model_info").or(answer.get("details"))?;
             let detail = Detail {
                 version: digest.clone(),
@@ -99,7 +99,7 @@ fn detail_request(id: &str, digest: &str) -> DetailRequest {
     }
 }
 
-/// Whether `answer` is what Ollama itself shows of a model: the context length under the name of the
+/// Whether `answer` to `/api/show` is Ollama's: it has the context length under the name of the
 /// model's architecture. Imitators have `general.context_length`, or nothing.
 pub(super) fn is_shown_by_ollama(answer: &Value) -> bool {
     let architecture = answer["model_info"]["general.architecture"].as_str();
@@ -115,7 +115,7 @@ fn shown(answer: &Value) -> Attributes {
         .unwrap_or_default();
     Attributes {
         context_window: positive(&answer["model_info"][format!("{architecture}.context_length")])
-            // LocalAI's, through kind = "ollama".
+            // LocalAI's field, if read with kind = "ollama".
             .or_else(|| positive(&answer["model_info"]["general.context_length"])),
         capabilities: words(answer, &["/capabilities"]),
         ..Attributes::default()

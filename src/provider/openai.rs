@@ -1,8 +1,8 @@
-//! OpenAI's list, which every compatible provider and server speaks with variations.
+//! Reads OpenAI's list, which every compatible provider and server serves with variations.
 //!
 //! Sources: the official Python SDK 3.54.0 (`types/model.py`), recorded answers of compatible
-//! services, the SDKs of those. What is read of an entry: [`super::fields`]. OpenAI itself never pages;
-//! services that do say so in one of the ways that [`super::paging`] follows.
+//! services, and their SDKs. [`super::fields`] lists the fields that are read. OpenAI itself never
+//! pages; services that do use one of the ways that [`super::paging`] follows.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ pub(super) const API: ListApi = ListApi {
     also: None,
 };
 
-/// Azure's v1 API: only the key travels otherwise.
+/// Azure's v1 API differs only in the key's header.
 pub(super) const AZURE: ListApi = ListApi {
     kind: Kind::Azure,
     key_header: "api-key",
@@ -42,14 +42,14 @@ pub(super) const AZURE: ListApi = ListApi {
     ..API
 };
 
-/// OpenRouter lists only what answers in text unless asked for more.
+/// OpenRouter lists only models with text output unless a parameter requests the others.
 pub(super) const OPENROUTER: ListApi = ListApi {
     kind: Kind::OpenRouter,
     first_page: &[("output_modalities", "all")],
     ..API
 };
 
-/// How OpenAI's lists are read, and those of the services that speak the same.
+/// Reads the lists of OpenAI and of compatible services.
 const PAGES: PageReader = PageReader {
     list: "data",
     // Together answers without an envelope.
@@ -57,7 +57,7 @@ const PAGES: PageReader = PageReader {
     may_lack_list: |_| false,
     entries: EntryReader {
         ids: &["id"],
-        // AIHubMix. Not `name`, which is a name for people nearly everywhere.
+        // AIHubMix. Not `name`, which is a display name nearly everywhere.
         other_ids: &["model_id", "model"],
         served_id: AS_IT_IS,
         attributes,
@@ -71,8 +71,8 @@ fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
     Ok(page)
 }
 
-/// Gives vLLM's adapters (LoRA), which have no limit of their own, that of the model that they run
-/// on: their `parent`.
+/// Gives vLLM's adapters (LoRA), which have no limit of their own, the limit of the model that they
+/// run on: their `parent`.
 fn adopt_limits(page: &mut Page) {
     let has_limit = |entry: &&Entry| entry.attributes.context_window.is_some();
     let limits: HashMap<String, Option<i64>> = page
@@ -89,14 +89,14 @@ fn adopt_limits(page: &mut Page) {
     }
 }
 
-/// How far from now `created` may be to be the time of asking: clocks differ.
-const ASKING_SECS: i64 = 300;
+/// How far `created` may be from now to count as the time of the request: clocks differ.
+const REQUEST_TOLERANCE_SECS: i64 = 300;
 
-/// Makes `created` unknown where it is the time of asking for every entry: Mistral's and vLLM's
-/// answers are stamped so. Nobody makes all models of a list within five minutes of being asked.
+/// Makes `created` unknown if it is the time of the request in every entry, as in Mistral's and
+/// vLLM's answers. No service creates all its models within five minutes of a request.
 pub(super) fn forget_times_of_asking(listing: &mut Listing, now: Timestamp) {
     let now = now.millis().div_euclid(1000);
-    let is_now = |entry: &Entry| (entry.attributes.created - now).abs() <= ASKING_SECS;
+    let is_now = |entry: &Entry| (entry.attributes.created - now).abs() <= REQUEST_TOLERANCE_SECS;
     if listing.entries.iter().all(is_now) {
         for entry in &mut listing.entries {
             entry.attributes.created = 0;
@@ -114,11 +114,11 @@ fn parent(entry: &Entry) -> Option<String> {
     Some(adapter.parent)
 }
 
-/// Who owns every model of LM Studio's list, which says nothing else of it.
+/// The owner of every model in LM Studio's list, the only attribute there.
 pub(super) const LM_STUDIO: &str = "organization_owner";
 
-/// LM Studio's own API says more. Cheap, and it may say something else after each download: it is
-/// asked with each list.
+/// LM Studio's own API has more attributes. It is requested with each list: the request is cheap,
+/// and the answer may change with each download.
 fn detail_requests(entries: &[Entry], _: &Details) -> DetailRequests {
     let is_lm_studio = |entry: &Entry| super::owner(entry).as_deref() == Some(LM_STUDIO);
     if entries.is_empty() || !entries.iter().all(is_lm_studio) {

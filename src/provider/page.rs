@@ -1,5 +1,5 @@
-//! Reading one page of a list, its entries one by one and leniently. Pure. (What holds them:
-//! [`super::envelope`]; what an entry says: [`super::fields`]; which page is next: [`super::paging`].)
+//! Reads one page of a list leniently, entry by entry. Pure. ([`super::envelope`] reads the JSON
+//! around the entries, [`super::fields`] their fields; [`super::paging`] finds the next page.)
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -23,55 +23,56 @@ use crate::model::{
 pub struct Page {
     /// The usable entries, in the source's order, duplicates included.
     pub entries: Vec<Entry>,
-    /// The entries that were left out.
+    /// The entries that were skipped.
     pub skipped: Skipped,
-    /// What asks for the next page; none on the last one.
+    /// How to request the next page; none on the last one.
     pub next: Option<Next>,
-    /// Its own number, where it says it.
+    /// Its own number, if the answer has it.
     pub number: Option<i64>,
 }
 
-/// Most models, malformed ones included, of one listing. The longest list known has 22,060.
+/// The most models in one listing, malformed ones included. The longest known list has 22,060.
 pub const MAX_MODELS: usize = 40_000;
-/// Says that there are more.
+/// The message for a list with more than [`MAX_MODELS`].
 pub fn too_many() -> String {
     format!("the list has more than {MAX_MODELS} entries")
 }
 
-/// Most levels of nesting in an entry: what is stored of it is read within others, and serde_json
-/// reads 127 in all.
+/// The most levels of nesting in an entry: stored entries are read inside other JSON, and
+/// serde_json reads 127 levels in all.
 pub const MAX_DEPTH: usize = 64;
-/// How entries of one kind are read.
+
+/// Reads the entries of one kind.
 pub struct EntryReader {
     /// The fields that hold the id, best first.
     pub ids: &'static [&'static str],
-    /// Those that hold it in lists in which no entry has one of `ids`.
+    /// The fields that hold it in lists where no entry has one of `ids`.
     pub other_ids: &'static [&'static str],
-    /// The id as it is served.
+    /// Turns the listed id into the id to serve.
     pub served_id: fn(&str) -> &str,
-    /// What an entry says.
+    /// Reads the attributes of an entry.
     pub attributes: fn(&Value) -> Attributes,
 }
 
-/// An id as it is.
+/// Leaves an id unchanged.
 pub const AS_IT_IS: fn(&str) -> &str = |id| id;
 
-/// How the pages of one kind are read.
+/// Reads the pages of one kind.
 pub struct PageReader {
     /// The field of the envelope that holds the entries.
     pub list: &'static str,
-    /// Whether a bare array will do as well.
+    /// Whether a bare array is accepted as well.
     pub takes_array: bool,
-    /// Whether an answer without the list may be an empty one.
+    /// Whether an answer with these fields and without the list is an empty list.
     pub may_lack_list: fn(&Fields) -> bool,
-    /// How its entries are read.
+    /// Reads the entries.
     pub entries: EntryReader,
-    /// How it pages.
+    /// How the list pages.
     pub paging: Paging,
 }
 
 impl PageReader {
-    /// Reads `body`, the answer of a page of which so much is known.
+    /// Reads `body`, the answer for the next page of a listing with this `progress`.
     pub fn read(&self, body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
         let body = Body::of(body);
         let (entries, beside) = match body.envelope()? {
@@ -112,7 +113,7 @@ impl PageReader {
     }
 }
 
-/// The error that the one entry of a list is: Google wraps its errors so.
+/// Returns the error in a list whose only entry it is: Google wraps its errors like this.
 fn only_refusal(entries: &[&RawValue]) -> Option<String> {
     let [only] = entries else {
         return None;
@@ -121,16 +122,16 @@ fn only_refusal(entries: &[&RawValue]) -> Option<String> {
 }
 
 impl Page {
-    /// How many entries it held, those included that were left out.
+    /// The number of entries on the page, skipped ones included.
     pub fn count(&self) -> usize {
         self.entries.len() + self.skipped.count
     }
 }
 
 impl EntryReader {
-    /// Reads a page of `raws`. What has no usable id (a text of 1 to 512 bytes without control
-    /// characters, white space around it taken off) is skipped and counted; a text is an entry
-    /// that says only its id.
+    /// Reads a page of `raws`. Skips and counts entries without a usable id (a text of 1 to 512
+    /// bytes without control characters, after trimming white space). A text is an entry with only
+    /// an id.
     pub fn read(&self, body: &Body, raws: &[&RawValue]) -> Page {
         let mut page = Page::default();
         let ids = if raws.iter().any(|raw| has_any(raw, self.ids)) {
@@ -147,7 +148,7 @@ impl EntryReader {
         page
     }
 
-    /// The entry that `raw` is, or what it is instead and why that cannot be used.
+    /// Reads `raw`. If it is unusable, returns what it is and why it is skipped.
     fn entry(&self, body: &Body, raw: &RawValue, ids: &[&str]) -> Result<Entry, (String, String)> {
         let mut raw = Cow::Borrowed(raw.get());
         let value = match serde_json::from_str::<Value>(&raw) {
@@ -161,11 +162,11 @@ impl EntryReader {
                 value
             }
         };
-        let said = match &value {
+        let listed = match &value {
             Value::String(id) => Some(id.as_str()),
             value => ids.iter().find_map(|name| value[*name].as_str()),
         };
-        let Some(said) = said else {
+        let Some(listed) = listed else {
             let names = match &value {
                 Value::Object(fields) => names(fields.keys().map(String::as_str)),
                 _ => "no field".to_owned(),
@@ -173,7 +174,7 @@ impl EntryReader {
             let why = format!("no text in `{}`; it has {names}", self.ids.join("` or `"));
             return Err((raw.into_owned(), why));
         };
-        let id = (self.served_id)(said.trim()).trim();
+        let id = (self.served_id)(listed.trim()).trim();
         let skip = |why: String| Err((id.to_owned(), why));
         if !is_usable_id(id) {
             return skip(if id.is_empty() {
@@ -184,7 +185,7 @@ impl EntryReader {
                 "its id has control characters".to_owned()
             });
         }
-        // An id with a character that nobody sent would be invented.
+        // With a replaced character, it would be an id that the source never sent.
         if id.contains(REPLACEMENT) && (body.is_mended || matches!(raw, Cow::Owned(_))) {
             return skip("its id is not readable as UTF-8".to_owned());
         }
@@ -192,7 +193,7 @@ impl EntryReader {
             return skip(format!("it has more than {MAX_DEPTH} levels of nesting"));
         }
         let raw = match &value {
-            // As those who read it expect it: an object.
+            // The readers of `raw` expect an object.
             Value::String(_) => Value::from_iter([(self.ids[0], id)]).to_string(),
             _ => raw.into_owned(),
         };

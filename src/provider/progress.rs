@@ -1,36 +1,36 @@
-//! What is known of a listing between its pages, and why an answer is none of them. Pure.
+//! The state of a listing between its pages, and the error for an answer that is no page. Pure.
 
 use crate::model::fetch::ErrorKind;
 
-/// How the next page is asked for.
+/// How to request the next page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Next {
     /// The query parameters.
     pub parameters: Parameters,
-    /// The field of the answer that says that there is more, for messages.
+    /// The field of the answer that led to the next page, for messages.
     pub field: String,
 }
 
 /// Query parameters, in order.
 pub type Parameters = Vec<(String, String)>;
 
-/// What is known of a listing when one of its pages is read.
+/// The state of a listing when one of its pages is read.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     /// The `Link` headers of the answer.
     pub link: Option<String>,
-    /// What the page was asked with beside the parameters of every page; nothing for the first.
+    /// The parameters of this page's request beside those of every page; empty for the first page.
     pub asked: Parameters,
-    /// Entries of the pages before, those included that were left out.
+    /// The number of entries on the earlier pages, skipped ones included.
     pub before: usize,
-    /// The number that the first page gave itself.
+    /// The first page's own number.
     pub first_number: Option<i64>,
 }
 
-/// Why an answer is no page of a list.
+/// Why an answer is not a page of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoPage {
-    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`] of a list that may be cut short, or
+    /// [`ErrorKind::Malformed`], [`ErrorKind::Truncated`] for a list that may be cut short, or
     /// [`ErrorKind::TooLarge`].
     pub kind: ErrorKind,
     /// One line for people.

@@ -1,6 +1,6 @@
-//! Which list API an endpoint of no given kind speaks. Many servers answer Ollama's `/api/tags` with
-//! names that no call takes (KoboldCpp, LocalAI, Lemonade, Docker Model Runner); their ids are those of
-//! `/v1/models`. Ollama's own are the same at both.
+//! Recognises the list API of an endpoint without a configured kind. Many servers answer Ollama's
+//! `/api/tags` with names that no call accepts (KoboldCpp, LocalAI, Lemonade, Docker Model Runner);
+//! their ids are those of `/v1/models`. Ollama has the same ids at both.
 
 use serde_json::{Value, json};
 
@@ -14,14 +14,14 @@ use crate::model::{
     source::Kind,
 };
 
-/// Most bytes of an answer that is looked at for a proof.
+/// The most bytes of an answer that counts as a proof.
 const MAX_PROOF_BYTES: usize = 256 * 1024;
 
-/// What a server is that answered Ollama's list.
+/// The kind of a server that answered with Ollama's list.
 pub(super) enum Recognised {
     /// Ollama, by the rule of [`Fetch::recognise`].
     Ollama {
-        /// Whether it proved it; otherwise there was no other list to go by.
+        /// Whether that is proven; otherwise there was no other list to use.
         is_proven: bool,
     },
     /// Another server: its own list counts.
@@ -29,12 +29,12 @@ pub(super) enum Recognised {
 }
 
 impl Fetch<'_> {
-    /// What the server is that has answered `tags` as its list at `/api/tags`.
+    /// Recognises the server that answered with `tags` at `/api/tags`.
     ///
-    /// It is Ollama if its list at `/v1/models` has one of the same ids (or both are empty), and if its
-    /// root says so, or its `/api/version` and its `/api/show` are Ollama's. Otherwise the list of
-    /// `/v1/models` counts. A server that lists nothing there is taken at its word, and one that `was_ollama`
-    /// stays so while the proof cannot be had: a server that is being restarted has not changed.
+    /// It is Ollama if its list at `/v1/models` shares an id with `tags` (or both are empty), and
+    /// if its root is Ollama's, or both its `/api/version` and its `/api/show` are. Otherwise the
+    /// list of `/v1/models` counts. A server that lists nothing there counts as Ollama, and one
+    /// that `was_ollama` stays so while no proof is available: a restarting server has not changed.
     pub(super) async fn recognise(
         &self,
         tags: &Listing,
@@ -44,34 +44,38 @@ impl Fetch<'_> {
             Ok(own) if !own.entries.is_empty() || tags.entries.is_empty() => own,
             Err(error) if !error.kind.suggests_another_api() && !was_ollama => return Err(error),
             _ => {
-                let is_proven = was_ollama || self.says_ollama(tags).await == Some(true);
+                let is_proven = was_ollama || self.proves_ollama(tags).await == Some(true);
                 return Ok(Recognised::Ollama { is_proven });
             }
         };
-        if agree(tags, &own) && self.says_ollama(tags).await.unwrap_or(was_ollama) {
+        if agree(tags, &own) && self.proves_ollama(tags).await.unwrap_or(was_ollama) {
             return Ok(Recognised::Ollama { is_proven: true });
         }
         Ok(Recognised::Imitator(own))
     }
 
-    /// Whether the server proves to be Ollama by its root, or by its version and what it shows of a
-    /// model; none where it does not answer.
-    async fn says_ollama(&self, tags: &Listing) -> Option<bool> {
-        if self.ask("", None).await?.starts_with(b"Ollama is running") {
+    /// Whether the server proves to be Ollama by its root, or by its `/api/version` and its
+    /// `/api/show` of a model; none if it does not answer.
+    async fn proves_ollama(&self, tags: &Listing) -> Option<bool> {
+        if self
+            .probe("", None)
+            .await?
+            .starts_with(b"Ollama is running")
+        {
             return Some(true);
         }
-        let version = json_of(&self.ask("api/version", None).await?);
+        let version = json_of(&self.probe("api/version", None).await?);
         let (Some(first), true) = (tags.entries.first(), version["version"].is_string()) else {
             return Some(false);
         };
-        let question = json!({ "model": first.id }).to_string();
-        let shown = json_of(&self.ask("api/show", Some(question)).await?);
+        let body = json!({ "model": first.id }).to_string();
+        let shown = json_of(&self.probe("api/show", Some(body)).await?);
         Some(ollama::is_shown_by_ollama(&shown))
     }
 
-    /// The body of the answer to a request that proves something: empty where the server refuses it,
-    /// none where it gives no answer, or one that says that it is in trouble.
-    async fn ask(&self, path: &str, body: Option<String>) -> Option<Vec<u8>> {
+    /// Requests `path` for a proof. Returns the body of the answer: empty if the server refuses the
+    /// request, none if there is no answer or a server error.
+    async fn probe(&self, path: &str, body: Option<String>) -> Option<Vec<u8>> {
         let url = root_url(self.source, path);
         let response = self.send(&ollama::API, url, body).await.ok()?;
         let status = response.status();
@@ -82,7 +86,7 @@ impl Fetch<'_> {
             return Some(Vec::new());
         }
         let mut bytes_left = MAX_PROOF_BYTES;
-        // A page that is larger is no proof.
+        // A larger answer is no proof.
         Some(
             read_body(response, &mut bytes_left, None)
                 .await
@@ -90,7 +94,7 @@ impl Fetch<'_> {
         )
     }
 
-    /// Whether the server that gave `fetched`, an OpenAI list, imitates Ollama beside it, which only
+    /// Whether `fetched` is an OpenAI list from a server that also imitates Ollama, which only
     /// servers of local models do.
     pub(super) async fn imitates_ollama(&self, fetched: &Fetched) -> bool {
         let tags = async || self.list(&ollama::API).await;
@@ -98,12 +102,12 @@ impl Fetch<'_> {
     }
 }
 
-/// Whether the two lists of a server are of the same models.
+/// Whether the two lists of a server hold the same models.
 fn agree(tags: &Listing, own: &Listing) -> bool {
     let is_tagged = |id: &str| tags.entries.iter().any(|entry| entry.id == id);
     match (tags.entries.is_empty(), own.entries.is_empty()) {
         (true, true) => true,
-        // One that is being pulled or removed may be in one of them only.
+        // A model that is being pulled or removed may be in only one of them.
         _ => own.entries.iter().any(|entry| is_tagged(&entry.id)),
     }
 }

@@ -1,25 +1,27 @@
-//! Errors that come with status 200: gateways wrap those of others so. One reader for every envelope.
+//! Finds errors in answers with status 200: gateways wrap the errors of others like this. One
+//! reader for every envelope.
 //!
-//! A list with anything in it is a list, whatever stands beside it: a warning. Beside an empty list,
-//! `null` or none, anything that says failure makes it a failed one: taken for an empty list it would
-//! remove every model. Says failure (upper case, `_` and `-` make no difference):
+//! A list with entries is a list, whatever is beside it: a warning. An empty list, `null` or no
+//! list is a failure if there is a sign of failure beside it: taken for an empty list, it would
+//! remove every model. Signs of failure (upper case, `_` and `-` make no difference):
 //!
-//! - `success`, `ok` or `succeeded` that is false (one-api and its kin);
-//! - `error` and the like with something in it (OpenAI's and everybody's form), `errors` (Cloudflare);
-//! - `object` or `type` that is `error` (vLLM, Anthropic);
-//! - a numeric `code`, `status`, … other than 0, 2xx and 20000, or a `code` in words other than those of
-//!   success; a `status` in words of failure. Beside a `success` that is true a code says nothing;
-//! - the same within `base_resp` (MiniMax), `meta`, `status`, `header`, `response`, `ResponseMetadata`.
+//! - a false `success`, `ok` or `succeeded` (one-api and its kin);
+//! - a non-empty `error` or the like (OpenAI's form, used everywhere) or `errors` (Cloudflare);
+//! - an `object` or `type` that is `error` (vLLM, Anthropic);
+//! - a numeric `code`, `status`, … other than 0, 2xx and 20000; a `code` in words other than those
+//!   of success; a `status` in words of failure. Beside a true `success`, codes do not count;
+//! - the same within `base_resp` (MiniMax), `meta`, `status`, `header`, `response`,
+//!   `ResponseMetadata`.
 //!
-//! A message alone is none: a bare empty list stays an empty list.
+//! A message alone is no sign: a bare empty list stays an empty list.
 
 use serde_json::{Map, Value};
 
 use super::value::integer_of_text;
 
-/// Names of flags that are false where the answer is an error.
+/// Names of flags that are false in an error.
 const FLAGS: [&str; 5] = ["success", "ok", "succeeded", "successful", "issuccess"];
-/// Names of what is there where the answer is an error.
+/// Names of fields that are present in an error.
 const ERRORS: [&str; 7] = [
     "error",
     "errors",
@@ -44,7 +46,7 @@ const CODES: [&str; 12] = [
     "returncode",
     "respcode",
 ];
-/// Names of what holds codes and messages of its own.
+/// Names of objects with codes and messages of their own.
 const CONTAINERS: [&str; 7] = [
     "baseresp",
     "meta",
@@ -54,7 +56,7 @@ const CONTAINERS: [&str; 7] = [
     "responsemetadata",
     "result",
 ];
-/// Names of the words for people, best first.
+/// Names of error texts for people, best first.
 const WORDS: [&str; 13] = [
     "message",
     "msg",
@@ -70,7 +72,7 @@ const WORDS: [&str; 13] = [
     "reason",
     "title",
 ];
-/// What a `code` or `status` in words says where all is well.
+/// The values of a `code` or `status` in words that mean success.
 const GOOD_WORDS: [&str; 7] = [
     "ok",
     "success",
@@ -80,7 +82,7 @@ const GOOD_WORDS: [&str; 7] = [
     "none",
     "true",
 ];
-/// What is part of a `status` in words that says failure.
+/// The parts of a `status` in words that mean failure.
 const BAD_WORDS: [&str; 14] = [
     "error",
     "fail",
@@ -98,26 +100,26 @@ const BAD_WORDS: [&str; 14] = [
     "exhaust",
 ];
 
-/// The error that an answer with these `fields` and without entries is, in one line; none where it is
-/// an empty list.
+/// Returns the error in an answer with these `fields` and without entries, in one line; none if it
+/// is an empty list.
 pub fn refusal(fields: &Map<String, Value>) -> Option<String> {
-    let said = Said::of(fields);
-    let inner: Vec<Said> = said.containers().collect();
-    let is_fine = said.is_fine();
-    let sign = said
+    let outer = Fields::of(fields);
+    let inner: Vec<Fields> = outer.containers().collect();
+    let is_fine = outer.is_fine();
+    let sign = outer
         .sign(is_fine)
         .or_else(|| inner.iter().find_map(|inner| inner.sign(is_fine)))?;
-    let words = std::iter::once(&said)
+    let words = std::iter::once(&outer)
         .chain(&inner)
-        .find_map(Said::words)
+        .find_map(Fields::words)
         .unwrap_or_else(|| format!("`{sign}` says so"));
     Some(format!("answered 200 with an error: {words}"))
 }
 
 /// Fields by their names in lower case without `_` and `-`.
-struct Said<'f>(Vec<(String, &'f str, &'f Value)>);
+struct Fields<'f>(Vec<(String, &'f str, &'f Value)>);
 
-impl<'f> Said<'f> {
+impl<'f> Fields<'f> {
     fn of(fields: &'f Map<String, Value>) -> Self {
         let named = |(name, value): (&'f String, &'f Value)| (plain(name), name.as_str(), value);
         Self(fields.iter().map(named).collect())
@@ -134,22 +136,22 @@ impl<'f> Said<'f> {
         })
     }
 
-    fn containers(&self) -> impl Iterator<Item = Said<'f>> {
+    fn containers(&self) -> impl Iterator<Item = Fields<'f>> {
         self.all(&CONTAINERS)
-            .filter_map(|(_, value)| value.as_object().map(Said::of))
+            .filter_map(|(_, value)| value.as_object().map(Fields::of))
     }
 
-    /// Whether it says in so many words that all is well.
+    /// Whether a flag states success.
     fn is_fine(&self) -> bool {
         let mut flags = self.all(&FLAGS).chain(self.all(&["status"]));
         flags.any(|(_, value)| *value == Value::Bool(true))
     }
 
-    /// The name of a field that says failure. Codes count for nothing where all `is_fine`.
+    /// The name of a field that is a sign of failure. Codes do not count if the answer `is_fine`.
     fn sign(&self, is_fine: bool) -> Option<&'f str> {
         let name = |(name, _): (&'f str, &'f Value)| name;
         let flag = self.all(&FLAGS).find(|(_, value)| is_false(value));
-        let error = || self.all(&ERRORS).find(|(_, value)| says_something(value));
+        let error = || self.all(&ERRORS).find(|(_, value)| may_be_error(value));
         let object = || {
             let mut kinds = self.all(&["object", "type"]);
             kinds.find(|(_, value)| value.as_str().is_some_and(|kind| plain(kind) == "error"))
@@ -161,23 +163,23 @@ impl<'f> Said<'f> {
         flag.or_else(error).or_else(object).or_else(code).map(name)
     }
 
-    /// What it says went wrong.
+    /// The text of the error.
     fn words(&self) -> Option<String> {
         let of_error = self.all(&ERRORS).find_map(|(_, value)| words_in(value));
         of_error.or_else(|| self.all(&WORDS).find_map(|(_, value)| words_in(value)))
     }
 }
 
-/// The words for people in `value`, which may be an object or a list of those.
+/// The error text in `value`, which may be an object or a list of objects.
 fn words_in(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => (!text.trim().is_empty()).then(|| text.trim().to_owned()),
         Value::Array(items) => items.first().and_then(words_in),
         Value::Object(fields) => {
-            let said = Said::of(fields);
-            let named = said.all(&WORDS).find_map(|(_, value)| words_in(value));
-            let code = || said.all(&CODES).find_map(|(_, value)| value.as_str());
-            let kind = || said.all(&["type"]).find_map(|(_, value)| value.as_str());
+            let fields = Fields::of(fields);
+            let named = fields.all(&WORDS).find_map(|(_, value)| words_in(value));
+            let code = || fields.all(&CODES).find_map(|(_, value)| value.as_str());
+            let kind = || fields.all(&["type"]).find_map(|(_, value)| value.as_str());
             named.or_else(|| code().or_else(kind).map(ToOwned::to_owned))
         }
         _ => None,
@@ -198,8 +200,8 @@ fn is_false(value: &Value) -> bool {
     }
 }
 
-/// Whether there is anything in `value` that could be an error.
-fn says_something(value: &Value) -> bool {
+/// Whether `value` holds something that could be an error.
+fn may_be_error(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => *flag,
@@ -213,7 +215,7 @@ fn says_something(value: &Value) -> bool {
         }
         Value::Array(items) => !items.is_empty(),
         // `{"code": 0, "message": ""}` is no error.
-        Value::Object(fields) => fields.values().any(says_something),
+        Value::Object(fields) => fields.values().any(may_be_error),
     }
 }
 

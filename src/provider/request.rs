@@ -1,4 +1,4 @@
-//! One request to a source and the body of its answer: URL, headers, key, size limit.
+//! Sends one request to a source and reads the body of its answer: URL, headers, key, size limit.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-/// From here on an answer is a large one.
+/// An answer above this size is a large one.
 const LARGE_BYTES: usize = 8 * 1024 * 1024;
 
 impl Fetch<'_> {
-    /// Sends a GET, or with a `body`, which is JSON, a POST.
+    /// Sends a GET, or a POST if there is a `body` (JSON).
     pub(super) async fn send(
         &self,
         api: &ListApi,
@@ -50,7 +50,7 @@ impl Fetch<'_> {
             let mut value = HeaderValue::try_from(value).map_err(|_| {
                 FetchError::new(
                     ErrorKind::Unauthorized,
-                    "the key holds a character that no header can carry",
+                    "the key has a character that is not allowed in a header",
                 )
             })?;
             value.set_sensitive(true);
@@ -63,7 +63,7 @@ impl Fetch<'_> {
     }
 }
 
-/// The bytes of an answer. While those of a large one are held, no other large one is read.
+/// The bytes of an answer. As long as those of a large one are held, no other large one is read.
 pub(super) struct ReadBody {
     bytes: Vec<u8>,
     _turn: Option<OwnedSemaphorePermit>,
@@ -77,9 +77,9 @@ impl Deref for ReadBody {
     }
 }
 
-/// The body of `response`, of at most `bytes_left`, which it takes off: cut off while streaming,
-/// decompressed. One that is large waits for its turn by `large`, so that several cannot fill the
-/// memory.
+/// Reads the body of `response`, decompressed, and subtracts its size from `bytes_left`; stops with
+/// an error as soon as it exceeds that. A large body waits for its turn at `large`, so that several
+/// cannot fill the memory.
 pub(super) async fn read_body(
     mut response: Response,
     bytes_left: &mut usize,
@@ -93,7 +93,7 @@ pub(super) async fn read_body(
             return Err(FetchError::new(ErrorKind::TooLarge, message));
         }
         if let (true, None, Some(large)) = (length > LARGE_BYTES, &turn, large) {
-            // It is never closed.
+            // The semaphore is never closed.
             turn = large.clone().acquire_owned().await.ok();
         }
         bytes.extend_from_slice(&chunk);
@@ -102,14 +102,14 @@ pub(super) async fn read_body(
     Ok(ReadBody { bytes, _turn: turn })
 }
 
-/// The `Link` headers of `response`, as one.
+/// Returns the `Link` headers of `response`, joined.
 pub(super) fn link_header(response: &Response) -> Option<String> {
     let headers = response.headers().get_all(LINK).iter();
     let links: Vec<&str> = headers.filter_map(|link| link.to_str().ok()).collect();
     (!links.is_empty()).then(|| links.join(", "))
 }
 
-/// `path` below the root of the source's server.
+/// Returns the URL of `path` below the root of the source's server.
 pub(super) fn root_url(source: &SourceConfig, path: &str) -> Url {
     let mut url = source.base_url.clone();
     let base = url.path().trim_end_matches('/');
@@ -121,7 +121,7 @@ pub(super) fn root_url(source: &SourceConfig, path: &str) -> Url {
     url
 }
 
-/// Where a page of the list is: the first one, or the one that `cursor` asks for.
+/// Returns the URL of a page of the list: the first one, or the one that `cursor` requests.
 pub(super) fn page_url(api: &ListApi, source: &SourceConfig, cursor: &[(String, String)]) -> Url {
     let mut url = if api.kind == Kind::Enrichment {
         // One file.
@@ -133,7 +133,7 @@ pub(super) fn page_url(api: &ListApi, source: &SourceConfig, cursor: &[(String, 
     } else {
         root_url(source, api.path)
     };
-    // A link to the next page may repeat what the first one was asked with.
+    // A link to the next page may repeat parameters of the first one.
     let first_page = api
         .first_page
         .iter()

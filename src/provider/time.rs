@@ -1,8 +1,8 @@
-//! One reader of the times that sources give, for every kind. Pure.
+//! Reads the times that sources give, for every kind. Pure.
 //!
-//! A number is in seconds; one too large for our era is in milli-, micro- or nanoseconds. A text is a
-//! number, an RFC 3339 time, the same without a zone (UTC), or a day. What is not between 1970 and
-//! 2100 says nothing: clients raise on years that their calendars lack.
+//! A number is in seconds; one too large for our era is in milli-, micro- or nanoseconds. A text is
+//! a number, an RFC 3339 time, the same without a zone (UTC), or a day. A time outside 1970 to 2100
+//! is ignored: clients raise on years that their calendars lack.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use serde_json::Value;
@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::value::float;
 use crate::model::time::Timestamp;
 
-/// The first second of 2100. The first of our era is 1: 0 says nothing.
+/// The first second of 2100, the end of our era, in milliseconds. It begins at 1: 0 means unknown.
 const END_MS: i64 = 4_102_444_800_000;
-/// From here on a number of seconds is one of milliseconds: the year 5138 in one, 1973 in the other.
+/// From here on a number is in milliseconds, not seconds: the year 1973, not 5138.
 const FIRST_MILLISECOND: f64 = 1e11;
-/// A text of fewer digits is a year, or a version.
+/// A smaller number in a text is a year or a version.
 const FIRST_OF_TEXT: f64 = 1e8;
 
-/// The moment that `value` is, when it is within 1970 to 2100.
+/// Reads `value` as a time; none outside 1970 to 2100.
 pub fn time(value: &Value) -> Option<Timestamp> {
     let millis = match value {
         Value::Number(_) => of_number(float(value)?)?,
@@ -29,16 +29,16 @@ pub fn time(value: &Value) -> Option<Timestamp> {
         .then(|| Timestamp::from_millis(millis))
 }
 
-/// The second of our era that the first readable one of `values` is; 0 without one.
+/// Returns the first readable time in `values`, in Unix seconds; 0 without one.
 pub fn created<'v>(values: impl IntoIterator<Item = &'v Value>) -> i64 {
     let moment = values.into_iter().find_map(time);
     moment.map_or(0, |moment| moment.millis().div_euclid(1000))
 }
 
-/// Milliseconds of a number of seconds, milli-, micro- or nanoseconds.
+/// Converts seconds, milli-, micro- or nanoseconds to milliseconds.
 fn of_number(number: f64) -> Option<i64> {
     let mut millis = number * 1000.0;
-    // At most from nanoseconds.
+    // Three steps suffice for nanoseconds.
     for _ in 0..3 {
         if millis >= FIRST_MILLISECOND * 1000.0 {
             millis /= 1000.0;

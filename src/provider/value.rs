@@ -1,11 +1,11 @@
-//! Reading what an entry says, leniently: a value of another type than expected says nothing.
-//! Pure. Where a field is, is a JSON pointer (`/top_provider/context_length`).
+//! Reads the values of an entry leniently: a value of an unexpected type is ignored. Pure. JSON
+//! pointers (`/top_provider/context_length`) locate the fields.
 
 use serde_json::{Map, Value};
 
 use crate::model::attributes::Attributes;
 
-/// A whole number given as an integer or as a float; none for anything else.
+/// Reads a whole number, given as an integer or as a float; none for anything else.
 pub fn integer(value: &Value) -> Option<i64> {
     // Beyond 2^53 a float holds no exact integer.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -21,50 +21,50 @@ pub fn integer(value: &Value) -> Option<i64> {
     })
 }
 
-/// A number, also one given as text; none for anything else.
+/// Reads a number, also one given as text; none for anything else.
 pub fn float(value: &Value) -> Option<f64> {
     value
         .as_f64()
         .or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// A whole number, also one given as text; a text with a unit (`128k`: 128,000 or 131,072?) is none.
+/// Reads a whole number, also one given as text; none with a unit (`128k`: 128,000 or 131,072?).
 pub fn integer_of_text(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => {
             let text = text.trim();
-            // `131072.0` is what some languages make of a float.
+            // Some languages write a float as `131072.0`.
             text.strip_suffix(".0").unwrap_or(text).parse().ok()
         }
         _ => integer(value),
     }
 }
 
-/// The values at `pointers` in `entry` that are there, in this order.
+/// Returns the values that exist at `pointers` in `entry`, in this order.
 pub fn values<'e>(entry: &'e Value, pointers: &[&str]) -> impl Iterator<Item = &'e Value> {
     pointers.iter().filter_map(|pointer| entry.pointer(pointer))
 }
 
-/// The first at `pointers` in `entry` that is a positive whole number: a number of tokens.
+/// Returns the first positive whole number at `pointers` in `entry`: a number of tokens.
 pub fn tokens(entry: &Value, pointers: &[&str]) -> Option<i64> {
     values(entry, pointers).find_map(positive)
 }
 
-/// A whole number above zero, also one given as text; none for anything else.
+/// Reads a whole number above zero, also one given as text; none for anything else.
 pub fn positive(value: &Value) -> Option<i64> {
     integer_of_text(value).filter(|count| *count > 0)
 }
 
-/// The first at `pointers` in `entry` that is a text with something in it.
+/// Returns the first text at `pointers` in `entry` that is not blank.
 pub fn text(entry: &Value, pointers: &[&str]) -> Option<String> {
     values(entry, pointers)
         .find_map(|value| value.as_str().filter(|text| !text.trim().is_empty()))
         .map(ToOwned::to_owned)
 }
 
-/// The words at `pointers` in `entry`, sorted and each once: the texts of an array; of an object
-/// the names of what is `true` or `{"supported": true}` in it, with a dot before each deeper one
-/// (`thinking.types.adaptive`).
+/// Returns the words at `pointers` in `entry`, sorted and each once: the texts of an array, or the
+/// names of an object's fields that are `true` or `{"supported": true}`, with a dot before each
+/// deeper one (`thinking.types.adaptive`).
 pub fn words(entry: &Value, pointers: &[&str]) -> Vec<String> {
     let mut words = Vec::new();
     for value in values(entry, pointers) {
@@ -84,14 +84,14 @@ pub fn words(entry: &Value, pointers: &[&str]) -> Vec<String> {
     sorted(words)
 }
 
-/// The longest name of a capability that is read.
+/// The longest capability name that is read.
 const MAX_WORD_BYTES: usize = 256;
-/// Most of them that are read of one model.
+/// The most capability names that are read for one model.
 const MAX_WORDS: usize = 1000;
 
 fn add_supported(path: &str, flags: &Map<String, Value>, words: &mut Vec<String>) {
     for (name, value) in flags.iter().filter(|(name, _)| *name != "supported") {
-        // A path is in each of the words below it: longer ones could fill the memory.
+        // Each word below repeats the path: longer paths could fill the memory.
         if path.len() + name.len() > MAX_WORD_BYTES || words.len() >= MAX_WORDS {
             continue;
         }
@@ -109,19 +109,19 @@ fn add_supported(path: &str, flags: &Map<String, Value>, words: &mut Vec<String>
     }
 }
 
-/// `words` in order, each once: some servers give them in another order each time.
+/// Sorts `words` and removes duplicates: some servers change the order with each answer.
 pub fn sorted(mut words: Vec<String>) -> Vec<String> {
     words.sort_unstable();
     words.dedup();
     words
 }
 
-/// `said` with those fields of `more` that it does not have itself.
-pub fn completed(said: Attributes, more: &Attributes) -> Attributes {
+/// Returns `known` with those fields of `more` that it lacks.
+pub fn completed(known: Attributes, more: &Attributes) -> Attributes {
     let mut fields = more.fields();
-    fields.extend(said.fields());
-    // What was written can be read.
-    serde_json::from_value(Value::Object(fields)).unwrap_or(said)
+    fields.extend(known.fields());
+    // Serialized attributes can always be read.
+    serde_json::from_value(Value::Object(fields)).unwrap_or(known)
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! Links to the next page. Only their query counts: host and path stay the configured ones.
+//! Reads links to the next page. Only their query counts: host and path stay the configured ones.
 
-use super::{by, no_way};
+use super::{next_with, no_way_on};
 use crate::provider::progress::{Next, NoPage, Parameters};
 
-/// The query of a link to the next page.
+/// Returns the query of a link to the next page.
 pub fn query_of(link: &str) -> Option<Parameters> {
     let (_, query) = link.split_once('?')?;
     let url = reqwest::Url::parse(&format!("http://link.invalid/?{query}")).ok()?;
     Some(url.query_pairs().into_owned().collect())
 }
 
-/// The link with `rel="next"` in `Link` headers, as RFC 8288 has them.
+/// Returns the link with `rel="next"` in `Link` headers (RFC 8288).
 pub fn of_header(header: &str) -> Result<Option<Next>, NoPage> {
     let mut rest = header;
     while let Some((_, after)) = rest.split_once('<') {
@@ -32,8 +32,8 @@ pub fn of_header(header: &str) -> Result<Option<Next>, NoPage> {
                 && words.any(|word| word.eq_ignore_ascii_case("next"))
         });
         if is_next {
-            let parameters = query_of(link).ok_or_else(|| no_way("Link"))?;
-            return Ok(Some(by("Link", parameters)));
+            let parameters = query_of(link).ok_or_else(|| no_way_on("Link"))?;
+            return Ok(Some(next_with("Link", parameters)));
         }
         rest = following;
     }

@@ -1,6 +1,6 @@
-//! The names by which lists say that they go on, whoever's they are.
+//! The names of the fields for paging, across all services.
 
-/// Objects that hold such fields in place of the envelope; they may hold each other.
+/// Objects that hold such fields in place of the envelope; they may be nested.
 pub const CONTAINERS: [&str; 12] = [
     "pagination",
     "paging",
@@ -15,7 +15,7 @@ pub const CONTAINERS: [&str; 12] = [
     "cursors",
     "page",
 ];
-/// Flags that say whether there is more.
+/// Flags that are true if there is more.
 pub const MORE: [&str; 9] = [
     "has_more",
     "hasMore",
@@ -27,10 +27,10 @@ pub const MORE: [&str; 9] = [
     "is_truncated",
     "isTruncated",
 ];
-/// Flags that say whether this is all.
+/// Flags that are true on the last page.
 pub const LAST: [&str; 4] = ["is_last", "isLast", "is_last_page", "last"];
-/// Links to the next page. `next` may also be its number; of anything else it is not known how to
-/// ask with it.
+/// Links to the next page. `next` may also be its number; no other value shows how to request the
+/// page.
 pub const LINKS: [&str; 8] = [
     // OpenRouter (in `links`), Replicate, Django's; Microsoft's; Laravel's.
     "next",
@@ -62,7 +62,7 @@ pub const CURSORS: [(&str, &str); 16] = [
     ("nextOffset", "offset"),
     ("next_start", "start"),
 ];
-/// Cursors that may be the one that was asked with: they count where a flag says that there is more.
+/// Cursors that may be the request's own: they count only beside a flag for more pages.
 pub const BARE_CURSORS: [(&str, &str); 2] = [("cursor", "cursor"), ("after", "after")];
 /// This page's number.
 pub const NUMBERS: [&str; 8] = [
@@ -90,7 +90,7 @@ pub const LAST_NUMBERS: [&str; 9] = [
     "pageCount",
     "num_pages",
 ];
-/// How many entries there are in all. `count` is often that of the page: it matters where it is more.
+/// The number of entries in all. `count` is often the page's: it counts only if larger.
 pub const TOTALS: [&str; 12] = [
     "total",
     "total_count",
@@ -105,8 +105,9 @@ pub const TOTALS: [&str; 12] = [
     "total_models",
     "total_entries",
 ];
-/// Where this page begins, and the parameter of the same name.
+/// Where this page begins; the parameter has the same name.
 pub const OFFSETS: [&str; 3] = ["offset", "skip", "start"];
-/// How many entries a page has, with offsets; and with numbers.
+/// The page size beside offsets.
 pub const LIMITS: [&str; 2] = ["limit", "max_results"];
+/// The page size beside numbers.
 pub const SIZES: [&str; 5] = ["per_page", "perPage", "page_size", "pageSize", "size"];
