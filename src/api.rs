@@ -19,17 +19,23 @@ use axum::{
     middleware::{from_fn, from_fn_with_state, map_response_with_state},
     routing::{get, post},
 };
+use tower::util::MapRequest;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 use self::error::ApiError;
 use crate::catalog::Catalog;
 
-/// The service's application: all routes, plus a JSON 404 for unknown ones.
+/// The service's application: all routes, also with a slash too many or without the version, and a
+/// JSON 404 for unknown ones.
 pub fn application(catalog: Catalog) -> Router {
-    router(catalog.clone())
+    let routes = router(catalog.clone());
+    let lenient = routes
+        .clone()
         .fallback(unknown_route)
         .layer(from_fn(middleware::in_callers_dialect))
-        .layer(map_response_with_state(catalog, middleware::with_revision))
+        .layer(map_response_with_state(catalog, middleware::with_revision));
+    // Only what no route matches comes here, so that the others pay nothing for it.
+    routes.fallback_service(MapRequest::new(lenient, middleware::with_usual_path))
 }
 
 impl Catalog {

@@ -5,12 +5,15 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, header},
+    http::{HeaderName, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::{error::ApiError, request::ModelsPath};
+use super::{
+    error::ApiError,
+    request::{ModelsPath, usual_path},
+};
 use crate::catalog::Catalog;
 
 /// Time limit of a request: well above a refresh, the longest wait for a source.
@@ -35,6 +38,22 @@ pub async fn with_revision(State(catalog): State<Catalog>, mut response: Respons
         .entry(CATALOG_REVISION)
         .or_insert_with(|| catalog.current().snapshot.revision.into());
     response
+}
+
+/// Rewrites the path of a request that matches no route to the one it probably means.
+pub fn with_usual_path(mut request: Request) -> Request {
+    let uri = request.uri();
+    let path = usual_path(uri.path());
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = path_and_query.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 pub async fn in_time(request: Request, next: Next) -> Response {

@@ -58,6 +58,39 @@ impl<'a> ModelsPath<'a> {
     }
 }
 
+/// The path that `path` probably means: without empty segments or a slash at the end, and with the
+/// version that a base URL without `/v1` leaves out. Clients get these from base URLs with a slash
+/// too many. An id stays as it is.
+pub fn usual_path(path: &str) -> String {
+    let mut usual = String::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        rest = rest.trim_start_matches('/');
+        let (segment, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let is_list = segment == "models" && !usual.ends_with("/providers");
+        if is_list && usual.is_empty() {
+            usual.push_str("/v1");
+        }
+        if !segment.is_empty() {
+            usual.push('/');
+            usual.push_str(segment);
+        }
+        rest = tail;
+        if is_list {
+            let id = tail.trim_start_matches('/');
+            if !id.is_empty() {
+                usual.push('/');
+                usual.push_str(id);
+            }
+            break;
+        }
+    }
+    if usual.is_empty() {
+        usual.push('/');
+    }
+    usual
+}
+
 /// Parses the source name of a provider route; none when it is not a valid name.
 pub fn source_name(text: &str) -> Option<SourceName> {
     percent_encoding::percent_decode_str(text)
@@ -80,6 +113,27 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case("/v1/models", "/v1/models")]
+    #[case("//v1///models//", "/v1/models")]
+    #[case("/models", "/v1/models")]
+    #[case("/models/", "/v1/models")]
+    #[case("/models/a//b/", "/v1/models/a//b/")]
+    #[case("/v1//models/openai:a%2Fb", "/v1/models/openai:a%2Fb")]
+    #[case("/v1beta/models/models/x", "/v1beta/models/models/x")]
+    #[case(
+        "/catalog/providers/models//v1/models/",
+        "/catalog/providers/models/v1/models"
+    )]
+    #[case("/catalog//sources/", "/catalog/sources")]
+    #[case("/modelsx/", "/modelsx")]
+    #[case("//", "/")]
+    #[case("", "/")]
+    fn usual_paths(#[case] path: &str, #[case] usual: &str) {
+        assert_eq!(usual_path(path), usual);
+        assert_eq!(usual_path(usual), usual, "it is usual already");
+    }
 
     #[rstest]
     #[case("/v1/models", None, None, None)]

@@ -180,12 +180,77 @@ async fn an_unknown_model_is_openais_404() {
 }
 
 #[tokio::test]
+async fn a_slash_too_many_or_no_version_is_the_same_route() {
+    let app = Setup::happy().await.start_ready().await;
+    for (path, variants) in [
+        (
+            "/v1/models",
+            &[
+                "/v1/models/",
+                "//v1/models",
+                "/v1//models",
+                "//v1///models/",
+                "/models",
+                "/models/",
+            ][..],
+        ),
+        (
+            "/v1/models?limit=1",
+            &["/models/?limit=1", "/v1/models/?limit=1"],
+        ),
+        (
+            "/v1/models/openai:gpt-a",
+            &["/models/openai:gpt-a", "/v1//models/openai:gpt-a"],
+        ),
+        ("/v1beta/models", &["/v1beta/models/", "/v1beta//models"]),
+        ("/v1beta/openai/models", &["/v1beta/openai/models/"]),
+        (
+            "/catalog/providers/openai/v1/models",
+            &[
+                "/catalog/providers/openai/v1/models/",
+                "/catalog/providers/openai//v1/models",
+                "//catalog/providers/openai/v1/models",
+            ],
+        ),
+        (
+            "/catalog/providers/openai/models/gpt-a",
+            &["/catalog/providers/openai//models/gpt-a"],
+        ),
+        (
+            "/catalog/sources",
+            &["/catalog/sources/", "//catalog/sources"],
+        ),
+    ] {
+        let wanted = app.get(path).await;
+        assert_eq!(wanted.status, 200, "{path}");
+        for variant in variants {
+            let answer = app.get(variant).await;
+            assert_eq!(
+                (answer.status, &answer.body),
+                (200, &wanted.body),
+                "{variant}"
+            );
+            for header in ["etag", "vary", "catalog-revision", "cache-control"] {
+                assert_eq!(answer.header(header), wanted.header(header), "{variant}");
+            }
+        }
+    }
+    // An id is looked up as it is.
+    for path in ["/v1/models/openai:gpt-a/", "/models//openai:gpt-a/x"] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.json()["error"]["code"], "model_not_found", "{path}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn unknown_routes_and_methods_are_json_errors() {
     let app = Setup::happy().await.start_ready().await;
     for path in [
         "/",
         "/v1",
-        "/v1/models/",
+        "/modelsx",
         "/catalog",
         "/v1/chat/completions",
         "/v2/models",
