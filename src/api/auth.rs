@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, StatusCode, Uri,
         header::{self, CACHE_CONTROL, VARY},
         request::Parts,
     },
@@ -15,6 +15,7 @@ use axum::{
 };
 use axum_extra::headers::{Authorization, HeaderMapExt, authorization::Bearer};
 use reqwest::Url;
+use url::form_urlencoded;
 
 use super::error::ApiError;
 use crate::{
@@ -24,27 +25,32 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// The headers in which the SDKs of Anthropic and Google send a key. OpenAI's SDK uses
+/// The headers in which the clients of Anthropic, Google and Azure send a key. OpenAI's SDK uses
 /// `Authorization`.
-const KEY_HEADERS: [&str; 2] = ["x-api-key", "x-goog-api-key"];
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
+/// The query parameter in which clients of Google's REST API send it.
+const KEY_PARAMETER: &str = "key";
 /// The headers that answers vary on while keys are in use.
-const VARY_ON: HeaderValue = HeaderValue::from_static("authorization, x-api-key, x-goog-api-key");
+const VARY_ON: HeaderValue =
+    HeaderValue::from_static("authorization, x-api-key, x-goog-api-key, api-key");
 
 /// The caller, with its key when keys are in use.
 pub struct Caller(Option<Arc<ClientKey>>);
 
 impl Caller {
-    /// Authenticates the sender of `headers`. Fails when keys are in use and it presents no valid
-    /// one.
-    pub fn of(catalog: &Catalog, headers: &HeaderMap) -> Result<Self, ApiError> {
+    /// Authenticates the sender of a request for `uri` with `headers`. Fails when keys are in use and
+    /// it presents no valid one.
+    pub fn of(catalog: &Catalog, uri: &Uri, headers: &HeaderMap) -> Result<Self, ApiError> {
         if !catalog.keys().are_needed() {
             return Ok(Self(None));
         }
         let bearer = headers.typed_get::<Authorization<Bearer>>();
+        let of_query = key_parameter(uri);
         let presented: Vec<&str> = KEY_HEADERS
             .iter()
             .filter_map(|name| headers.get(*name)?.to_str().ok())
             .chain(bearer.as_ref().map(Authorization::token))
+            .chain(of_query.as_deref())
             .filter(|key| !key.trim().is_empty())
             .collect();
         let holder = presented.iter().find_map(|key| catalog.keys().find(key));
@@ -80,11 +86,20 @@ impl Caller {
     }
 }
 
+/// The key in the query of `uri`; the last one counts.
+fn key_parameter(uri: &Uri) -> Option<String> {
+    let query = uri.query()?;
+    let found = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == KEY_PARAMETER)
+        .last()?;
+    Some(found.1.into_owned())
+}
+
 impl FromRequestParts<Catalog> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
-        Self::of(catalog, &parts.headers)
+        Self::of(catalog, &parts.uri, &parts.headers)
     }
 }
 
@@ -95,7 +110,10 @@ impl FromRequestParts<Catalog> for Unrestricted {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
-        if Caller::of(catalog, &parts.headers)?.scope().is_all() {
+        if Caller::of(catalog, &parts.uri, &parts.headers)?
+            .scope()
+            .is_all()
+        {
             return Ok(Self);
         }
         Err(ApiError::invalid(
@@ -112,7 +130,7 @@ pub async fn guard(State(catalog): State<Catalog>, request: Request, next: Next)
     if !catalog.keys().are_needed() {
         return next.run(request).await;
     }
-    let mut response = match Caller::of(&catalog, request.headers()) {
+    let mut response = match Caller::of(&catalog, request.uri(), request.headers()) {
         Ok(_) => next.run(request).await,
         Err(error) => error.into_response(),
     };
@@ -136,9 +154,9 @@ impl ApiError {
         Self::unauthorized(
             "invalid_api_key",
             if presented {
-                "The catalog does not know this key: send a valid one as Authorization: Bearer, x-api-key or x-goog-api-key, or get one from its operator."
+                "The catalog does not know this key: send a valid one as Authorization: Bearer, x-api-key, x-goog-api-key or api-key, or get one from its operator."
             } else {
-                "This catalog requires a key: send it as Authorization: Bearer, x-api-key or x-goog-api-key. Its operator sets keys under [[keys]]."
+                "This catalog requires a key: send it as Authorization: Bearer, x-api-key, x-goog-api-key or api-key. Its operator sets keys under [[keys]]."
             },
         )
     }

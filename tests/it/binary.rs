@@ -164,7 +164,9 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
     ] {
         seen.push_str(&running.get(path).await);
         for key in [CLIENT_KEYS[0], CLIENT_KEYS[1], ADMIN_KEY] {
-            for header in ["authorization", "x-api-key", "x-goog-api-key"] {
+            let (path, query) = path.split_once('?').unwrap_or((path, ""));
+            seen.push_str(&running.get(&format!("{path}?key={key}&{query}")).await);
+            for header in ["authorization", "x-api-key", "x-goog-api-key", "api-key"] {
                 let scheme = match header {
                     "authorization" => "Bearer ",
                     _ => "",
@@ -173,7 +175,7 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
                 for wrong in ["", "0"] {
                     let answer = running
                         .http
-                        .get(format!("{}{path}", running.base))
+                        .get(format!("{}{path}?{query}", running.base))
                         .header(header, format!("{scheme}{key}{wrong}"))
                         .send()
                         .await

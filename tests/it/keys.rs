@@ -121,13 +121,52 @@ fn events(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_key_travels_as_each_client_sends_it() {
+    let setup = Setup::happy().await;
+    let mut config = setup.config();
+    let team = ClientKey::new("team", TEAM).and_then(|key| key.models(&["openai:gpt-a"]));
+    config.keys = vec![team.expect("usable")];
+    let app = TestApp::start(config).await;
+    app.until("it is listed", async |app| {
+        let request = app.http.get(app.url("/v1/models"));
+        app.send(request.header("api-key", TEAM)).await.ids() == ["openai:gpt-a"]
+    })
+    .await;
+    for path in [
+        format!("/v1beta/models?key={TEAM}"),
+        format!("/v1/models?key=wrong&key={TEAM}&limit=5"),
+        format!("/catalog/providers/openai/v1beta/models?key={TEAM}"),
+        format!("/models?key={TEAM}"),
+    ] {
+        let answer = app.get(&path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let body = answer.json();
+        let list = body["data"].as_array().or(body["models"].as_array());
+        assert_eq!(list.map(Vec::len), Some(1), "{path}: {body}");
+        assert!(!body.to_string().contains(TEAM));
+        assert!(
+            answer
+                .header("cache-control")
+                .is_some_and(|value| value.contains("private") || value.contains("no-store")),
+            "{path}"
+        );
+    }
+    for query in ["", "?key=", "?key=%20", "?key=wrong"] {
+        let answer = app.get(&format!("/v1beta/models{query}")).await;
+        assert_eq!(answer.status, 401, "{query}");
+        assert!(!answer.json().to_string().contains("wrong"));
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_blank_key_is_nobodys() {
     let setup = Setup::happy().await;
     let mut config = setup.config();
     config.admin_key = Some(" ".to_owned().into());
     config.keys = vec![ClientKey::new("all", ALL).expect("usable")];
     let app = TestApp::start(config).await;
-    for header in ["x-api-key", "x-goog-api-key", "authorization"] {
+    for header in ["x-api-key", "x-goog-api-key", "api-key", "authorization"] {
         for key in ["", " ", "Bearer ", "Bearer"] {
             let request = app.http.get(app.url("/catalog.sqlite")).header(header, key);
             assert_eq!(app.send(request).await.status, 401, "{header}: {key}");

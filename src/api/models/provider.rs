@@ -40,7 +40,7 @@ pub async fn models(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let path = ModelsPath::of(&uri, &headers);
-    let route = ProviderRoute::find(catalog, &path, &headers)?;
+    let route = ProviderRoute::find(catalog, &path, &uri, &headers)?;
     let dialect = route.dialect;
     let answer = match path.id {
         None => route.list(&uri, &headers).await,
@@ -59,8 +59,13 @@ struct ProviderRoute {
 impl ProviderRoute {
     /// Finds the provider route of `path`. Fails unless the source is configured and visible to the
     /// caller.
-    fn find(catalog: Catalog, path: &ModelsPath, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let scope = Caller::of(&catalog, headers)?.scope();
+    fn find(
+        catalog: Catalog,
+        path: &ModelsPath,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Self, ApiError> {
+        let scope = Caller::of(&catalog, uri, headers)?.scope();
         let name = path
             .source
             .and_then(request::source_name)

@@ -73,7 +73,7 @@ impl View {
         headers: &HeaderMap,
         selection: Selection,
     ) -> Result<Self, ApiError> {
-        let caller = Caller::of(&catalog, headers)?;
+        let caller = Caller::of(&catalog, uri, headers)?;
         let moment = past::requested_moment(uri.query())?;
         let scope = caller.scope();
         let current = match (moment, selection.current_only_filter()) {
@@ -120,7 +120,7 @@ impl View {
         headers: &HeaderMap,
         ids: &[&str],
     ) -> Result<Self, ApiError> {
-        let caller = Caller::of(&catalog, headers)?;
+        let caller = Caller::of(&catalog, uri, headers)?;
         let moment = past::requested_moment(uri.query())?;
         let scope = caller.scope();
         let current = match moment {
