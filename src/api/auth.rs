@@ -15,9 +15,8 @@ use axum::{
 };
 use axum_extra::headers::{Authorization, HeaderMapExt, authorization::Bearer};
 use reqwest::Url;
-use url::form_urlencoded;
 
-use super::error::ApiError;
+use super::{error::ApiError, request::parameters};
 use crate::{
     catalog::Catalog,
     config::keys::{ClientKey, Holder},
@@ -88,11 +87,8 @@ impl Caller {
 
 /// The key in the query of `uri`; the last one counts.
 fn key_parameter(uri: &Uri) -> Option<String> {
-    let query = uri.query()?;
-    let found = form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| name == KEY_PARAMETER)
-        .last()?;
-    Some(found.1.into_owned())
+    let found = parameters(uri.query()).filter(|(name, _)| name == KEY_PARAMETER);
+    Some(found.last()?.1.into_owned())
 }
 
 impl FromRequestParts<Catalog> for Caller {

@@ -1,8 +1,6 @@
 //! Paging and filter parameters of a request for models, in each dialect. Pure.
 
-use url::form_urlencoded;
-
-use super::error::ApiError;
+use super::{error::ApiError, request::parameters};
 use crate::snapshot::{
     dialect::{Dialect, anthropic::LIFECYCLES},
     page::Page,
@@ -31,22 +29,20 @@ const GEMINI_SIZE: usize = 50;
 impl PageRequest {
     /// Parses `query`. Fails on a value that the dialect's own API would refuse.
     pub fn of(query: Option<&str>, dialect: Dialect) -> Result<Self, ApiError> {
-        let query = query.unwrap_or_default().as_bytes();
         let all = |name: &str| -> Vec<String> {
-            form_urlencoded::parse(query)
+            parameters(query)
                 .filter(|(key, _)| key == name)
                 .map(|(_, value)| value.into_owned())
                 .collect()
         };
         // The last value wins, as in most servers.
         let find = |name: &str| all(name).pop();
-        let cursor = |name: &str| find(name).filter(|id| !id.is_empty());
         match dialect {
             Dialect::OpenAi => {
                 // OpenAI's own list has no parameters, so an invalid limit is ignored.
                 let size = find("limit").and_then(|limit| limit.parse().ok());
                 // Clients of other lists request their largest page and expect everything.
-                let after = cursor("after");
+                let after = find("after");
                 let size = size.filter(|size| (1..MAX_SIZE).contains(size) || after.is_some());
                 let size = size.filter(|size| *size > 0);
                 Ok(Self {
@@ -64,7 +60,7 @@ impl PageRequest {
                         return Err(ApiError::bad("invalid_limit", message));
                     }
                 };
-                let (after, before) = (cursor("after_id"), cursor("before_id"));
+                let (after, before) = (find("after_id"), find("before_id"));
                 if after.is_some() && before.is_some() {
                     return Err(ApiError::bad(
                         "invalid_parameter",
@@ -101,7 +97,7 @@ impl PageRequest {
                     }
                 };
                 Ok(Self {
-                    after: cursor("pageToken"),
+                    after: find("pageToken"),
                     size: Some(size),
                     ..Self::default()
                 })

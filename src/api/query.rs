@@ -1,19 +1,33 @@
 //! Query parameters below `/catalog`: event filters and durations.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::{Uri, request::Parts},
+};
 use chrono::TimeDelta;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use url::form_urlencoded;
 
-use super::{auth::Caller, error::ApiError};
+use super::{auth::Caller, error::ApiError, request::parameters};
 use crate::model::{
     event::{EventFilter, EventKind},
     time::parse_duration,
 };
 
 /// Query parameters below `/catalog`. An unknown one is an error that names it.
-#[derive(FromRequestParts)]
-#[from_request(via(Query), rejection(ApiError))]
 pub struct Parameters<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let mut given = form_urlencoded::Serializer::new("/?".to_owned());
+        given.extend_pairs(parameters(parts.uri.query()));
+        let uri: Uri = given.finish().parse().unwrap_or_default();
+        let Query(parameters) = Query::try_from_uri(&uri)?;
+        Ok(Self(parameters))
+    }
+}
 
 /// No parameters.
 #[derive(Deserialize)]

@@ -1,9 +1,10 @@
-//! The path and headers of a request for models: whose list, which model, which dialect. Pure.
+//! The path, parameters and headers of a request: whose list, which model, which dialect. Pure.
 
 use std::borrow::Cow;
 
 use axum::http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
+use url::form_urlencoded;
 
 use crate::{model::source::SourceName, snapshot::dialect::Dialect};
 
@@ -58,37 +59,34 @@ impl<'a> ModelsPath<'a> {
     }
 }
 
-/// The path that `path` probably means: without empty segments or a slash at the end, and with the
-/// version that a base URL without `/v1` leaves out. Clients get these from base URLs with a slash
-/// too many. An id stays as it is.
+/// The path of a list or a model that `path` probably means: without empty segments or a slash at the
+/// end, and with the version that a base URL without `/v1` leaves out. Clients make these from base
+/// URLs with a slash too many. An id stays as it is, and so does any other path: proxies in front may
+/// refuse some by their prefix.
 pub fn usual_path(path: &str) -> String {
     let mut usual = String::new();
     let mut rest = path;
     while !rest.is_empty() {
         rest = rest.trim_start_matches('/');
         let (segment, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let is_list = segment == "models" && !usual.ends_with("/providers");
-        if is_list && usual.is_empty() {
-            usual.push_str("/v1");
-        }
-        if !segment.is_empty() {
-            usual.push('/');
-            usual.push_str(segment);
-        }
-        rest = tail;
-        if is_list {
+        if segment == "models" && !usual.ends_with("/providers") {
+            let version = if usual.is_empty() { "/v1" } else { "" };
             let id = tail.trim_start_matches('/');
-            if !id.is_empty() {
-                usual.push('/');
-                usual.push_str(id);
-            }
-            break;
+            let slash = if id.is_empty() { "" } else { "/" };
+            return format!("{usual}{version}/models{slash}{id}");
         }
-    }
-    if usual.is_empty() {
         usual.push('/');
+        usual.push_str(segment);
+        rest = tail;
     }
-    usual
+    path.to_owned()
+}
+
+/// The parameters of `query`. A blank one counts as absent: clients send them for options that their
+/// user left empty.
+pub fn parameters(query: Option<&str>) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .filter(|(_, value)| !value.trim().is_empty())
 }
 
 /// Parses the source name of a provider route; none when it is not a valid name.
@@ -126,10 +124,10 @@ mod tests {
         "/catalog/providers/models//v1/models/",
         "/catalog/providers/models/v1/models"
     )]
-    #[case("/catalog//sources/", "/catalog/sources")]
-    #[case("/modelsx/", "/modelsx")]
-    #[case("//", "/")]
-    #[case("", "/")]
+    #[case("//catalog/refresh/", "//catalog/refresh/")]
+    #[case("/modelsx/", "/modelsx/")]
+    #[case("//", "//")]
+    #[case("", "")]
     fn usual_paths(#[case] path: &str, #[case] usual: &str) {
         assert_eq!(usual_path(path), usual);
         assert_eq!(usual_path(usual), usual, "it is usual already");

@@ -1,10 +1,9 @@
 //! Time travel: `?at=` and `?revision=` of the model routes.
 
 use axum::http::{HeaderValue, StatusCode};
-use url::form_urlencoded;
 
 use crate::{
-    api::error::ApiError,
+    api::{error::ApiError, request::parameters},
     catalog::Catalog,
     model::{
         event::{EventFilter, Moment},
@@ -17,7 +16,7 @@ use crate::{
 /// parameters are ignored.
 pub fn requested_moment(query: Option<&str>) -> Result<Option<Moment>, ApiError> {
     let find = |name: &str| {
-        form_urlencoded::parse(query?.as_bytes())
+        parameters(query)
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
     };
