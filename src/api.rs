@@ -3,6 +3,7 @@
 
 mod auth;
 mod catalog;
+mod cors;
 mod error;
 mod health;
 mod metrics;
@@ -52,32 +53,17 @@ fn router(catalog: Catalog) -> Router {
     // Guards every route except the operator's, which have their own rule, and those that reveal
     // nothing.
     let guard = || from_fn_with_state(catalog.clone(), auth::guard);
-    Router::new()
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*id}", get(models::retrieve))
-        .route("/v1beta/models", get(models::list))
-        .route("/v1beta/models/{*id}", get(models::retrieve))
-        .route("/v1beta/openai/models", get(models::list))
-        .route("/v1beta/openai/models/{*id}", get(models::retrieve))
-        .merge(provider_routes())
-        .route("/catalog/sources", get(catalog::sources::sources))
-        .route("/catalog/providers", get(catalog::providers::providers))
-        .route("/catalog/changes", get(catalog::changes::changes))
-        .route("/catalog/changes.atom", get(catalog::feeds::atom))
-        .route("/catalog/events", get(catalog::feeds::events))
-        .route(
-            "/catalog/models/{*id}",
-            get(catalog::history::model_history),
-        )
-        .route("/catalog/why/{*id}", get(catalog::why::why))
-        .route("/catalog.sqlite", get(catalog::backup::copy))
-        .route(
-            "/catalog/retirements",
-            get(catalog::retirements::retirements),
-        )
-        .route_layer(guard())
-        .route("/catalog/refresh", post(catalog::refresh::refresh))
-        .method_not_allowed_fallback(method_not_allowed)
+    let guarded = |routes: Router<Catalog>| {
+        routes
+            .route_layer(guard())
+            .method_not_allowed_fallback(method_not_allowed)
+    };
+    let origins = catalog.cors_origins();
+    // Outside the guard: a preflight carries no key.
+    let refresh = Router::new().route("/catalog/refresh", post(catalog::refresh::refresh));
+    cors::on_lists(guarded(list_routes()), origins)
+        .merge(cors::on_catalog(guarded(catalog_routes()), origins))
+        .merge(refresh.method_not_allowed_fallback(method_not_allowed))
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn(middleware::in_time))
         // Failures are logged once, by the code that knows the cause.
@@ -96,6 +82,38 @@ fn router(catalog: Catalog) -> Router {
             middleware::with_revision,
         ))
         .with_state(catalog)
+}
+
+/// The merged list, and each source's own.
+fn list_routes() -> Router<Catalog> {
+    Router::new()
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::retrieve))
+        .route("/v1beta/models", get(models::list))
+        .route("/v1beta/models/{*id}", get(models::retrieve))
+        .route("/v1beta/openai/models", get(models::list))
+        .route("/v1beta/openai/models/{*id}", get(models::retrieve))
+        .merge(provider_routes())
+}
+
+/// What the catalog says of its sources and its history.
+fn catalog_routes() -> Router<Catalog> {
+    Router::new()
+        .route("/catalog/sources", get(catalog::sources::sources))
+        .route("/catalog/providers", get(catalog::providers::providers))
+        .route("/catalog/changes", get(catalog::changes::changes))
+        .route("/catalog/changes.atom", get(catalog::feeds::atom))
+        .route("/catalog/events", get(catalog::feeds::events))
+        .route(
+            "/catalog/models/{*id}",
+            get(catalog::history::model_history),
+        )
+        .route("/catalog/why/{*id}", get(catalog::why::why))
+        .route("/catalog.sqlite", get(catalog::backup::copy))
+        .route(
+            "/catalog/retirements",
+            get(catalog::retirements::retirements),
+        )
 }
 
 /// The provider routes: each source's own lists.

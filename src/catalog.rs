@@ -30,7 +30,8 @@ use self::{
 };
 use crate::{
     config::{
-        Config, PresetStatus, Unconfigured, error::ConfigError, keys::Keys, source::SourceConfig,
+        Config, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError, keys::Keys,
+        source::SourceConfig,
     },
     ingest::schedule::{self, ClaimMode},
     lock::{verdict::Verdict, watch::Watch},
@@ -77,6 +78,7 @@ struct Inner {
     presets: Vec<PresetStatus>,
     client_timeout: Duration,
     keys: Keys,
+    cors_origins: CorsOrigins,
     started: Instant,
 }
 
@@ -181,6 +183,7 @@ impl Catalog {
             presets: config.presets,
             client_timeout: config.client_timeout,
             keys,
+            cors_origins: config.cors_origins,
             started: Instant::now(),
         })))
     }
@@ -363,6 +366,11 @@ impl Catalog {
     /// The keys of clients and operators.
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    /// The web pages that may read answers.
+    pub(crate) fn cors_origins(&self) -> &CorsOrigins {
+        &self.0.cors_origins
     }
 
     /// How long a client may take; see [`Config::client_timeout`].

@@ -1,6 +1,7 @@
 //! Every setting of the catalog as a checked value. [`read`] fills them in from flags, the
 //! environment and a TOML file.
 
+pub mod cors;
 pub mod environment;
 pub mod error;
 mod file;
@@ -20,7 +21,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use self::{error::ConfigError, keys::ClientKey, source::SourceConfig, webhook::WebhookConfig};
+use self::{
+    cors::CorsOrigins, error::ConfigError, keys::ClientKey, source::SourceConfig,
+    webhook::WebhookConfig,
+};
 use crate::{
     lock::watch::Watch,
     model::{
@@ -68,6 +72,8 @@ pub struct Config {
     /// The client keys. With at least one, every request must present a key; the admin key counts
     /// as one that sees everything. Without any, reading is open to every caller.
     pub keys: Vec<ClientKey>,
+    /// The web pages that may read the catalog from a browser.
+    pub cors_origins: CorsOrigins,
     /// The clock. Tests advance it.
     pub clock: Clock,
 }
@@ -114,6 +120,7 @@ impl Config {
             client_timeout: Duration::from_secs(30),
             admin_key: None,
             keys: Vec::new(),
+            cors_origins: CorsOrigins::None,
             clock: Clock::system(),
         })
     }

@@ -45,6 +45,7 @@ pub use crate::{
     cli::demo,
     config::{
         Config, DISCOVERY_PORTS, PresetState, PresetStatus, Retention, Unconfigured,
+        cors::CorsOrigins,
         environment::Environment,
         error::ConfigError,
         keys::ClientKey,

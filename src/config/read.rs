@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Config, DISCOVERY_PORTS,
+    cors::CorsOrigins,
     environment::Environment,
     error::ConfigError,
     file::{
@@ -89,6 +90,10 @@ impl Settings {
                         file: &None,
                     },
                 )?);
+        settings.config.cors_origins = match environment.get("MODEL_CATALOG_CORS_ORIGINS") {
+            Some(listed) => CorsOrigins::parse(&listed.split(',').collect::<Vec<_>>())?,
+            None => CorsOrigins::parse(&file.cors_origins)?,
+        };
         let retention = &mut settings.config.retention;
         if let Some(kept) = &file.keep_events
             && kept.trim() != "forever"

@@ -8,6 +8,7 @@ mod choosing;
 mod clients;
 mod conformance;
 mod contract;
+mod cors;
 mod crashes;
 mod details;
 mod dialects;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
-    http::{HeaderMap, HeaderValue, Uri, header::VARY},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header::VARY},
     response::Response,
 };
 
@@ -24,6 +24,9 @@ use crate::{
         selection::{BadFilter, Selection},
     },
 };
+
+/// The header that names stale sources.
+pub const CATALOG_STALE: HeaderName = HeaderName::from_static("catalog-stale");
 
 /// The headers that an answer about models varies on.
 const VARY_ON: HeaderValue = HeaderValue::from_static(
@@ -187,7 +190,7 @@ impl View {
         if self.moment.is_none()
             && let Some(stale) = self.stale()
         {
-            headers.insert("catalog-stale", stale);
+            headers.insert(CATALOG_STALE, stale);
         }
         response
     }

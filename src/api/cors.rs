@@ -1,0 +1,45 @@
+//! CORS: lets browsers hand answers to the web pages that the settings allow. Off by default.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, Method, header::ETAG},
+};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use super::{middleware::CATALOG_REVISION, models::view::CATALOG_STALE};
+use crate::{catalog::Catalog, config::cors::CorsOrigins};
+
+/// How long browsers may remember a preflight's answer.
+const MAX_AGE: Duration = Duration::from_secs(3600);
+
+/// Allows the configured pages to read the lists of models in `router`.
+pub fn on_lists(router: Router<Catalog>, origins: &CorsOrigins) -> Router<Catalog> {
+    match origins {
+        CorsOrigins::Any => router.layer(layer(AllowOrigin::any())),
+        _ => on_catalog(router, origins),
+    }
+}
+
+/// Allows the configured pages to read the answers of `router`. `*` allows nothing here.
+pub fn on_catalog(router: Router<Catalog>, origins: &CorsOrigins) -> Router<Catalog> {
+    let CorsOrigins::Listed(origins) = origins else {
+        return router;
+    };
+    let values = origins
+        .iter()
+        .filter_map(|origin| HeaderValue::try_from(origin).ok());
+    router.layer(layer(AllowOrigin::list(values)))
+}
+
+fn layer(origins: AllowOrigin) -> CorsLayer {
+    const EXPOSED: [HeaderName; 3] = [ETAG, CATALOG_REVISION, CATALOG_STALE];
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::HEAD])
+        // Keys and the dialects' own headers: `*` would not include `Authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED)
+        .max_age(MAX_AGE)
+}
