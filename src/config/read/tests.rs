@@ -525,3 +525,21 @@ fn flags_beat_the_environment() {
     assert_eq!(settings.listen, "127.0.0.1:2");
     assert_eq!(settings.config.database_url, "sqlite://flag.db");
 }
+
+#[test]
+fn web_pages_are_those_of_the_environment_or_the_file() {
+    let origins = |variables: &[(&str, &str)]| {
+        let settings = read(variables, Some("cors_origins = [\"https://file.example\"]"));
+        settings.expect("settings").config.cors_origins
+    };
+    let listed = |origin: &str| CorsOrigins::Listed(vec![origin.to_owned()]);
+    assert_eq!(origins(&[]), listed("https://file.example"));
+    let variable = "MODEL_CATALOG_CORS_ORIGINS";
+    assert_eq!(
+        origins(&[(variable, "https://env.example")]),
+        listed("https://env.example")
+    );
+    assert_eq!(origins(&[(variable, "*")]), CorsOrigins::Any);
+    let error = read(&[(variable, "*,https://x.example")], None).expect_err("refused");
+    assert!(error.to_string().contains("cors_origins"), "{error}");
+}
