@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    http::{HeaderName, HeaderValue, Method, header::ETAG},
+    http::{
+        HeaderName, HeaderValue, Method, StatusCode,
+        header::{ACCESS_CONTROL_ALLOW_METHODS, ETAG},
+    },
+    middleware::map_response,
+    response::Response,
 };
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
@@ -17,7 +22,7 @@ const MAX_AGE: Duration = Duration::from_secs(3600);
 /// Allows the configured pages to read the lists of models in `router`.
 pub fn on_lists(router: Router<Catalog>, origins: &CorsOrigins) -> Router<Catalog> {
     match origins {
-        CorsOrigins::Any => router.layer(layer(AllowOrigin::any())),
+        CorsOrigins::Any => allow(router, AllowOrigin::any()),
         _ => on_catalog(router, origins),
     }
 }
@@ -30,16 +35,30 @@ pub fn on_catalog(router: Router<Catalog>, origins: &CorsOrigins) -> Router<Cata
     let values = origins
         .iter()
         .filter_map(|origin| HeaderValue::try_from(origin).ok());
-    router.layer(layer(AllowOrigin::list(values)))
+    allow(router, AllowOrigin::list(values))
 }
 
-fn layer(origins: AllowOrigin) -> CorsLayer {
+fn allow(router: Router<Catalog>, origins: AllowOrigin) -> Router<Catalog> {
     const EXPOSED: [HeaderName; 3] = [ETAG, CATALOG_REVISION, CATALOG_STALE];
-    CorsLayer::new()
+    let cors = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::HEAD])
         // Keys and the dialects' own headers: `*` would not include `Authorization`.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED)
-        .max_age(MAX_AGE)
+        .max_age(MAX_AGE);
+    router
+        .layer(cors)
+        .layer(map_response(preflight_without_content))
+}
+
+/// Answers a preflight with 204, as most servers do: it has no body.
+async fn preflight_without_content(mut response: Response) -> Response {
+    if response
+        .headers()
+        .contains_key(ACCESS_CONTROL_ALLOW_METHODS)
+    {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
 }

@@ -69,11 +69,18 @@ pub fn usual_path(path: &str) -> String {
     while !rest.is_empty() {
         rest = rest.trim_start_matches('/');
         let (segment, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if segment == "models" && !usual.ends_with("/providers") {
-            let version = if usual.is_empty() { "/v1" } else { "" };
+        let is_list = match segment {
+            "models" => !usual.ends_with("/providers"),
+            "tags" => usual.ends_with("/api"),
+            _ => false,
+        };
+        if is_list {
+            if usual.is_empty() {
+                usual.push_str("/v1");
+            }
             let id = tail.trim_start_matches('/');
             let slash = if id.is_empty() { "" } else { "/" };
-            return format!("{usual}{version}/models{slash}{id}");
+            return format!("{usual}/{segment}{slash}{id}");
         }
         usual.push('/');
         usual.push_str(segment);
@@ -124,6 +131,7 @@ mod tests {
         "/catalog/providers/models//v1/models/",
         "/catalog/providers/models/v1/models"
     )]
+    #[case("/catalog/providers/box//api/tags/", "/catalog/providers/box/api/tags")]
     #[case("//catalog/refresh/", "//catalog/refresh/")]
     #[case("/modelsx/", "/modelsx/")]
     #[case("//", "//")]

@@ -181,7 +181,9 @@ async fn an_unknown_model_is_openais_404() {
 
 #[tokio::test]
 async fn a_slash_too_many_or_no_version_is_the_same_route() {
-    let app = Setup::happy().await.start_ready().await;
+    let mut setup = Setup::happy().await;
+    mount_ollama(setup.add_endpoint("box").await, &["m"]).await;
+    let app = setup.start_ready().await;
     for (path, variants) in [
         (
             "/v1/models",
@@ -215,6 +217,10 @@ async fn a_slash_too_many_or_no_version_is_the_same_route() {
         (
             "/catalog/providers/openai/models/gpt-a",
             &["/catalog/providers/openai//models/gpt-a"],
+        ),
+        (
+            "/catalog/providers/box/api/tags",
+            &["/catalog/providers/box/api/tags/"],
         ),
     ] {
         let wanted = app.get(path).await;

@@ -81,7 +81,7 @@ async fn pages_read_what_the_setting_allows(
             "{path}"
         );
         if allowed.is_some() {
-            assert_eq!(before.status, 200, "{path}");
+            assert_eq!(before.status, 204, "{path}");
             assert_eq!(
                 before.header("access-control-allow-headers"),
                 Some("authorization")
