@@ -210,6 +210,7 @@ impl Fetch<'_> {
 
     /// Fetches all pages of the list of `api`, and of its further list if there is one.
     async fn list(&self, mut api: &'static ListApi) -> Result<Listing, FetchError> {
+        let first = api;
         let mut gathering = Gathering::default();
         let mut bytes_left = MAX_LISTING_BYTES;
         loop {
@@ -217,7 +218,11 @@ impl Fetch<'_> {
             let page = self
                 .page(api, &mut gathering.progress, &mut bytes_left)
                 .await
-                .map_err(|error| FetchError { pages, ..error })?;
+                .map_err(|error| FetchError { pages, ..error })
+                .map_err(|error| match std::ptr::eq(api, first) {
+                    true => error,
+                    false => error.of_list(api.path),
+                })?;
             if gathering.add(page)? {
                 continue;
             }

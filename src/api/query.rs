@@ -23,7 +23,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let mut given = form_urlencoded::Serializer::new("/?".to_owned());
         given.extend_pairs(parameters(parts.uri.query()));
-        let uri: Uri = given.finish().parse().unwrap_or_default();
+        let uri: Uri = given.finish().parse().map_err(|_| {
+            ApiError::bad(
+                "invalid_parameter",
+                "The query string is too long: shorten it.",
+            )
+        })?;
         let Query(parameters) = Query::try_from_uri(&uri)?;
         Ok(Self(parameters))
     }

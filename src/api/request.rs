@@ -61,8 +61,8 @@ impl<'a> ModelsPath<'a> {
 
 /// The path of a list or a model that `path` probably means: without empty segments or a slash at the
 /// end, and with the version that a base URL without `/v1` leaves out. Clients make these from base
-/// URLs with a slash too many. An id stays as it is, and so does any other path: proxies in front may
-/// refuse some by their prefix.
+/// URLs with a slash too many. An id stays as it is. So does any other path, and below `/catalog` the
+/// way to a source: a proxy in front may refuse paths by their prefix.
 pub fn usual_path(path: &str) -> String {
     let mut usual = String::new();
     let mut rest = path;
@@ -75,6 +75,9 @@ pub fn usual_path(path: &str) -> String {
             _ => false,
         };
         if is_list {
+            if usual.starts_with("/catalog") && !path.starts_with(PROVIDER_ROUTES) {
+                break;
+            }
             if usual.is_empty() {
                 usual.push_str("/v1");
             }
@@ -132,6 +135,9 @@ mod tests {
         "/catalog/providers/models/v1/models"
     )]
     #[case("/catalog/providers/box//api/tags/", "/catalog/providers/box/api/tags")]
+    #[case("//catalog/providers/x/v1/models", "//catalog/providers/x/v1/models")]
+    #[case("//catalog/models/x/history", "//catalog/models/x/history")]
+    #[case("//catalog/why/x/models/y", "//catalog/why/x/models/y")]
     #[case("//catalog/refresh/", "//catalog/refresh/")]
     #[case("/modelsx/", "/modelsx/")]
     #[case("//", "//")]

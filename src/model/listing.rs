@@ -107,6 +107,10 @@ impl Skipped {
     /// The reason why the entry with this id was skipped, if it is among the examples.
     pub fn find_reason(&self, id: &str) -> Option<&str> {
         let what = excerpt(id);
+        // A usable id is another one than a long one that begins like it.
+        if what.ends_with('…') && is_usable_id(id) {
+            return None;
+        }
         let mut examples = self.examples.iter();
         let example = examples.find(|example| example.what == what)?;
         Some(&example.why)

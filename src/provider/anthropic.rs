@@ -41,6 +41,7 @@ const PAGES: PageReader = PageReader {
         after: "after_id",
         // As in the official SDK.
         last_id_says_more: true,
+        count_is_of_page: false,
     },
 };
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     ListApi, details, openai,
     page::{AS_IT_IS, EntryReader, Page, PageReader},
-    paging,
+    paging::{self, Paging},
     progress::{NoPage, Progress},
     time::{created, time},
     value::{positive, sorted, text},
@@ -49,7 +49,10 @@ const PAGES: PageReader = PageReader {
         served_id: AS_IT_IS,
         attributes,
     },
-    paging: paging::AFTER,
+    paging: Paging {
+        count_is_of_page: true,
+        ..paging::AFTER
+    },
 };
 
 fn parse(body: &[u8], progress: &Progress) -> Result<Page, NoPage> {
@@ -145,6 +148,7 @@ mod tests {
     #[case::count(json!({"page": 1, "per_page": 1, "count": 1, "total_count": 2}), Some("2"))]
     #[case::whole(json!({"page": 1, "per_page": 100, "count": 1, "total_count": 1}), None)]
     #[case::full(json!({"page": 1, "per_page": 1}), Some("2"))]
+    #[case::full_by_count(json!({"page": 1, "per_page": 1, "count": 1}), Some("2"))]
     #[case::short(json!({"page": 1, "per_page": 100, "count": 1}), None)]
     #[case::nowhere(json!({"total_count": 1}), None)]
     fn follows_the_pages(#[case] info: Value, #[case] next: Option<&str>) {

@@ -130,7 +130,12 @@ impl<'b> Fields<'b> {
 
     /// Returns the values of all fields but `name`; `null` for values that cannot be read.
     pub fn beside(&self, name: &str) -> Map<String, Value> {
-        let value = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_default();
+        let value = |raw: &RawValue| {
+            let value = serde_json::from_str(raw.get());
+            // A bad number beside a cursor must not hide the cursor.
+            let mended = value.or_else(|_| serde_json::from_str(&mend::mended(raw.get())));
+            mended.unwrap_or_default()
+        };
         let fields = self.0.iter().filter(|(field, _)| *field != name);
         fields
             .map(|(name, raw)| (name.clone(), value(raw)))
@@ -147,7 +152,10 @@ const LISTS_OF_KINDS: [(&str, &str); 2] = [
 /// Formats `names` for a message, bounded in number and length.
 pub fn names<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let bounded = names.take(MAX_NAMES).map(|name| {
-        let name: String = name.chars().take(MAX_NAME_CHARS).collect();
+        let chars = name.chars().take(MAX_NAME_CHARS);
+        let name: String = chars
+            .map(|char| if char.is_control() { ' ' } else { char })
+            .collect();
         format!("`{name}`")
     });
     let names: Vec<String> = bounded.collect();

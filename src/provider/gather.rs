@@ -24,7 +24,12 @@ pub struct Gathering {
     pub listing: Listing,
     /// The state for reading the next page.
     pub progress: Progress,
+    /// The usable ids of the current list.
     known: HashSet<String>,
+    /// Those of the lists before it.
+    known_before: HashSet<String>,
+    /// Skipped entries of the lists before it.
+    skipped_before: usize,
     requested: HashSet<Parameters>,
 }
 
@@ -39,19 +44,18 @@ impl Gathering {
         if is_first {
             self.progress.first_number = page.number;
         }
-        let (count_before, is_empty) = (listing.entries.len(), page.entries.is_empty());
+        let (count_before, is_empty) = (self.known.len(), page.entries.is_empty());
         listing.skipped.add(page.skipped);
         // Some services list an id twice; the first entry counts.
-        let new = page
-            .entries
-            .into_iter()
-            .filter(|entry| self.known.insert(entry.id.clone()));
+        let new = page.entries.into_iter().filter(|entry| {
+            self.known.insert(entry.id.clone()) && !self.known_before.contains(&entry.id)
+        });
         listing.entries.extend(new);
 
         if self.progress.before > MAX_MODELS {
             return Err(self.failure(ErrorKind::TooLarge, too_many()));
         }
-        if !is_first && !is_empty && self.listing.entries.len() == count_before {
+        if !is_first && !is_empty && self.known.len() == count_before {
             let message = format!(
                 "page {} of the list repeats what came before{}",
                 self.listing.pages,
@@ -60,15 +64,13 @@ impl Gathering {
             return Err(self.failure(ErrorKind::Truncated, message));
         }
         let Some(next) = page.next else {
-            let examples = &self.listing.skipped.examples;
-            return match (self.listing.entries.is_empty(), examples.first()) {
-                (true, Some(first)) => {
-                    let why = &first.why;
-                    let message = format!("no entry of the list has a usable id; the first: {why}");
-                    Err(self.failure(ErrorKind::Malformed, message))
-                }
-                _ => Ok(false),
-            };
+            let skipped = &self.listing.skipped;
+            if !self.known.is_empty() || skipped.count == self.skipped_before {
+                return Ok(false);
+            }
+            let why = skipped.examples.first().map_or("", |first| &first.why);
+            let message = format!("no entry of the list has a usable id; the first: {why}");
+            return Err(self.failure(ErrorKind::Malformed, message));
         };
         let leads_nowhere = next.parameters.iter().all(|(_, value)| value.is_empty());
         if leads_nowhere || !self.requested.insert(next.parameters.clone()) {
@@ -91,6 +93,8 @@ impl Gathering {
     pub fn begin_another_list(&mut self) {
         self.progress = Progress::default();
         self.requested.clear();
+        self.known_before.extend(self.known.drain());
+        self.skipped_before = self.listing.skipped.count;
     }
 
     fn failure(&self, kind: ErrorKind, message: String) -> FetchError {
@@ -122,6 +126,50 @@ mod tests {
         openai,
         paging::names::{CONTAINERS, CURSORS, LAST_NUMBERS, LINKS, MORE, NUMBERS, TOTALS},
     };
+
+    fn page(ids: &[&str], skipped: usize, next: Option<&str>) -> Page {
+        let body = json!({"data": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()});
+        let page = (openai::API.parse)(body.to_string().as_bytes(), &Progress::default());
+        let mut page = page.expect("a page");
+        for _ in 0..skipped {
+            page.skipped.push("x", "no id");
+        }
+        page.next = next.map(|cursor| super::super::progress::Next {
+            parameters: vec![("after".to_owned(), cursor.to_owned())],
+            field: "next_cursor".to_owned(),
+        });
+        page
+    }
+
+    #[test]
+    fn another_list_may_repeat_ids_and_is_checked_by_itself() {
+        let mut gathering = Gathering::default();
+        assert!(!gathering.add(page(&["a", "b"], 1, None)).expect("fine"));
+        gathering.begin_another_list();
+        assert!(gathering.add(page(&["c"], 0, Some("1"))).expect("fine"));
+        // New in this list, though not in all.
+        assert!(!gathering.add(page(&["a"], 0, None)).expect("fine"));
+        let listed: Vec<&str> = gathering
+            .listing
+            .entries
+            .iter()
+            .map(|entry| entry.id.as_str())
+            .collect();
+        assert_eq!(listed, ["a", "b", "c"]);
+
+        gathering.begin_another_list();
+        let error = gathering.add(page(&[], 2, None)).expect_err("no usable id");
+        assert_eq!(error.kind, ErrorKind::Malformed);
+
+        let mut gathering = Gathering::default();
+        gathering.add(page(&["a"], 0, None)).expect("fine");
+        gathering.begin_another_list();
+        assert!(
+            !gathering
+                .add(page(&[], 0, None))
+                .expect("an empty list is fine")
+        );
+    }
 
     /// One way to say where the next page is.
     #[derive(Clone, Debug)]

@@ -157,7 +157,11 @@ impl EntryReader {
                 let mended = mend::mended(&raw);
                 // serde_json refuses more than 128 levels of nesting here.
                 let value = serde_json::from_str(&mended)
-                    .map_err(|error| (raw.as_ref().to_owned(), format!("not readable: {error}")))?;
+                    // Not quoted: escapes may hide a key in it.
+                    .map_err(|error| {
+                        let what = format!("an entry of {} bytes", mended.len());
+                        (what, format!("not readable: {error}"))
+                    })?;
                 raw = Cow::Owned(mended);
                 value
             }
@@ -172,7 +176,7 @@ impl EntryReader {
                 _ => "no field".to_owned(),
             };
             let why = format!("no text in `{}`; it has {names}", self.ids.join("` or `"));
-            return Err((raw.into_owned(), why));
+            return Err((value.to_string(), why));
         };
         let id = (self.served_id)(listed.trim()).trim();
         let skip = |why: String| Err((id.to_owned(), why));

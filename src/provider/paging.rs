@@ -49,12 +49,15 @@ pub struct Paging {
     pub after: &'static str,
     /// Whether a list that does not state whether there is more continues after its last id.
     pub last_id_says_more: bool,
+    /// Whether `count` is the number of entries on the page. Elsewhere it may be that of all.
+    pub count_is_of_page: bool,
 }
 
 /// OpenAI's way, as the services that page at all implement it.
 pub const AFTER: Paging = Paging {
     after: "after",
     last_id_says_more: false,
+    count_is_of_page: false,
 };
 
 /// Returns how to request the page after the one with these `fields` beside its list (none after
@@ -371,7 +374,12 @@ impl Reader<'_> {
         let is_full = |(_, size): &(&str, i64)| {
             *size > 0 && i64::try_from(self.held.count).is_ok_and(|count| count >= *size)
         };
-        let has_total = self.fields.number(&TOTALS).is_some();
+        let totals = TOTALS
+            .iter()
+            .filter(|name| **name != "count" || !self.paging.count_is_of_page);
+        let has_total = totals
+            .into_iter()
+            .any(|name| self.fields.number(&[name]).is_some());
         let has_offset = self.fields.number(&OFFSETS).is_some();
         let has_number = self.fields.number(&NUMBERS).is_some();
         let sizes = [&LIMITS[..], &SIZES[..]].concat();

@@ -167,6 +167,7 @@ async fn configure(
              refused_since = IIF(address <> excluded.address, NULL, refused_since),
              held_since = IIF(address <> excluded.address, NULL, held_since),
              held_models = IIF(address <> excluded.address, NULL, held_models),
+             skipped = IIF(address <> excluded.address, NULL, skipped),
              address = excluded.address,
              rules = excluded.rules,
              -- Keeps the recognised kind of an endpoint.

@@ -353,6 +353,52 @@ async fn what_cannot_be_used_is_said_everywhere() {
 }
 
 #[tokio::test]
+async fn no_part_of_a_key_is_in_what_is_said_of_an_entry() {
+    const KEY: &str = "sk-live-0123456789abcdefghijklmnopqrstuvwxyz-0123456789";
+    let mut field = Field::new(Kind::OpenAi).await;
+    let base = format!("{}/v1", field.gateway.uri());
+    let source = SourceConfig::provider("gw", Kind::OpenAi, &base, Some(KEY));
+    field.setup.extra = vec![source.expect("usable")];
+    let mut named = serde_json::Map::new();
+    named.insert(format!("x {KEY}"), json!(1));
+    named.insert(format!("line\nbreak {}", &KEY[..20]), json!(1));
+    let escaped = KEY.replace('s', "\\u0073").replace('-', "\\u002d");
+    let body = format!(
+        r#"{{"data": [{{"id": "good"}}, {{"note": "{} Bearer {KEY}"}}, {}, {{"note": "{escaped}"}}, {{"id": "\u0007{KEY}"}}, "\u0007{} {KEY}"]}}"#,
+        "n".repeat(40),
+        Value::Object(named),
+        "n".repeat(50),
+    );
+    let answer = ResponseTemplate::new(200).set_body_raw(body, "application/json");
+    mount_template(&field.gateway, "/v1/models", answer).await;
+    let app = field.setup.start_ready().await;
+    let skipped = app.source("gw").await["skipped"].clone();
+    assert_eq!(skipped["count"], 5);
+    let text = skipped.to_string();
+    assert!(text.contains("[key]"), "{text}");
+    assert!(!text.contains(&KEY[..16]), "{text}");
+    let why = skipped["examples"][1]["why"].as_str().expect("a text");
+    assert!(why.contains("`line break"), "{why}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_value_beside_a_cursor_does_not_hide_it() {
+    for paging in [
+        r#""pagination": {"next_cursor": "c", "score": 1e999}"#,
+        r#""meta": {"note": "\ud83d", "has_more": true}, "next_cursor": "c""#,
+        r#""next_cursor": "\ud83d""#,
+    ] {
+        let body = format!(r#"{{"data": [{{"id": "a"}}], {paging}}}"#);
+        let (_, app) = Field::answered(Kind::OpenAi, &body).await;
+        let source = app.source("gw").await;
+        // The gateway answers every page alike.
+        assert_eq!(source["error"]["kind"], "truncated", "{paging}: {source}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn ids_under_another_name() {
     let entry = json!({
         "model_id": "m-one", "model_name": "M One", "desc": "First.", "types": "llm", "features": "thinking,tools",

@@ -211,7 +211,6 @@ async fn a_slash_too_many_or_no_version_is_the_same_route() {
             &[
                 "/catalog/providers/openai/v1/models/",
                 "/catalog/providers/openai//v1/models",
-                "//catalog/providers/openai/v1/models",
             ],
         ),
         (
@@ -243,6 +242,16 @@ async fn a_slash_too_many_or_no_version_is_the_same_route() {
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.json()["error"]["code"], "model_not_found", "{path}");
     }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_query_that_is_too_long_is_refused_and_not_ignored() {
+    let app = Setup::happy().await.start_ready().await;
+    let query = format!("/catalog/changes?source={}", ":".repeat(22_000));
+    let answer = app.get(&query).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.json()["error"]["code"], "invalid_parameter");
     app.stop().await;
 }
 

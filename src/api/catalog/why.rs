@@ -154,7 +154,8 @@ impl<'a> SourceTrace<'a> {
 
 /// Why the entry was skipped in the source's last listing.
 fn skipped_reason<'a>(trace: &Trace, source: &'a SourceState) -> Option<&'a str> {
-    source.skipped.as_ref()?.find_reason(&trace.model_id)
+    let skipped = source.skipped.as_ref().filter(|_| source.configured)?;
+    skipped.find_reason(&trace.model_id)
 }
 
 /// Explains why the model is listed or not, from what the caller may see.
