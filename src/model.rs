@@ -7,6 +7,7 @@ pub mod event;
 pub mod fetch;
 pub mod glob;
 pub mod listing;
+pub mod names;
 pub mod scope;
 pub mod settings;
 pub mod source;

@@ -13,7 +13,7 @@ use axum::{
     response::Response,
 };
 
-use self::view::View;
+use self::view::{CursorPlace, View, Wanted};
 use super::{
     error::ApiError,
     page_request::PageRequest,
@@ -40,7 +40,11 @@ pub async fn list(
     let snapshot = &view.snapshot;
     let models = snapshot.models.iter().map(ModelView::merged);
     let models: Vec<ModelView> = models.filter(|model| page_request.has(model)).collect();
-    let page = page_request.page(&models, |id| snapshot.place_of(id));
+    let cursor = match page_request.cursor() {
+        Some(cursor) => Some(view.place_of(cursor).await?),
+        None => None,
+    };
+    let page = page_request.page(&models, cursor.as_ref().map(CursorPlace::place));
     Ok(view.answer(&written(dialect.list(&page, view.fields()))?, &headers))
 }
 
@@ -52,19 +56,15 @@ pub async fn retrieve(
 ) -> Result<Response, ApiError> {
     let dialect = dialect(&uri, &headers);
     let [raw, decoded] = &ids(ModelsPath::of(&uri, &headers).id);
-    let ids = [raw.as_ref(), decoded.as_ref()];
-    let view = View::of_model(catalog, &uri, &headers, &ids).await?;
+    let wanted = Wanted::Whole([raw, decoded]);
+    let view = View::of_model(catalog, &uri, &headers, &wanted).await?;
     let snapshot = &view.snapshot;
-    let find = |id: &&str| match dialect {
-        Dialect::OpenAi => snapshot.find_entry(id).map(Ok),
-        _ => Some(written(
-            dialect.model(&ModelView::merged(snapshot.find(id)?)),
-        )),
+    let model = wanted.find(snapshot);
+    let model = model.ok_or_else(|| ApiError::no_model(decoded))?;
+    let body = match dialect {
+        Dialect::OpenAi => snapshot.entry(model.model),
+        _ => written(dialect.model(&model))?,
     };
-    let body = ids
-        .iter()
-        .find_map(find)
-        .ok_or_else(|| ApiError::no_model(decoded))??;
     Ok(view.answer(&body, &headers))
 }
 

@@ -121,16 +121,17 @@ impl PageRequest {
         self.lifecycles.is_empty() || wanted(lifecycle.unwrap_or("active"))
     }
 
-    /// The requested page of `list`. `place` locates a cursor's id.
-    pub fn page<'a>(
-        &'a self,
-        list: &'a [ModelView<'a>],
-        place: impl Fn(&'a str) -> Place<'a>,
-    ) -> Page<'a> {
+    /// The id at which the page begins or ends; none for the first page.
+    pub fn cursor(&self) -> Option<&str> {
+        self.before.as_deref().or(self.after.as_deref())
+    }
+
+    /// The requested page of `list`, given the place of the cursor.
+    pub fn page<'a>(&self, list: &'a [ModelView<'a>], cursor: Option<Place>) -> Page<'a> {
         let size = self.size.unwrap_or(usize::MAX);
-        match &self.before {
-            Some(before) => Page::before(list, place(before), size),
-            None => Page::after(list, self.after.as_deref().map(place), size),
+        match cursor.filter(|_| self.before.is_some()) {
+            Some(before) => Page::before(list, before, size),
+            None => Page::after(list, cursor, size),
         }
     }
 }

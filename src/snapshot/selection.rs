@@ -7,8 +7,9 @@ use url::form_urlencoded;
 
 use super::{merge::ServedModel, parts::Restriction};
 use crate::model::{
+    names::Names,
     source::{Freshness, SourceName},
-    state::SourceState,
+    state::{SourceState, StoredModel},
     time::{Timestamp, parse_duration},
 };
 
@@ -226,8 +227,8 @@ impl ResolvedSelection<'_> {
 }
 
 impl Restriction for ResolvedSelection<'_> {
-    fn wants_row(&self, source: &SourceName, _id: &str) -> bool {
-        self.sources.contains(source)
+    fn wants_row(&self, _names: &Names, row: &StoredModel) -> bool {
+        self.sources.contains(&row.source)
     }
 
     fn wants_model(&self, model: &ServedModel) -> bool {
@@ -277,7 +278,7 @@ mod tests {
         model::{
             attributes::Attributes,
             source::Role,
-            state::{Content, Polling, StoredModel},
+            state::{Content, Polling},
         },
         snapshot::Snapshot,
     };

@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 
-use super::view::View;
+use super::view::{View, Wanted};
 use crate::{
     api::{
         auth::Caller,
@@ -101,12 +101,14 @@ impl ProviderRoute {
         let view = View::of_source(self.catalog.clone(), uri, headers, &self.source.name).await?;
         let raw_entries = self.raw_entries(&view).await?;
         let models = view.snapshot.models.iter();
-        let models: Vec<ModelView> = models
+        let mut models: Vec<ModelView> = models
             .filter_map(|model| ModelView::own(model, &self.source.name))
             .map(|model| self.with_raw(model, raw_entries.as_deref()))
             .filter(|model| page_request.has(model))
             .collect();
-        let page = page_request.page(&models, |id| self.place(id));
+        // In the order of the source's own ids, whatever the models are called in the merged list.
+        models.sort_by(|a, b| a.place().cmp(&b.place()));
+        let page = page_request.page(&models, page_request.cursor().map(|id| self.place(id)));
         let body = written(self.dialect.list(&page, view.fields()))?;
         Ok((view, body))
     }
@@ -117,16 +119,14 @@ impl ProviderRoute {
         headers: &HeaderMap,
         raw: &str,
     ) -> Result<(View, Body), ApiError> {
-        let name = &self.source.name;
-        let [raw, decoded] = ids(Some(raw));
-        let whole = [&raw, &decoded].map(|id| self.source.role.whole_id(name, id));
-        let whole = [whole[0].as_str(), whole[1].as_str()];
-        let view = View::of_model(self.catalog.clone(), uri, headers, &whole).await?;
+        let SourceState { name, role, .. } = &self.source;
+        let [raw, decoded] = &ids(Some(raw));
+        let wanted = Wanted::Own(name, *role, [raw, decoded]);
+        let view = View::of_model(self.catalog.clone(), uri, headers, &wanted).await?;
         let raw_entries = self.raw_entries(&view).await?;
-        let model = whole
-            .iter()
-            .find_map(|id| ModelView::own(view.snapshot.find(id)?, name))
-            .ok_or_else(|| ApiError::no_model(&decoded))?;
+        let model = wanted
+            .find(&view.snapshot)
+            .ok_or_else(|| ApiError::no_model(decoded))?;
         let body = written(
             self.dialect
                 .model(&self.with_raw(model, raw_entries.as_deref())),
