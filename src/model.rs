@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod event;
 pub mod fetch;
 pub mod glob;
+pub mod lifecycle;
 pub mod listing;
 pub mod names;
 pub mod scope;

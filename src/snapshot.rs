@@ -245,7 +245,10 @@ mod tests {
             build(vec![model("openai", "o", 1), local.clone()], true),
             r#""box:openai:o" of "lb", "openai:o" of "openai""#
         );
-        assert_eq!(build(vec![local.clone()], true), r#""box:openai:o" of "lb""#);
+        assert_eq!(
+            build(vec![local.clone()], true),
+            r#""box:openai:o" of "lb""#
+        );
         assert_eq!(build(vec![local], false), r#""openai:o" of "lb""#);
     }
 

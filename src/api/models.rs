@@ -33,19 +33,22 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let dialect = dialect(&uri, &headers);
     let page_request = PageRequest::of(uri.query(), dialect)?;
+    let now = catalog.now();
     let view = View::of_list(catalog, &uri, &headers).await?;
     if dialect == Dialect::OpenAi && page_request.is_whole() {
         return Ok(view.answer(&view.list()?, &headers));
     }
     let snapshot = &view.snapshot;
     let models = snapshot.models.iter().map(ModelView::merged);
-    let models: Vec<ModelView> = models.filter(|model| page_request.has(model)).collect();
+    let models: Vec<ModelView> = models
+        .filter(|model| page_request.has(model, now))
+        .collect();
     let cursor = match page_request.cursor() {
         Some(cursor) => Some(view.place_of(cursor).await?),
         None => None,
     };
     let page = page_request.page(&models, cursor.as_ref().map(CursorPlace::place));
-    Ok(view.answer(&written(dialect.list(&page, view.fields()))?, &headers))
+    Ok(view.answer(&written(dialect.list(&page, view.fields(), now))?, &headers))
 }
 
 /// One model of the merged list.
@@ -57,13 +60,14 @@ pub async fn retrieve(
     let dialect = dialect(&uri, &headers);
     let [raw, decoded] = &ids(ModelsPath::of(&uri, &headers).id);
     let wanted = Wanted::Whole([raw, decoded]);
+    let now = catalog.now();
     let view = View::of_model(catalog, &uri, &headers, &wanted).await?;
     let snapshot = &view.snapshot;
     let model = wanted.find(snapshot);
     let model = model.ok_or_else(|| ApiError::no_model(decoded))?;
     let body = match dialect {
         Dialect::OpenAi => snapshot.entry(model.model),
-        _ => written(dialect.model(&model))?,
+        _ => written(dialect.model(&model, now))?,
     };
     Ok(view.answer(&body, &headers))
 }

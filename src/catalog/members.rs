@@ -6,11 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::{miss::MissRefresh, shared::Shared, tasks::refresh::Refresher};
-use crate::{
-    config::source::SourceConfig,
-    model::source::SourceName,
-    store::error::Result,
-};
+use crate::{config::source::SourceConfig, model::source::SourceName, store::error::Result};
 
 /// One source: its task, and when a miss may refresh it.
 #[derive(Debug)]

@@ -78,11 +78,13 @@ mod tests {
 
     #[test]
     fn what_a_rule_hides_cannot_be_served() {
-        let rules = rules(r#"
+        let rules = rules(
+            r#"
             include = ["gpt-*", "o1"]
             exclude = ["*-preview"]
             aliases = { best = "gpt-x", "x-preview" = "gpt-x" }
-        "#);
+        "#,
+        );
         for (id, expected) in [
             ("gpt-x", true),
             ("gpt-x-preview", false),

@@ -186,6 +186,13 @@ impl SourceState {
         self.polling.fetched_at.is_some() || self.polling.error.is_some()
     }
 
+    /// Whether it has said what it lists, or will not say it: it refuses its key, or no setting names it.
+    pub fn has_answered(&self) -> bool {
+        let error = self.polling.error.as_ref();
+        let is_refused = error.is_some_and(|error| error.kind == ErrorKind::Unauthorized);
+        !self.is_missing() || is_refused
+    }
+
     /// Whether it is configured but has no listing yet.
     pub fn is_missing(&self) -> bool {
         self.configured && self.polling.fetched_at.is_none()

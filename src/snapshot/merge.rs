@@ -62,7 +62,11 @@ impl ServedModel {
     pub fn is_same(&self, other: &Self) -> bool {
         self.alias_of == other.alias_of
             && self.rows.len() == other.rows.len()
-            && self.rows.iter().zip(&other.rows).all(|(a, b)| Arc::ptr_eq(a, b))
+            && self
+                .rows
+                .iter()
+                .zip(&other.rows)
+                .all(|(a, b)| Arc::ptr_eq(a, b))
     }
 
     /// The names of its sources.

@@ -23,6 +23,7 @@ mod freshness;
 mod fuzz;
 mod helpers;
 mod history;
+mod identity;
 mod keys;
 mod layout;
 mod lock;

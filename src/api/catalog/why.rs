@@ -217,10 +217,7 @@ fn because(
         return format!("{} lists it", names.join(", "));
     }
     let reason = sources.iter().map(SourceTrace::reason).min();
-    let mut because = reason.map_or_else(
-        || unknown(catalog, reader, id),
-        |(_, reason)| reason,
-    );
+    let mut because = reason.map_or_else(|| unknown(catalog, reader, id), |(_, reason)| reason);
     // A local model with the id of a cloud model, and therefore with another name in the list.
     let is_renamed = |model: &&ServedModel| model.is_local && model.rows[0].model_id == id;
     if let Some(model) = snapshot.models.iter().find(is_renamed) {
@@ -238,7 +235,8 @@ fn because(
 fn unknown(catalog: &Catalog, reader: &Visibility, id: &str) -> String {
     let has_prefix = |name: &SourceName| {
         let rest = id.strip_prefix(name.as_str());
-        rest.is_some_and(|rest| rest.starts_with(':')) && reader.scope().allows_source(name.as_str())
+        rest.is_some_and(|rest| rest.starts_with(':'))
+            && reader.scope().allows_source(name.as_str())
     };
     let mut unconfigured = catalog.unconfigured().iter();
     match unconfigured.find(|other| has_prefix(&other.name)) {

@@ -98,18 +98,19 @@ impl ProviderRoute {
 
     async fn list(&self, uri: &Uri, headers: &HeaderMap) -> Result<(View, Body), ApiError> {
         let page_request = PageRequest::of(uri.query(), self.dialect)?;
+        let now = self.catalog.now();
         let view = View::of_source(self.catalog.clone(), uri, headers, &self.source.name).await?;
         let raw_entries = self.raw_entries(&view).await?;
         let models = view.snapshot.models.iter();
         let mut models: Vec<ModelView> = models
             .filter_map(|model| ModelView::own(model, &self.source.name))
             .map(|model| self.with_raw(model, raw_entries.as_deref()))
-            .filter(|model| page_request.has(model))
+            .filter(|model| page_request.has(model, now))
             .collect();
         // In the order of the source's own ids, whatever the models are called in the merged list.
         models.sort_by(|a, b| a.place().cmp(&b.place()));
         let page = page_request.page(&models, page_request.cursor().map(|id| self.place(id)));
-        let body = written(self.dialect.list(&page, view.fields()))?;
+        let body = written(self.dialect.list(&page, view.fields(), now))?;
         Ok((view, body))
     }
 
@@ -127,10 +128,8 @@ impl ProviderRoute {
         let model = wanted
             .find(&view.snapshot)
             .ok_or_else(|| ApiError::no_model(decoded))?;
-        let body = written(
-            self.dialect
-                .model(&self.with_raw(model, raw_entries.as_deref())),
-        )?;
+        let model = self.with_raw(model, raw_entries.as_deref());
+        let body = written(self.dialect.model(&model, self.catalog.now()))?;
         Ok((view, body))
     }
 

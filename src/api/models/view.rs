@@ -103,9 +103,10 @@ impl View {
             None => seen,
             // Cached with the whole snapshot, like the parts per key, so that both share one bound.
             Some(chosen) => snapshot
-                .part(&format!("{}?{}", caller.part_name(), chosen.name()), || {
-                    seen.restrict(&chosen)
-                })
+                .part(
+                    &format!("{}?{}", caller.part_name(), chosen.name(&seen.retiring)),
+                    || seen.restrict(&chosen),
+                )
                 .map_err(|error| ApiError::unwritable(&error))?,
         };
         Ok(Self {
