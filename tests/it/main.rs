@@ -29,6 +29,7 @@ mod layout;
 mod lock;
 mod payloads;
 mod providers;
+mod reference;
 mod refreshing;
 mod rules;
 mod running;
