@@ -43,7 +43,7 @@ use crate::{
         settings::CatalogSettings,
         source::{Role, SourceName},
         state::SourceState,
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
     provider::client::Clients,
     store::{Store, error::StoreError},
@@ -190,6 +190,30 @@ impl Catalog {
             client_timeout: config.client_timeout,
             keys,
             cors_origins: config.cors_origins,
+            started: Instant::now(),
+        })))
+    }
+
+    /// The catalog in `store` as it is stored: nothing is fetched, followed or written.
+    pub(crate) async fn of_stored(store: Store) -> Result<Self, StartError> {
+        let clients = tokio::task::spawn_blocking(Clients::new)
+            .await
+            .map_err(|error| StartError::Client(error.to_string()))?
+            .map_err(|error| StartError::Client(error.to_string()))?;
+        let clock = Clock::system();
+        let shared = Shared::new(store.clone(), clients, Duration::ZERO, clock)
+            .await
+            .map_err(|error| store.at_start(error))?;
+        Ok(Self(Arc::new(Inner {
+            shared,
+            members: Arc::default(),
+            sleepers: Vec::new(),
+            watch: Arc::default(),
+            unconfigured: Vec::new(),
+            presets: Vec::new(),
+            client_timeout: Duration::from_secs(60),
+            keys: Keys::default(),
+            cors_origins: CorsOrigins::default(),
             started: Instant::now(),
         })))
     }
