@@ -109,7 +109,7 @@ impl Catalog {
                 "no CA certificates ({problem}): cannot reach HTTPS sources, still serving stored models; install the package ca-certificates and restart"
             );
         }
-        let store = Store::open(&config.database_url).await?;
+        let store = Store::open(&config.database_url, config.clock.clone()).await?;
         match Self::start_with(config, clients, store.clone(), keys).await {
             Ok(catalog) => Ok(catalog),
             Err(error) => {
@@ -140,7 +140,7 @@ impl Catalog {
                 .collect(),
             watched: watch.ids().map(str::to_owned).collect(),
         };
-        let applied = store.apply(&settings, config.clock.now()).await?;
+        let applied = store.apply(&settings).await?;
         for webhook in applied.late_webhooks {
             tracing::warn!(%webhook, "webhook {webhook} missed revisions that keep_events has since deleted: continuing with the oldest kept revision");
         }

@@ -5,7 +5,8 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::{
-    Store, commit::Attempt, derive::Target, error::Result, events::next_revision, sources::Claim,
+    Store, Write, commit::Attempt, derive::Target, error::Result, events::NextRevision,
+    sources::Claim,
 };
 use crate::{
     ingest::schedule::{self, Backoff},
@@ -58,12 +59,8 @@ pub(super) async fn apply_enrichment(
 impl Store {
     /// Claims the enrichment for one fetch; none if `source` was replaced or another task or
     /// process holds the claim.
-    pub(super) async fn claim_enrichment(
-        &self,
-        source: &SourceSettings,
-        now: Timestamp,
-    ) -> Result<Option<Claim>> {
-        let mut tx = self.begin().await?;
+    pub(super) async fn claim_enrichment(&self, source: &SourceSettings) -> Result<Option<Claim>> {
+        let Write { mut tx, now, .. } = self.begin().await?;
         let Some(polling) = find_polling(&mut tx, Some(&source.address), None).await? else {
             return Ok(None);
         };
@@ -108,9 +105,13 @@ impl Store {
         claim: &Claim,
         result: std::result::Result<Fetched, FetchError>,
         attempt: Attempt,
-        now: Timestamp,
     ) -> Result<Committed> {
-        let mut tx = self.begin().await?;
+        let Write {
+            mut tx,
+            now,
+            revision,
+        } = self.begin().await?;
+        let now = attempt.ended_at(claim, now);
         let Some(polling) = find_polling(&mut tx, None, Some(claim.at)).await? else {
             return Ok(Committed::Superseded);
         };
@@ -123,7 +124,7 @@ impl Store {
             }
             Ok(fetched) => {
                 replace_models(&mut tx, &fetched.listing.entries).await?;
-                let counts = rederive_providers(&mut tx, now).await?;
+                let counts = rederive_providers(&mut tx, revision).await?;
                 let committed = match counts == Counts::default() {
                     true => Committed::Unchanged,
                     false => Committed::Changed(counts),
@@ -210,8 +211,10 @@ async fn replace_models(connection: &mut SqliteConnection, entries: &[Entry]) ->
 
 /// Derives the models of every visible provider again, in one revision. A hidden provider's models
 /// are derived when it is shown.
-async fn rederive_providers(connection: &mut SqliteConnection, now: Timestamp) -> Result<Counts> {
-    let revision = next_revision(connection).await?;
+async fn rederive_providers(
+    connection: &mut SqliteConnection,
+    revision: NextRevision,
+) -> Result<Counts> {
     let providers = sqlx::query!(
         r#"SELECT name, fetched_at AS "fetched_at!: Timestamp"
            FROM sources
@@ -225,7 +228,6 @@ async fn rederive_providers(connection: &mut SqliteConnection, now: Timestamp) -
             role: Role::Provider,
             name: &provider.name,
             revision,
-            at: now,
             last_seen_at: Some(provider.fetched_at),
             fetched_at: provider.fetched_at,
         };

@@ -1,21 +1,22 @@
 //! Deletes history past its retention.
 
-use super::{Store, error::Result};
+use super::{Store, Write, error::Result};
 use crate::model::time::Timestamp;
 
 impl Store {
     /// Deletes attempts before `attempts_from` and, if set, events before `events_from`. Returns
     /// the number of deleted events.
     ///
-    /// Each model keeps its first event (when it was first seen) and its last one before the
-    /// horizon (the state at that time), so that history from the horizon on stays exact.
+    /// Each model keeps its first event (when it was first seen), the first one that says when it was
+    /// `created`, and its last one before the horizon (the state at that time), so that history from
+    /// the horizon on stays exact.
     pub async fn prune(
         &self,
         events_from: Option<Timestamp>,
         attempts_from: Timestamp,
     ) -> Result<u64> {
         let oldest = attempts_from;
-        let mut tx = self.begin().await?;
+        let Write { mut tx, .. } = self.begin().await?;
         sqlx::query!("DELETE FROM fetches WHERE started_at < ?1", oldest)
             .execute(&mut *tx)
             .await?;
@@ -55,6 +56,16 @@ impl Store {
                        SELECT 1 FROM model_events AS earlier
                        WHERE earlier.source = e.source AND earlier.model_id = e.model_id
                          AND earlier.revision < e.revision
+                   )
+                   AND (
+                       COALESCE(e.attributes ->> 'created', 0) = 0
+                       OR EXISTS (
+                           SELECT 1 FROM model_events AS earlier
+                           WHERE earlier.source = e.source AND earlier.model_id = e.model_id
+                             AND earlier.revision < e.revision
+                             AND earlier.attributes ->> 'created' <> 0
+                             AND earlier.attributes ->> 'alias_of' IS e.attributes ->> 'alias_of'
+                       )
                    )",
                 horizon,
             )

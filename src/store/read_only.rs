@@ -10,7 +10,7 @@ use super::{
     error::{Result, StoreError, open_error},
     is_foreign, parse_url,
 };
-use crate::model::state::State;
+use crate::model::{state::State, time::Clock};
 
 /// The served state in the database at `url`. Fails when the file does not exist or this version
 /// cannot read it.
@@ -99,8 +99,5 @@ async fn open(options: &SqliteConnectOptions) -> Result<Store> {
         let version = migration.version;
         return Err(StoreError::Older { path, version });
     }
-    Ok(Store {
-        pool,
-        options: options.clone(),
-    })
+    Ok(Store::new(pool, options.clone(), Clock::system()))
 }

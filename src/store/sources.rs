@@ -4,11 +4,11 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::{
-    Store,
+    Store, Write,
     derive::Target,
     details::read_details,
     error::{Result, StoreError},
-    events::next_revision,
+    events::NextRevision,
     state::find_source,
 };
 use crate::{
@@ -38,19 +38,14 @@ pub struct Claim {
 }
 
 impl Store {
-    /// Claims `source` for one fetch at `now`; none when `mode` does not allow it or another task
+    /// Claims `source` for one fetch; none when `mode` does not allow it or another task
     /// or process holds a claim.
-    pub async fn claim(
-        &self,
-        source: &SourceSettings,
-        mode: ClaimMode,
-        now: Timestamp,
-    ) -> Result<Option<Claim>> {
+    pub async fn claim(&self, source: &SourceSettings, mode: ClaimMode) -> Result<Option<Claim>> {
         if source.kind == Kind::Enrichment {
-            return self.claim_enrichment(source, now).await;
+            return self.claim_enrichment(source).await;
         }
         let name = source.name.as_str();
-        let mut tx = self.begin().await?;
+        let Write { mut tx, now, .. } = self.begin().await?;
         let Some(before) = find_source(&mut tx, name)
             .await?
             .filter(|before| schedule::may_claim(before, mode, now))
@@ -109,9 +104,9 @@ impl Store {
 pub(super) async fn apply_sources(
     connection: &mut SqliteConnection,
     sources: &[&SourceSettings],
+    revision: NextRevision,
     now: Timestamp,
 ) -> Result<()> {
-    let revision = next_revision(connection).await?;
     for source in sources {
         configure(connection, source, revision, now).await?;
     }
@@ -124,20 +119,20 @@ pub(super) async fn apply_sources(
     )
     .execute(&mut *connection)
     .await?;
-    rename_local_models(connection, revision, now).await?;
-    hide_and_show(connection, revision, now).await
+    rename_local_models(connection, revision).await?;
+    hide_and_show(connection, revision).await
 }
 
 /// Adds `source` to the configured ones.
 pub(super) async fn add_source(
     connection: &mut SqliteConnection,
     source: &SourceSettings,
+    revision: NextRevision,
     now: Timestamp,
 ) -> Result<()> {
-    let revision = next_revision(connection).await?;
     configure(connection, source, revision, now).await?;
-    rename_local_models(connection, revision, now).await?;
-    hide_and_show(connection, revision, now).await
+    rename_local_models(connection, revision).await?;
+    hide_and_show(connection, revision).await
 }
 
 /// Writes the settings of `source`. If they add or remove models for clients, the events go into
@@ -145,7 +140,7 @@ pub(super) async fn add_source(
 async fn configure(
     connection: &mut SqliteConnection,
     source: &SourceSettings,
-    revision: i64,
+    revision: NextRevision,
     now: Timestamp,
 ) -> Result<()> {
     let (name, role, kind) = (
@@ -183,7 +178,7 @@ async fn configure(
         now,
         source.address,
         rules,
-        revision,
+        revision.number,
     )
     .execute(&mut *connection)
     .await?;
@@ -209,7 +204,6 @@ async fn configure(
             role: source.role,
             name,
             revision,
-            at: now,
             last_seen_at: Some(fetched_at),
             fetched_at,
         };
@@ -231,12 +225,12 @@ async fn configure(
 /// new in it.
 async fn rename_local_models(
     connection: &mut SqliteConnection,
-    revision: i64,
-    now: Timestamp,
+    revision: NextRevision,
 ) -> Result<()> {
+    let NextRevision { number, at, .. } = revision;
     let sources = sqlx::query!(
         r#"SELECT name, role, known_from < ?1 AS "is_old!: bool" FROM sources"#,
-        revision
+        number
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -267,8 +261,8 @@ async fn rename_local_models(
                FROM local_models WHERE endpoint = ?3 AND model_id = ?4
                -- A change of the rules may already have recorded one.
                ON CONFLICT DO NOTHING"#,
-            revision,
-            now,
+            number,
+            at,
             model.endpoint,
             model.model_id,
         )
@@ -280,19 +274,16 @@ async fn rename_local_models(
 
 /// Hides sources that are no longer configured and shows those that are again, in `revision`. A
 /// source without a listing has nothing to hide.
-async fn hide_and_show(
-    connection: &mut SqliteConnection,
-    revision: i64,
-    now: Timestamp,
-) -> Result<()> {
+async fn hide_and_show(connection: &mut SqliteConnection, revision: NextRevision) -> Result<()> {
+    let NextRevision { number, at, .. } = revision;
     sqlx::query!(
         "INSERT INTO model_events (revision, source, model_id, at, event)
          SELECT ?2, name, '', ?1, CASE configured WHEN 1 THEN 'shown' ELSE 'hidden' END
          FROM sources
          WHERE (configured = 1 AND hidden_reason = 'unconfigured')
             OR (configured = 0 AND hidden_since IS NULL AND fetched_at IS NOT NULL)",
-        now,
-        revision,
+        at,
+        number,
     )
     .execute(&mut *connection)
     .await?;
@@ -302,7 +293,7 @@ async fn hide_and_show(
              hidden_reason = CASE configured WHEN 1 THEN NULL ELSE 'unconfigured' END
          WHERE (configured = 1 AND hidden_reason = 'unconfigured')
             OR (configured = 0 AND hidden_since IS NULL AND fetched_at IS NOT NULL)",
-        now,
+        at,
     )
     .execute(connection)
     .await?;

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use sqlx::SqliteConnection;
 
-use super::{Store, error::Result};
+use super::{Store, Write, error::Result};
 use crate::model::{
     event::{Alert, Problem},
     names::ModelKey,
@@ -27,7 +27,7 @@ pub(super) async fn apply_watch(
 }
 
 impl Store {
-    /// Records the `problems` of `model`, which the sources `listed_by` list, at `now`. `keys` are the
+    /// Records the `problems` of `model`, which the sources `listed_by` list. `keys` are the
     /// models that its id may mean. Returns whether
     /// they are news: other kinds of problems than before. A changed message alone is not.
     pub async fn record_watched(
@@ -36,7 +36,6 @@ impl Store {
         problems: &[Problem],
         listed_by: &[&SourceName],
         keys: &[ModelKey],
-        now: Timestamp,
     ) -> Result<bool> {
         let kinds = |problems: &[Problem]| -> Vec<_> {
             problems.iter().map(|problem| problem.kind).collect()
@@ -52,7 +51,7 @@ impl Store {
             return Ok(false);
         }
         drop(connection);
-        let mut tx = self.begin().await?;
+        let Write { mut tx, now, .. } = self.begin().await?;
         let known = find_problems(&mut tx, model).await?;
         if is_known(&known) {
             return Ok(false);

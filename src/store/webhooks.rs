@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use sqlx::SqliteConnection;
 
-use super::{Store, error::Result};
+use super::{Store, Write, error::Result};
 use crate::model::{
     delivery::{Delivery, DeliveryId, GIVE_UP_AFTER, Undelivered, WebhookState},
     time::Timestamp,
@@ -126,7 +126,7 @@ impl Store {
         delivery: Delivery<'_>,
         result: std::result::Result<u16, &Undelivered>,
     ) -> Result<Option<DeliveryId>> {
-        let mut tx = self.begin().await?;
+        let Write { mut tx, .. } = self.begin().await?;
         let given_up = match result {
             Ok(http_status) => {
                 advance(&mut tx, delivery).await?;

@@ -50,14 +50,14 @@ async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> 
         return Ok(());
     }
     let settings = source.settings();
-    let Some(claim) = store.claim(&settings, ClaimMode::Due, now).await? else {
+    let Some(claim) = store.claim(&settings, ClaimMode::Due).await? else {
         return Ok(());
     };
     let began = Instant::now();
     let fetched = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return store.release(&settings, &claim).await,
-        fetched = provider::fetch(&shared.clients, source, None, None, shared.fetch_timeout, now) => fetched,
+        fetched = provider::fetch(&shared.clients, source, None, None, shared.fetch_timeout, claim.at) => fetched,
     };
     let models = fetched
         .as_ref()

@@ -199,7 +199,7 @@ impl Task {
                 .map(|request| (request.mode, request.accept));
             let step = async move {
                 match refreshed {
-                    Some((mode, accept)) => task.refresh(mode, accept, now).await,
+                    Some((mode, accept)) => task.refresh(mode, accept).await,
                     None => task.refresh_if_due(now).await,
                 }
             };
@@ -236,13 +236,13 @@ impl Task {
         if self.state().is_some_and(|state| !is_due(&state)) {
             return RefreshOutcome::NotDue;
         }
-        self.refresh(ClaimMode::Due, false, now).await
+        self.refresh(ClaimMode::Due, false).await
     }
 
     /// One step: claim, fetch, commit, serve the result.
-    async fn refresh(&self, mode: ClaimMode, accept: bool, now: Timestamp) -> RefreshOutcome {
+    async fn refresh(&self, mode: ClaimMode, accept: bool) -> RefreshOutcome {
         let before = self.state();
-        let outcome = match self.claim_and_fetch(mode, accept, now).await {
+        let outcome = match self.claim_and_fetch(mode, accept).await {
             Ok(outcome) => {
                 // Without a claim, the database was not written: nothing to record.
                 if !matches!(outcome, RefreshOutcome::NotDue) {
@@ -280,7 +280,6 @@ impl Task {
         &self,
         mode: ClaimMode,
         accept: bool,
-        now: Timestamp,
     ) -> Result<RefreshOutcome, StoreError> {
         let Shared {
             store,
@@ -288,7 +287,7 @@ impl Task {
             fetch_timeout,
             ..
         } = &*self.shared;
-        let Some(claim) = store.claim(&self.settings, mode, now).await? else {
+        let Some(claim) = store.claim(&self.settings, mode).await? else {
             return Ok(RefreshOutcome::NotDue);
         };
         let began = Instant::now();
@@ -300,7 +299,7 @@ impl Task {
                 store.release(&self.settings, &claim).await?;
                 return Ok(RefreshOutcome::Stopped);
             }
-            fetched = provider::fetch(clients, &self.source, recognised, known, *fetch_timeout, now) => fetched,
+            fetched = provider::fetch(clients, &self.source, recognised, known, *fetch_timeout, claim.at) => fetched,
         };
         let attempt = Attempt {
             accept,

@@ -47,7 +47,7 @@ async fn check(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
             .unwrap_or_default();
         let is_news = shared
             .store
-            .record_watched(id, problems, &listed_by, &everything.keys_of(id), now)
+            .record_watched(id, problems, &listed_by, &everything.keys_of(id))
             .await?;
         if !is_news {
             continue;

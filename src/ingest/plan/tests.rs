@@ -176,13 +176,12 @@ fn an_unchanged_listing_makes_no_revision_and_shows_a_hidden_source() {
 #[test]
 fn models_that_were_listed_before_return() {
     let mut plan = listed(&with_models(source(Role::Endpoint), 0), 2, false);
-    assert_eq!(plan.list_added(), ["m0", "m1"]);
+    assert_eq!(list_unseen(&plan.changes), ["m0", "m1"]);
     let first = FirstEvent {
         at: "then".to_owned(),
-        created: 7,
-        alias_of: None,
+        created: vec![(Some("m0".to_owned()), 5), (None, 7), (None, 9)],
     };
-    plan.mark_returned([("m1".to_owned(), first)].into());
+    mark_seen(&mut plan.changes, &[("m1".to_owned(), first)].into());
     let counts = plan.counts();
     assert_eq!((counts.added, counts.returned), (1, 1));
     let back = &plan.changes[1];
