@@ -10,6 +10,7 @@
 //! | `past`, `changes`, `latest_changes`, `traces` | `history`, `changes`, `traces` |
 //! | `record_watched`, `next_alert` | `watch` |
 //! | `find_webhook`, `skip_delivery`, `claim_delivery`, `release_delivery`, `commit_delivery` | `webhooks` |
+//! | `processes`, `beat`, `forget_processes` | `processes` |
 //! | `prune` | `prune` |
 
 pub mod changes;
@@ -22,6 +23,7 @@ mod events;
 mod fetches;
 pub mod history;
 mod models;
+pub mod processes;
 mod prune;
 pub mod read_only;
 pub mod sources;
@@ -40,7 +42,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -55,6 +57,7 @@ use self::{
     enrichment::apply_enrichment,
     error::{Result, StoreError, open_error},
     events::NextRevision,
+    processes::put_in_force,
     sources::apply_sources,
     watch::apply_watch,
     watcher::CommitWatcher,
@@ -69,8 +72,7 @@ use crate::model::{
 static MIGRATOR: Migrator = sqlx::migrate!();
 /// The first SQLite without the WAL-reset bug, which can corrupt a database.
 const MIN_SQLITE_VERSION: [u32; 3] = [3, 51, 3];
-/// How long a statement waits for another process's lock. Together with the time limit of a fetch,
-/// it is shorter than a claim.
+/// How long a statement waits for another process's lock. A lease lasts for the fetch and this.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the first start retries the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
@@ -83,6 +85,8 @@ pub struct Store {
     clock: Clock,
     /// Whether the log says that the clock was set back.
     is_set_back: Arc<AtomicBool>,
+    /// The number of this process; 0 before it has applied its settings.
+    process: Arc<AtomicI64>,
 }
 
 /// A transaction that holds the write lock from its start, so that its reads stay valid until it
@@ -168,17 +172,19 @@ impl Store {
             options,
             clock,
             is_set_back: Arc::default(),
+            process: Arc::default(),
         }
     }
 
-    /// Applies the settings of a starting process; the last one to start wins. Uses one
-    /// transaction, so that no other process sees half of them.
+    /// Puts the settings of this process in force: when it starts, and again when the process that had
+    /// started last has ended. Uses one transaction, so that no other process sees half of them.
     pub async fn apply(&self, settings: &CatalogSettings) -> Result<Applied> {
         let Write {
             mut tx,
             now,
             revision,
         } = self.begin().await?;
+        let process = put_in_force(&mut tx, self.process()).await?;
         apply_enrichment(&mut tx, settings.enrichment.as_ref()).await?;
         let known: BTreeSet<String> = sqlx::query_scalar!("SELECT name FROM sources")
             .fetch_all(&mut *tx)
@@ -196,6 +202,7 @@ impl Store {
         let late_webhooks = apply_webhooks(&mut tx, &settings.webhooks).await?;
         apply_watch(&mut tx, &settings.watched).await?;
         tx.commit().await?;
+        self.process.store(process, Ordering::Relaxed);
         Ok(Applied {
             found: found.iter().map(|source| source.name.clone()).collect(),
             late_webhooks,

@@ -246,7 +246,9 @@ mod tests {
         let attempt = async |result: std::result::Result<Fetched, FetchError>| {
             clock.advance(chrono::TimeDelta::seconds(11));
             let store = &shared.store;
-            let claim = store.claim(&source, ClaimMode::Requested).await;
+            let claim = store
+                .claim(&source, ClaimMode::Requested, Duration::from_secs(10))
+                .await;
             let claim = claim.expect("a claim").expect("it is allowed");
             let attempt = Attempt {
                 accept: true,

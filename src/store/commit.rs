@@ -60,7 +60,7 @@ impl Store {
         attempt: Attempt,
     ) -> Result<Committed> {
         if source.kind == Kind::Enrichment {
-            return self.commit_enrichment(claim, result, attempt).await;
+            return self.commit_enrichment(source, claim, result, attempt).await;
         }
         let name = source.name.as_str();
         let Write {
@@ -69,13 +69,13 @@ impl Store {
             revision,
         } = self.begin().await?;
         let ended_at = attempt.ended_at(claim, now);
-        let stands = |at| at == Some(claim.at);
-        let Some(before) = find_source(&mut tx, name)
+        let Some(mut before) = find_source(&mut tx, name)
             .await?
-            .filter(|before| before.configured && stands(before.polling.attempted_at))
+            .filter(|before| before.configured && before.claim == claim.number)
         else {
             return Ok(Committed::Superseded);
         };
+        before.polling.claimed_until = None;
         let last_seen_at = before.polling.fetched_at;
         let size = result.as_ref().ok().map(|fetched| ListingSize {
             pages: fetched.listing.pages,

@@ -1,6 +1,7 @@
 //! The enrichment's rows: applies its setting, claims it, and commits its data with the changes it
 //! causes.
 
+use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
@@ -59,7 +60,11 @@ pub(super) async fn apply_enrichment(
 impl Store {
     /// Claims the enrichment for one fetch; none if `source` was replaced or another task or
     /// process holds the claim.
-    pub(super) async fn claim_enrichment(&self, source: &SourceSettings) -> Result<Option<Claim>> {
+    pub(super) async fn claim_enrichment(
+        &self,
+        source: &SourceSettings,
+        lease: TimeDelta,
+    ) -> Result<Option<Claim>> {
         let Write { mut tx, now, .. } = self.begin().await?;
         let Some(polling) = find_polling(&mut tx, Some(&source.address), None).await? else {
             return Ok(None);
@@ -67,7 +72,7 @@ impl Store {
         if !schedule::is_due(&polling, now) {
             return Ok(None);
         }
-        let until = now.plus(schedule::CLAIM);
+        let until = now.plus(lease);
         sqlx::query!(
             "UPDATE enrichment SET attempted_at = ?2, next_attempt_at = ?3 WHERE address = ?1",
             source.address,
@@ -79,6 +84,7 @@ impl Store {
         tx.commit().await?;
         Ok(Some(Claim {
             at: now,
+            number: 0,
             attempted_at: polling.attempted_at,
             next_attempt_at: polling.next_attempt_at,
             details: Details::new(),
@@ -102,6 +108,7 @@ impl Store {
     /// revision. A failure keeps the previous data.
     pub(super) async fn commit_enrichment(
         &self,
+        source: &SourceSettings,
         claim: &Claim,
         result: std::result::Result<Fetched, FetchError>,
         attempt: Attempt,
@@ -112,7 +119,8 @@ impl Store {
             revision,
         } = self.begin().await?;
         let now = attempt.ended_at(claim, now);
-        let Some(polling) = find_polling(&mut tx, None, Some(claim.at)).await? else {
+        let Some(polling) = find_polling(&mut tx, Some(&source.address), Some(claim.at)).await?
+        else {
             return Ok(Committed::Superseded);
         };
         let (polling, committed) = match result {

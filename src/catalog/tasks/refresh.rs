@@ -1,7 +1,13 @@
 //! Refreshes one source: a loop that only sleeps, and the step it runs. One task per source, so a
 //! source is never fetched twice at the same time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
@@ -59,13 +65,15 @@ pub enum RefreshOutcome {
     Panicked,
     /// The catalog is stopping. The claim was released.
     Stopped,
+    /// Another process on the database has configured the source otherwise, as this line says.
+    Elsewhere(String),
 }
 
 impl RefreshOutcome {
     /// The outcome's name for metrics and the log; none when there was no attempt.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::NotDue | Self::Stopped | Self::Panicked => None,
+            Self::NotDue | Self::Stopped | Self::Panicked | Self::Elsewhere(_) => None,
             Self::Unchanged => Some(Outcome::Unchanged),
             Self::Changed(_) => Some(Outcome::Changed),
             Self::Held { .. } => Some(Outcome::Held),
@@ -88,6 +96,7 @@ struct Request {
 pub struct Refresher {
     /// The source.
     pub source: Arc<SourceConfig>,
+    settings: Arc<SourceSettings>,
     requests: mpsc::UnboundedSender<Request>,
     wake: Arc<Notify>,
     first_attempt: watch::Receiver<bool>,
@@ -100,18 +109,21 @@ impl Refresher {
         let (requests, requested) = mpsc::unbounded_channel();
         let (first_done, first_attempt) = watch::channel(false);
         let wake = Arc::new(Notify::new());
+        let settings = Arc::new(source.settings());
         let source = Arc::new(source);
         let task = Task {
             shared: shared.clone(),
-            settings: source.settings(),
+            settings: settings.clone(),
             source: source.clone(),
             wake: wake.clone(),
+            is_elsewhere_logged: AtomicBool::new(false),
         };
         shared
             .tasks
             .spawn(Arc::new(task).run(requested, first_done));
         Self {
             source,
+            settings,
             requests,
             wake,
             first_attempt,
@@ -129,6 +141,12 @@ impl Refresher {
             reply,
         });
         outcome
+    }
+
+    /// Why this process does not refresh the source, whose state is `state`: another one has configured
+    /// it otherwise. None when it does.
+    pub fn elsewhere(&self, state: &SourceState) -> Option<String> {
+        elsewhere(state, &self.settings)
     }
 
     /// Makes the task check its schedule now.
@@ -167,11 +185,26 @@ pub fn until_due(polling: &Polling, now: Timestamp, shortest: Duration) -> Durat
     wait.clamp(shortest, LONGEST_SLEEP)
 }
 
+/// Why `state` is not what `settings` say; none when it is.
+pub fn elsewhere(state: &SourceState, settings: &SourceSettings) -> Option<String> {
+    if state.is_asked_as(settings) {
+        return None;
+    }
+    let what = match state.configured {
+        true => "has configured another address or kind for it",
+        false => "does not have it in its settings",
+    };
+    Some(format!(
+        "another process on this database, which started later, {what}; this process takes over when that one has ended"
+    ))
+}
+
 struct Task {
     shared: Arc<Shared>,
     source: Arc<SourceConfig>,
-    settings: SourceSettings,
+    settings: Arc<SourceSettings>,
     wake: Arc<Notify>,
+    is_elsewhere_logged: AtomicBool,
 }
 
 impl Task {
@@ -225,13 +258,32 @@ impl Task {
     fn until_due(&self, now: Timestamp) -> Duration {
         match self.state() {
             None => SHORTEST_SLEEP,
-            Some(state) if !state.configured => LONGEST_SLEEP,
+            Some(state) if !state.is_asked_as(&self.settings) => LONGEST_SLEEP,
             Some(state) => until_due(&state.polling, now, SHORTEST_SLEEP),
         }
     }
 
+    /// Says, once in the log, that another process has configured the source otherwise; none when that
+    /// is not so.
+    fn elsewhere(&self) -> Option<RefreshOutcome> {
+        let provider = &self.source.name;
+        let why = self
+            .state()
+            .and_then(|state| elsewhere(&state, &self.settings));
+        let is_logged = self
+            .is_elsewhere_logged
+            .swap(why.is_some(), Ordering::Relaxed);
+        if let (Some(why), false) = (&why, is_logged) {
+            tracing::warn!(%provider, "not refreshing {provider}: {why}");
+        }
+        why.map(RefreshOutcome::Elsewhere)
+    }
+
     /// Refreshes the source if it is due.
     async fn refresh_if_due(&self, now: Timestamp) -> RefreshOutcome {
+        if let Some(elsewhere) = self.elsewhere() {
+            return elsewhere;
+        }
         let is_due = |state: &SourceState| schedule::may_claim(state, ClaimMode::Due, now);
         if self.state().is_some_and(|state| !is_due(&state)) {
             return RefreshOutcome::NotDue;
@@ -268,6 +320,9 @@ impl Task {
             metrics.count_fetch(self.source.name.as_str(), outcome.as_str());
         }
         match reloaded {
+            Ok(_) if matches!(outcome, RefreshOutcome::NotDue) => {
+                self.elsewhere().unwrap_or(RefreshOutcome::NotDue)
+            }
             Ok(_) => outcome,
             Err(error) => {
                 tracing::error!(provider = %self.source.name, %error, "cannot reload the catalog; still serving the last list");
@@ -287,7 +342,7 @@ impl Task {
             fetch_timeout,
             ..
         } = &*self.shared;
-        let Some(claim) = store.claim(&self.settings, mode).await? else {
+        let Some(claim) = store.claim(&self.settings, mode, *fetch_timeout).await? else {
             return Ok(RefreshOutcome::NotDue);
         };
         let began = Instant::now();
@@ -340,7 +395,10 @@ impl Task {
             return;
         };
         match outcome {
-            RefreshOutcome::NotDue | RefreshOutcome::Stopped | RefreshOutcome::Panicked => {}
+            RefreshOutcome::NotDue
+            | RefreshOutcome::Stopped
+            | RefreshOutcome::Panicked
+            | RefreshOutcome::Elsewhere(_) => {}
             RefreshOutcome::Unchanged => {
                 tracing::debug!(%provider, outcome = label, "{provider} lists the same models as before");
             }

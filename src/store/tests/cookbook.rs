@@ -275,7 +275,10 @@ impl Story {
     }
 
     async fn ask(&mut self, source: &SourceSettings) {
-        let claim = self.store.claim(source, ClaimMode::Due).await;
+        let claim = self
+            .store
+            .claim(source, ClaimMode::Due, Duration::from_secs(10))
+            .await;
         let claim = claim.expect("a claim").expect("it is due");
         self.attempts += 1;
         let name = source.name.as_str();

@@ -160,7 +160,7 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], clock: &Cl
     clock.advance(TimeDelta::seconds(11));
     let claim = async |source: &SourceSettings| {
         store
-            .claim(source, ClaimMode::Requested)
+            .claim(source, ClaimMode::Requested, Duration::from_secs(10))
             .await
             .expect("a claim")
     };
