@@ -31,7 +31,7 @@ use self::{
 use crate::{
     config::{
         Config, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError, keys::Keys,
-        source::SourceConfig,
+        source::SourceConfig, webhook::WebhookConfig,
     },
     ingest::{
         rules,
@@ -141,7 +141,7 @@ impl Catalog {
             webhooks: config
                 .webhooks
                 .iter()
-                .map(|webhook| webhook.name.to_string())
+                .map(WebhookConfig::settings)
                 .collect(),
             watched: watch.ids().map(str::to_owned).collect(),
         };

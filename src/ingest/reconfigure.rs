@@ -106,12 +106,10 @@ fn next_attempt(
         let gone_at = gone_at.filter(|_| stored.hidden.is_none())?;
         return Some(polling.next_attempt_at?.min(gone_at.max(now)));
     }
-    let fetched_at = polling
-        .fetched_at
-        .filter(|_| !stored.moved && stored.held.is_none())
-        // A later attempt that was cut off is repeated as it was scheduled.
-        .filter(|at| polling.attempted_at.is_none_or(|tried| tried <= *at))?;
-    Some(schedule::refresh_at(fetched_at, new.ttl))
+    if stored.moved || stored.held.is_some() {
+        return None;
+    }
+    schedule::after_last_success(polling, new.ttl)
 }
 
 #[cfg(test)]
@@ -154,7 +152,7 @@ mod tests {
                 ttl_secs: 1000,
                 fetched_at: Some(at(-100)),
                 attempted_at: Some(at(-101)),
-                next_attempt_at: Some(at(900)),
+                next_attempt_at: Some(at(840)),
                 ..Polling::default()
             },
             ..SourceState::sample("acme", Role::Endpoint)
@@ -229,8 +227,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case::shorter(60, -40)]
-    #[case::longer(2000, 1900)]
+    #[case::shorter(60, -50)]
+    #[case::longer(2000, 1840)]
     fn another_ttl_counts_from_the_last_success(#[case] ttl_secs: i64, #[case] next_secs: i64) {
         let next = |source: &SourceState| {
             let changed = reconfigure(source, &settings(ttl_secs, None), at(0));
@@ -253,14 +251,14 @@ mod tests {
         claimed.polling.attempted_at = Some(at(-3));
         claimed.polling.claimed_until = Some(at(27));
         for waiting in [held, moved, claimed, failing(ErrorKind::Timeout, -1)] {
-            assert_eq!(next(&waiting), Some(at(900)), "{waiting:?}");
+            assert_eq!(next(&waiting), Some(at(840)), "{waiting:?}");
         }
     }
 
     #[rstest]
     #[case::refused(ErrorKind::Unauthorized, -31, 0)]
-    #[case::just_refused(ErrorKind::Unauthorized, -30, 900)]
-    #[case::failed(ErrorKind::Timeout, -31, 900)]
+    #[case::just_refused(ErrorKind::Unauthorized, -30, 840)]
+    #[case::failed(ErrorKind::Timeout, -31, 840)]
     fn a_refused_key_is_tried_again_for_it_may_be_another(
         #[case] kind: ErrorKind,
         #[case] attempted_secs: i64,
@@ -298,7 +296,7 @@ mod tests {
     #[rstest]
     #[case::passed(Some(5), 0)]
     #[case::to_come(Some(50), 40)]
-    #[case::never(None, 900)]
+    #[case::never(None, 840)]
     fn a_shorter_max_stale_is_looked_at_when_it_runs_out(
         #[case] max_stale_secs: Option<i64>,
         #[case] next_secs: i64,

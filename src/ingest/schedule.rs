@@ -89,9 +89,20 @@ fn has_rested(polling: &Polling, gap: TimeDelta, now: Timestamp) -> bool {
         .is_none_or(|at| at > now || now.since(at) >= gap)
 }
 
-/// When the listing that was fetched at `fetched_at` is fetched again.
+/// When the listing that was fetched at `fetched_at` is fetched again: before its TTL ends, so that a
+/// healthy source is not stale while it is fetched. By a sixth of the TTL, and a minute at most.
 pub fn refresh_at(fetched_at: Timestamp, ttl: TimeDelta) -> Timestamp {
-    fetched_at.plus(ttl)
+    fetched_at.plus(ttl - (ttl / 6).min(TimeDelta::minutes(1)))
+}
+
+/// The next attempt under the TTL `ttl`; none when the last attempt was no success.
+pub fn after_last_success(polling: &Polling, ttl: TimeDelta) -> Option<Timestamp> {
+    // A later attempt that was cut off is repeated as it was scheduled.
+    let fetched_at = polling
+        .fetched_at
+        .filter(|at| polling.attempted_at.is_none_or(|tried| tried <= *at))
+        .filter(|_| polling.consecutive_failures == 0)?;
+    Some(refresh_at(fetched_at, ttl))
 }
 
 /// `polling` after a success at `now`.
@@ -343,7 +354,11 @@ mod tests {
         assert_eq!(healthy.consecutive_failures, 0);
         assert_eq!(healthy.error, None);
         assert_eq!(healthy.fetched_at, Some(at(100)));
-        assert_eq!(healthy.next_attempt_at, Some(at(160)));
+        assert_eq!(
+            healthy.next_attempt_at,
+            Some(at(150)),
+            "before the TTL of a minute ends"
+        );
     }
 
     #[rstest]

@@ -42,17 +42,27 @@ pub(super) async fn apply_enrichment(
             .execute(&mut *connection)
             .await?;
     }
-    if let Some(source) = source {
-        let ttl_secs = source.ttl.num_seconds();
-        sqlx::query!(
-            "INSERT INTO enrichment (name, address, ttl_secs) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET ttl_secs = excluded.ttl_secs",
-            name,
-            address,
-            ttl_secs,
-        )
-        .execute(connection)
-        .await?;
+    let Some(source) = source else {
+        return Ok(());
+    };
+    let ttl_secs = source.ttl.num_seconds();
+    sqlx::query!(
+        "INSERT INTO enrichment (name, address, ttl_secs) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET ttl_secs = excluded.ttl_secs",
+        name,
+        address,
+        ttl_secs,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let polling = find_polling(connection, Some(address), None).await?;
+    // Another TTL counts from the last success.
+    if let Some(next) =
+        polling.and_then(|polling| schedule::after_last_success(&polling, source.ttl))
+    {
+        sqlx::query!("UPDATE enrichment SET next_attempt_at = ?1", next)
+            .execute(connection)
+            .await?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Deletes history past its retention.
 
 use super::{Store, Write, error::Result};
-use crate::model::time::Timestamp;
+use crate::model::{delivery::GIVE_UP_AFTER, time::Timestamp};
 
 impl Store {
     /// Deletes attempts before `attempts_from` and, if set, events before `events_from`. Returns
@@ -16,16 +16,26 @@ impl Store {
         attempts_from: Timestamp,
     ) -> Result<u64> {
         let oldest = attempts_from;
-        let Write { mut tx, .. } = self.begin().await?;
+        let Write { mut tx, now, .. } = self.begin().await?;
+        let gone_from = now.plus(-GIVE_UP_AFTER);
         sqlx::query!("DELETE FROM fetches WHERE started_at < ?1", oldest)
             .execute(&mut *tx)
             .await?;
         sqlx::query!("DELETE FROM webhook_deliveries WHERE at < ?1", oldest)
             .execute(&mut *tx)
             .await?;
-        sqlx::query!("DELETE FROM watch_alerts WHERE at < ?1", oldest)
-            .execute(&mut *tx)
-            .await?;
+        // What a webhook has yet to receive stays.
+        sqlx::query!(
+            "DELETE FROM watch_alerts
+             WHERE at < ?1 AND alert <= (
+                 SELECT COALESCE(MIN(alert_cursor), 9223372036854775807)
+                 FROM webhooks WHERE configured = 1 AND COALESCE(gone_at > ?2, 1)
+             )",
+            oldest,
+            gone_from,
+        )
+        .execute(&mut *tx)
+        .await?;
         let mut pruned = 0;
         if let Some(oldest) = events_from {
             // The horizon stops at the first younger event, so that a single event with a wrong
@@ -38,9 +48,10 @@ impl Store {
                            0
                        ),
                        (SELECT COALESCE(MIN(cursor), 9223372036854775807)
-                        FROM webhooks WHERE configured = 1 AND gone_at IS NULL)
+                        FROM webhooks WHERE configured = 1 AND COALESCE(gone_at > ?2, 1))
                    ) AS "horizon!: i64""#,
                 oldest,
+                gone_from,
             )
             .fetch_one(&mut *tx)
             .await?;

@@ -13,9 +13,11 @@ use crate::{
     ingest::schedule::ClaimMode,
     model::{
         attributes::Attributes,
+        delivery::{Delivery, DeliveryId, Undelivered, WebhookState},
+        event::{Problem, ProblemKind},
         fetch::{Committed, Fetched},
         listing::{Entry, Listing},
-        settings::{CatalogSettings, SourceSettings},
+        settings::{CatalogSettings, SourceSettings, WebhookSettings},
         source::Kind,
         time::{Clock, Timestamp},
     },
@@ -179,4 +181,205 @@ async fn a_result_counts_only_under_the_settings_that_it_was_fetched_with() {
             .await;
         assert!(matches!(committed, Ok(Committed::Changed(_))));
     }
+}
+
+fn later(at: Timestamp, minutes: i64) -> Timestamp {
+    at.plus(TimeDelta::minutes(minutes))
+}
+
+async fn column<T>(store: &Store, sql: &'static str) -> Vec<T>
+where
+    T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + Send + Unpin,
+{
+    let rows = sqlx::query_scalar(sql).fetch_all(&store.pool).await;
+    rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+#[tokio::test]
+async fn another_ttl_of_the_enrichment_counts_from_its_last_success() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
+    let start = Timestamp::from_millis(1_800_000_000_000);
+    let store = Store::open(&url, Clock::stopped_at(start))
+        .await
+        .expect("it opens");
+    let file = SourceConfig::enrichment("http://models.example/api.json").expect("usable");
+    let with_ttl = |minutes| SourceSettings {
+        ttl: TimeDelta::minutes(minutes),
+        ..file.settings()
+    };
+    let apply = async |source: &SourceSettings| {
+        let settings = CatalogSettings {
+            enrichment: Some(source.clone()),
+            ..CatalogSettings::default()
+        };
+        store.apply(&settings).await.expect("settings");
+        let next: Vec<Option<Timestamp>> =
+            column(&store, "SELECT next_attempt_at FROM enrichment").await;
+        next[0]
+    };
+    let source = with_ttl(1000);
+    assert_eq!(apply(&source).await, None, "due");
+    let claim = store.claim(&source, ClaimMode::Due, Duration::from_secs(10));
+    let claim = claim.await.expect("a claim").expect("it is due");
+    let leased = start.plus(TimeDelta::seconds(30));
+    assert_eq!(apply(&with_ttl(20)).await, Some(leased), "under way");
+    let committed = store
+        .commit(&source, &claim, Ok(fetched(&[])), attempt(0))
+        .await;
+    assert_eq!(committed.expect("a commit"), Committed::Unchanged);
+    assert_eq!(apply(&with_ttl(20)).await, Some(later(start, 19)));
+    assert_eq!(apply(&with_ttl(2000)).await, Some(later(start, 1999)));
+}
+
+/// A target that failed is left alone for hours; that is about its URL.
+#[tokio::test]
+async fn another_url_of_a_webhook_starts_without_the_failures_of_the_old_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
+    let start = Timestamp::from_millis(1_800_000_000_000);
+    let store = Store::open(&url, Clock::stopped_at(start))
+        .await
+        .expect("it opens");
+    let webhook = |address: &str| WebhookSettings {
+        name: "ops".parse().expect("a name"),
+        address: address.to_owned(),
+    };
+    let (old, new) = (webhook("old"), webhook("new"));
+    let apply = async |webhook: &WebhookSettings| {
+        let settings = CatalogSettings {
+            webhooks: vec![webhook.clone()],
+            ..CatalogSettings::default()
+        };
+        store.apply(&settings).await.expect("settings");
+        store
+            .find_webhook(webhook)
+            .await
+            .expect("a state")
+            .expect("it is known")
+    };
+    let state = apply(&old).await;
+    let deliver = async |state: &WebhookState, result: Result<u16, &Undelivered>| {
+        let until = store.claim_delivery(&old, state).await.expect("a claim");
+        let delivery = Delivery {
+            webhook: &old,
+            claimed_until: until.expect("nobody else delivers"),
+            id: DeliveryId::Revision(7),
+            at: start,
+            duration: Duration::ZERO,
+        };
+        store
+            .commit_delivery(delivery, result)
+            .await
+            .expect("a commit");
+        delivery.claimed_until
+    };
+    let failure = Undelivered {
+        http_status: None,
+        message: "on purpose".to_owned(),
+        wait: TimeDelta::hours(6),
+        is_gone: false,
+    };
+    deliver(&state, Err(&failure)).await;
+    let state = apply(&old).await;
+    assert_eq!(state.next_attempt_at, Some(later(start, 360)), "a restart");
+    assert_eq!(state.consecutive_failures, 1);
+    let mut state = apply(&new).await;
+    assert_eq!(
+        (state.next_attempt_at, state.consecutive_failures),
+        (None, 0)
+    );
+    assert_eq!(state.cursor, 0, "it goes on where the old one was");
+
+    // Another process still delivers to the old URL: that says nothing of the new one.
+    let nothing = store.find_webhook(&old).await.expect("a look");
+    assert!(
+        nothing.is_none(),
+        "left to the process that was started last"
+    );
+    state.next_attempt_at = None;
+    assert_eq!(
+        store.claim_delivery(&old, &state).await.expect("none"),
+        None
+    );
+    apply(&old).await;
+    let until = store.claim_delivery(&old, &state).await.expect("a claim");
+    apply(&new).await;
+    for result in [Ok(200), Err(&failure)] {
+        let delivery = Delivery {
+            webhook: &old,
+            claimed_until: until.expect("claimed"),
+            id: DeliveryId::Revision(7),
+            at: start,
+            duration: Duration::ZERO,
+        };
+        store
+            .commit_delivery(delivery, result)
+            .await
+            .expect("nothing");
+        let state = store
+            .find_webhook(&new)
+            .await
+            .expect("a state")
+            .expect("it is known");
+        assert_eq!((state.cursor, state.next_attempt_at), (0, None));
+    }
+}
+
+#[tokio::test]
+async fn alerts_are_about_sizes_too_and_stay_until_every_webhook_has_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
+    let clock = Clock::stopped_at(Timestamp::from_millis(1_800_000_000_000));
+    let store = Store::open(&url, clock.clone()).await.expect("it opens");
+    let webhook = WebhookSettings {
+        name: "ops".parse().expect("a name"),
+        address: "there".to_owned(),
+    };
+    let settings = CatalogSettings {
+        webhooks: vec![webhook.clone()],
+        watched: vec!["acme:m".to_owned()],
+        ..CatalogSettings::default()
+    };
+    store.apply(&settings).await.expect("settings");
+    for (kind, message, is_news) in [
+        (ProblemKind::SmallerContext, "context window 9 → 8", true),
+        (ProblemKind::SmallerContext, "context window 9 → 8", false),
+        (ProblemKind::SmallerContext, "context window 9 → 4", true),
+        (
+            ProblemKind::Retiring,
+            "retires on 2027-01-20, in 5 days",
+            true,
+        ),
+        (
+            ProblemKind::Retiring,
+            "retires on 2027-01-20, in 4 days",
+            false,
+        ),
+    ] {
+        let problem = Problem {
+            kind,
+            message: message.to_owned(),
+        };
+        let news = store.record_watched("acme:m", &[problem], &[], &[]).await;
+        assert_eq!(news.expect("recorded"), is_news, "{message}");
+    }
+    clock.advance(TimeDelta::days(91));
+    let prune = async || {
+        let oldest = clock.now().plus(TimeDelta::days(-90));
+        store.prune(None, oldest).await.expect("pruned");
+        column::<i64>(&store, "SELECT alert FROM watch_alerts").await
+    };
+    assert_eq!(prune().await, [1, 2, 3]);
+    let id = DeliveryId::Alert(2);
+    store.skip_delivery(&webhook, id).await.expect("skipped");
+    assert_eq!(prune().await, [3]);
+    // Also while the target is gone, for as long as a failing one is tried.
+    sqlx::query("UPDATE webhooks SET gone_at = '2027-04-15T00:00:00.000Z'")
+        .execute(&store.pool)
+        .await
+        .expect("gone");
+    assert_eq!(prune().await, [3]);
+    clock.advance(TimeDelta::days(4));
+    assert_eq!(prune().await, [] as [i64; 0]);
 }

@@ -10,7 +10,7 @@ use crate::{
     config::source::SourceConfig,
     ingest::schedule::{self, ClaimMode},
     model::{fetch::Committed, settings::SourceSettings, state::Polling},
-    provider,
+    provider::{self, Known},
     store::{commit::Attempt, error::StoreError},
 };
 
@@ -64,7 +64,7 @@ async fn step(
     let fetched = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return store.release(settings, &claim).await,
-        fetched = provider::fetch(&shared.clients, source, None, None, shared.fetch_timeout, claim.at) => fetched,
+        fetched = provider::fetch(&shared.clients, source, Known::default(), shared.fetch_timeout, claim.at) => fetched,
     };
     let models = fetched
         .as_ref()

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -30,7 +30,7 @@ use crate::{
         state::{Polling, SourceState},
         time::Timestamp,
     },
-    provider,
+    provider::{self, Known},
     store::{commit::Attempt, error::StoreError},
 };
 
@@ -38,6 +38,8 @@ use crate::{
 pub const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest sleep between two checks of the schedule.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
+/// The number of fetches between two looks at the kind of a source.
+const LOOK_INTERVAL: u32 = 20;
 /// The sleep after a database failure or a panic.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
@@ -117,6 +119,7 @@ impl Refresher {
             source: source.clone(),
             wake: wake.clone(),
             is_elsewhere_logged: AtomicBool::new(false),
+            fetches: AtomicU32::new(0),
         };
         shared
             .tasks
@@ -205,6 +208,8 @@ struct Task {
     settings: Arc<SourceSettings>,
     wake: Arc<Notify>,
     is_elsewhere_logged: AtomicBool,
+    /// Fetches since the start, or since the source seemed to be Ollama no more.
+    fetches: AtomicU32,
 }
 
 impl Task {
@@ -309,6 +314,12 @@ impl Task {
         };
         // Also when it was not due: another process may have changed the schedule.
         let reloaded = self.shared.reload().await;
+        let was_ollama = before
+            .as_ref()
+            .is_some_and(|state| state.kind == Kind::Ollama);
+        if was_ollama && self.state().is_some_and(|state| state.kind != Kind::Ollama) {
+            self.fetches.store(0, Ordering::Relaxed);
+        }
         let (known_error, known_skipped) = match before {
             Some(before) => (before.polling.error.map(|error| error.kind), before.skipped),
             None => (None, None),
@@ -346,15 +357,18 @@ impl Task {
             return Ok(RefreshOutcome::NotDue);
         };
         let began = Instant::now();
-        let recognised: Option<Kind> = self.state().map(|state| state.kind);
-        let known = Some(&claim.details);
+        let known = Known {
+            kind: self.state().map(|state| state.kind),
+            looks_again: self.looks_again(),
+            details: Some(&claim.details),
+        };
         let fetched = tokio::select! {
             biased;
             () = self.shared.stop.cancelled() => {
                 store.release(&self.settings, &claim).await?;
                 return Ok(RefreshOutcome::Stopped);
             }
-            fetched = provider::fetch(clients, &self.source, recognised, known, *fetch_timeout, claim.at) => fetched,
+            fetched = provider::fetch(clients, &self.source, known, *fetch_timeout, claim.at) => fetched,
         };
         let attempt = Attempt {
             accept,
@@ -371,6 +385,13 @@ impl Task {
             Committed::Held { listed, stored } => RefreshOutcome::Held { listed, stored },
             Committed::Failed(error) => RefreshOutcome::Failed(error),
         })
+    }
+
+    /// Whether to look if the source is of another kind than it seems: at the first fetch after a start
+    /// or after an Ollama seemed to be another server, and now and again.
+    fn looks_again(&self) -> bool {
+        let fetches = self.fetches.fetch_add(1, Ordering::Relaxed);
+        fetches.is_multiple_of(LOOK_INTERVAL)
     }
 
     /// Logs the unusable entries of the last listing, if they are others than `known`.

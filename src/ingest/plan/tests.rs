@@ -124,7 +124,7 @@ fn a_suspicious_listing_is_held(
         assert_eq!(plan.counts().removed, 3);
         assert!(plan.makes_revision() && !plan.source.moved);
         assert_eq!(plan.source.polling.fetched_at, Some(at(0)));
-        assert_eq!(plan.source.polling.next_attempt_at, Some(at(60)));
+        assert_eq!(plan.source.polling.next_attempt_at, Some(at(50)));
     }
 }
 
@@ -149,7 +149,7 @@ fn an_endpoint_that_suddenly_lists_nothing_keeps_its_models_for_30_s(
     let since = plan.source.held.as_ref().map(|held| held.since);
     assert_eq!(since, held_since.map(at));
     let next = plan.source.polling.next_attempt_at;
-    assert_eq!(next, Some(at(held_since.unwrap_or(30) + 30)));
+    assert_eq!(next, Some(at(held_since.unwrap_or(20) + 30)));
     assert_eq!(
         plan.counts().removed,
         if since.is_some() { 0 } else { 5 - count as i64 }

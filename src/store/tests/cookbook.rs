@@ -176,13 +176,7 @@ impl Story {
         let clock = Clock::stopped_at(now);
         let store = Store::open(&url, clock.clone()).await.expect("it opens");
         let provider = |name, kind| SourceConfig::provider(name, kind, "http://x", None);
-        let endpoint = |name| {
-            // Asked once a day too: enough for a story.
-            SourceConfig::endpoint(name, "http://x").map(|source| SourceConfig {
-                ttl: PROVIDER_TTL,
-                ..source
-            })
-        };
+        let endpoint = |name| SourceConfig::endpoint(name, "http://x");
         let sources: Vec<SourceSettings> = [
             provider("openai", Kind::OpenAi),
             provider("google", Kind::Google),
@@ -192,7 +186,11 @@ impl Story {
             endpoint("workstation"),
         ]
         .into_iter()
-        .map(|source| source.expect("usable").settings())
+        .map(|source| SourceSettings {
+            // Asked once a day, at the same time: a refresh begins a minute before the TTL ends.
+            ttl: PROVIDER_TTL + TimeDelta::minutes(1),
+            ..source.expect("usable").settings()
+        })
         .collect();
         // On the one connection that is used: a story need not survive a power cut.
         sqlx::query("PRAGMA synchronous = OFF")
