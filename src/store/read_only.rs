@@ -10,6 +10,8 @@ use super::{
     error::{Result, StoreError, open_error},
     is_foreign, parse_url,
 };
+use crate::model::time::Clock;
+
 /// What `read` makes of the database at `url`. Calls it again if a service started on the database in
 /// the meantime. Fails when the file does not exist or this version cannot read it.
 pub async fn read<T, E: From<StoreError>>(
@@ -96,8 +98,5 @@ async fn open(options: &SqliteConnectOptions) -> Result<Store> {
         let version = migration.version;
         return Err(StoreError::Older { path, version });
     }
-    Ok(Store {
-        pool,
-        options: options.clone(),
-    })
+    Ok(Store::new(pool, options.clone(), Clock::system()))
 }
