@@ -15,6 +15,7 @@
 
 pub mod changes;
 pub mod commit;
+mod configure;
 mod derive;
 mod details;
 mod enrichment;
@@ -54,11 +55,11 @@ use sqlx::{
 };
 
 use self::{
+    configure::apply_sources,
     enrichment::apply_enrichment,
     error::{Result, StoreError, open_error},
     events::NextRevision,
     processes::put_in_force,
-    sources::apply_sources,
     watch::apply_watch,
     watcher::CommitWatcher,
     webhooks::apply_webhooks,
@@ -216,7 +217,7 @@ impl Store {
             now,
             revision,
         } = self.begin().await?;
-        sources::add_source(&mut tx, source, revision, now).await?;
+        configure::add_source(&mut tx, source, revision, now).await?;
         tx.commit().await?;
         Ok(())
     }
