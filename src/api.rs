@@ -4,6 +4,7 @@
 mod auth;
 mod catalog;
 mod cors;
+mod costly;
 mod error;
 mod health;
 mod metrics;
@@ -103,7 +104,7 @@ fn catalog_routes() -> Router<Catalog> {
         .route("/catalog/providers", get(catalog::providers::providers))
         .route("/catalog/changes", get(catalog::changes::changes))
         .route("/catalog/changes.atom", get(catalog::feeds::atom))
-        .route("/catalog/events", get(catalog::feeds::events))
+        .route("/catalog/events", get(catalog::events::events))
         .route(
             "/catalog/models/{*id}",
             get(catalog::history::model_history),

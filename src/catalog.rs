@@ -1,7 +1,9 @@
 //! The running catalog: the store, the served list, and the tasks that keep both fresh. Every limit
 //! on how long a request may wait is set here.
 
+pub mod costly;
 pub mod current;
+pub mod feeds;
 pub mod listed;
 pub mod members;
 pub mod miss;

@@ -7,7 +7,7 @@
 //! | `load` | `state` |
 //! | `claim`, `release`, `commit` | `sources`, `commit`, `enrichment` |
 //! | `raw_entries` | `models` |
-//! | `past`, `changes`, `latest_changes`, `traces` | `history`, `changes`, `traces` |
+//! | `past`, `changes`, `find_page`, `read_events`, `latest_digests`, `traces` | `history`, `changes`, `latest`, `traces` |
 //! | `record_watched`, `next_alert` | `watch` |
 //! | `find_webhook`, `skip_delivery`, `claim_delivery`, `release_delivery`, `commit_delivery` | `webhooks` |
 //! | `processes`, `beat`, `forget_processes` | `processes` |
@@ -22,6 +22,7 @@ pub mod error;
 mod events;
 mod fetches;
 pub mod history;
+mod latest;
 mod models;
 pub mod processes;
 mod prune;

@@ -34,6 +34,7 @@ const VARY_ON: HeaderValue =
     HeaderValue::from_static("authorization, x-api-key, x-goog-api-key, api-key");
 
 /// The caller, with its key when keys are in use.
+#[derive(Clone)]
 pub struct Caller(Option<Arc<ClientKey>>);
 
 impl Caller {

@@ -7,8 +7,8 @@ use axum::{
     body::Body,
     extract::State,
     http::{
-        HeaderValue, Method, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+        HeaderValue, Method,
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
 };
@@ -51,12 +51,9 @@ pub async fn copy(
     }
     let shared = catalog.shared();
     let Ok(permit) = Arc::clone(&shared.copying).try_acquire_owned() else {
-        let busy = ApiError::invalid(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "busy",
+        return Err(ApiError::busy(
             "Two copies are already in progress: try again in a few seconds.",
-        );
-        return Ok(([(RETRY_AFTER, "5")], busy).into_response());
+        ));
     };
     // In its own task: SQLite keeps copying when the client disconnects, and the permit must last
     // as long.

@@ -1,4 +1,4 @@
-//! The catalog as one request sees it, limited by its key, its moment and its filters; and the
+//! A request for models, the catalog as it sees it, limited by its key, its moment and its filters, and the
 //! headers of every answer about models.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -23,7 +23,7 @@ use crate::{
         Snapshot,
         body::Body,
         merge::ServedModel,
-        selection::{BadFilter, Selection},
+        selection::{BadFilter, ResolvedSelection, Selection},
         view::{ModelView, Place},
     },
 };
@@ -35,6 +35,158 @@ pub const CATALOG_STALE: HeaderName = HeaderName::from_static("catalog-stale");
 const VARY_ON: HeaderValue = HeaderValue::from_static(
     "accept-encoding, anthropic-version, x-goog-api-client, x-goog-api-key",
 );
+
+/// A request for models: who asks for what, checked, before anything is read.
+pub struct Asked {
+    catalog: Catalog,
+    caller: Caller,
+    /// The requested moment of the past; none for now.
+    moment: Option<Moment>,
+    selection: Selection,
+}
+
+impl Asked {
+    /// The request for `uri` for the list, limited to the models that its filters choose.
+    pub fn for_list(catalog: Catalog, uri: &Uri, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let selection = Selection::parse(uri.query())?;
+        Self::for_selection(catalog, uri, headers, selection)
+    }
+
+    /// The request for `uri` for the list of `source`.
+    pub fn for_source(
+        catalog: Catalog,
+        uri: &Uri,
+        headers: &HeaderMap,
+        source: &SourceName,
+    ) -> Result<Self, ApiError> {
+        let selection = Selection::parse(uri.query())?.of_source(source);
+        Self::for_selection(catalog, uri, headers, selection)
+    }
+
+    /// The request for `uri` for one model.
+    pub fn for_model(catalog: Catalog, uri: &Uri, headers: &HeaderMap) -> Result<Self, ApiError> {
+        Self::for_selection(catalog, uri, headers, Selection::default())
+    }
+
+    fn for_selection(
+        catalog: Catalog,
+        uri: &Uri,
+        headers: &HeaderMap,
+        selection: Selection,
+    ) -> Result<Self, ApiError> {
+        let caller = Caller::of(&catalog, uri, headers)?;
+        let moment = past::requested_moment(uri.query())?;
+        if let (Some(_), Some(name)) = (moment, selection.current_only_filter()) {
+            let message = format!(
+                "{name}= applies only to the present: remove it, or remove at= and revision=."
+            );
+            return Err(BadFilter { name, message }.into());
+        }
+        Ok(Self {
+            catalog,
+            caller,
+            moment,
+            selection,
+        })
+    }
+
+    /// Whether it is for whole entries.
+    pub fn is_of_all_fields(&self) -> bool {
+        self.selection.fields.is_empty()
+    }
+
+    /// The present list, once each of its sources has been attempted; none for the past.
+    pub async fn current(&self) -> Option<Arc<Current>> {
+        if self.moment.is_some() {
+            return None;
+        }
+        let scope = self.caller.scope();
+        let counts = |source: &SourceName| {
+            scope.allows_source(source.as_str()) && self.selection.may_choose(source)
+        };
+        Some(self.catalog.current_with(counts).await)
+    }
+
+    /// The present list for a request for one model; none for the past. An unknown one may trigger a
+    /// refresh of its provider.
+    pub async fn current_with(&self, wanted: &Wanted) -> Result<Option<Arc<Current>>, ApiError> {
+        if self.moment.is_some() {
+            return Ok(None);
+        }
+        let Self {
+            catalog, caller, ..
+        } = self;
+        let snapshot = catalog.current().snapshot.clone();
+        if self.seen_part(&snapshot).is_none() {
+            // The model is looked for in what the caller may see.
+            let (caller, made) = (caller.clone(), async move { caller.sees(&snapshot).map(drop) });
+            catalog.shared().costly.run(made).await??;
+        }
+        let lists = |current: &Current| {
+            let seen = caller.sees(&current.snapshot);
+            seen.is_ok_and(|seen| wanted.find(&seen).is_some())
+        };
+        let keys = |current: &Current| wanted.keys(&current.visibility(caller.scope()));
+        Ok(Some(catalog.current_with_model(lists, keys).await))
+    }
+
+    /// What the caller may see of `snapshot`, if it has been made.
+    fn seen_part(&self, snapshot: &Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        match self.caller.part_name() {
+            name if name.is_empty() => Some(snapshot.clone()),
+            name => snapshot.cached_part(&name),
+        }
+    }
+
+    /// The view, if nothing has to be made for it.
+    pub fn ready(&self, current: Option<&Arc<Current>>) -> Option<View> {
+        let Current { snapshot, sources } = &**current?;
+        let seen = self.seen_part(snapshot)?;
+        let snapshot = match self.selection.resolve(&sources.states, self.catalog.now()) {
+            None => seen,
+            Some(chosen) => snapshot.cached_part(&self.part_name(&chosen, &seen))?,
+        };
+        Some(self.view(snapshot, sources.clone()))
+    }
+
+    /// The view. Reads the past from the database, or makes the part that the request may see. Costly.
+    pub async fn make(&self, current: Option<Arc<Current>>) -> Result<View, ApiError> {
+        let Self {
+            catalog, caller, ..
+        } = self;
+        let current = match (current, self.moment) {
+            (Some(current), None) => current,
+            (_, Some(moment)) => past(catalog, moment).await?,
+            (None, None) => catalog.current(),
+        };
+        let Current { snapshot, sources } = &*current;
+        let seen = caller.sees(snapshot)?;
+        let seen = match self.selection.resolve(&sources.states, catalog.now()) {
+            None => seen,
+            // Cached with the whole snapshot, like the parts per key, so that both share one bound.
+            Some(chosen) => snapshot
+                .part(&self.part_name(&chosen, &seen), || seen.restrict(&chosen))
+                .map_err(|error| ApiError::unwritable(&error))?,
+        };
+        Ok(self.view(seen, sources.clone()))
+    }
+
+    /// The cache name of the `chosen` part of what the caller has `seen`.
+    fn part_name(&self, chosen: &ResolvedSelection, seen: &Snapshot) -> String {
+        format!("{}?{}", self.caller.part_name(), chosen.name(&seen.retiring))
+    }
+
+    fn view(&self, snapshot: Arc<Snapshot>, sources: Arc<Sources>) -> View {
+        View {
+            catalog: self.catalog.clone(),
+            snapshot,
+            sources,
+            scope: self.caller.scope(),
+            moment: self.moment,
+            selection: self.selection.clone(),
+        }
+    }
+}
 
 /// The catalog as one request sees it.
 pub struct View {
@@ -52,104 +204,6 @@ pub struct View {
 }
 
 impl View {
-    /// The list for the request for `uri`, limited to the models that its filters choose.
-    pub async fn of_list(
-        catalog: Catalog,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<Self, ApiError> {
-        let selection = Selection::parse(uri.query())?;
-        Self::of_selection(catalog, uri, headers, selection).await
-    }
-
-    /// The list of `source` for the request for `uri`.
-    pub async fn of_source(
-        catalog: Catalog,
-        uri: &Uri,
-        headers: &HeaderMap,
-        source: &SourceName,
-    ) -> Result<Self, ApiError> {
-        let selection = Selection::parse(uri.query())?.of_source(source);
-        Self::of_selection(catalog, uri, headers, selection).await
-    }
-
-    async fn of_selection(
-        catalog: Catalog,
-        uri: &Uri,
-        headers: &HeaderMap,
-        selection: Selection,
-    ) -> Result<Self, ApiError> {
-        let caller = Caller::of(&catalog, uri, headers)?;
-        let moment = past::requested_moment(uri.query())?;
-        let scope = caller.scope();
-        let current = match (moment, selection.current_only_filter()) {
-            (Some(_), Some(name)) => {
-                let message = format!(
-                    "{name}= applies only to the present: remove it, or remove at= and revision=."
-                );
-                return Err(BadFilter { name, message }.into());
-            }
-            (Some(moment), None) => past(&catalog, moment).await?,
-            (None, _) => {
-                let counts = |source: &SourceName| {
-                    scope.allows_source(source.as_str()) && selection.may_choose(source)
-                };
-                catalog.current_with(counts).await
-            }
-        };
-        let Current { snapshot, sources } = &*current;
-        let seen = caller.sees(snapshot)?;
-        let seen = match selection.resolve(&sources.states, catalog.now()) {
-            None => seen,
-            // Cached with the whole snapshot, like the parts per key, so that both share one bound.
-            Some(chosen) => snapshot
-                .part(
-                    &format!("{}?{}", caller.part_name(), chosen.name(&seen.retiring)),
-                    || seen.restrict(&chosen),
-                )
-                .map_err(|error| ApiError::unwritable(&error))?,
-        };
-        Ok(Self {
-            catalog,
-            snapshot: seen,
-            sources: sources.clone(),
-            scope,
-            moment,
-            selection,
-        })
-    }
-
-    /// The view for one model. An unknown one may trigger a refresh of its provider.
-    pub async fn of_model(
-        catalog: Catalog,
-        uri: &Uri,
-        headers: &HeaderMap,
-        wanted: &Wanted<'_>,
-    ) -> Result<Self, ApiError> {
-        let caller = Caller::of(&catalog, uri, headers)?;
-        let moment = past::requested_moment(uri.query())?;
-        let scope = caller.scope();
-        let current = match moment {
-            Some(moment) => past(&catalog, moment).await?,
-            None => {
-                let lists = |current: &Current| {
-                    let seen = caller.sees(&current.snapshot);
-                    seen.is_ok_and(|seen| wanted.find(&seen).is_some())
-                };
-                let keys = |current: &Current| wanted.keys(&current.visibility(scope.clone()));
-                catalog.current_with_model(lists, keys).await
-            }
-        };
-        Ok(Self {
-            catalog,
-            snapshot: caller.sees(&current.snapshot)?,
-            sources: current.sources.clone(),
-            scope,
-            moment,
-            selection: Selection::default(),
-        })
-    }
-
     /// Where the list goes on after the model that `cursor` names: the place of that model, also when
     /// it is no longer listed. The last source that listed it tells which model that was.
     pub async fn place_of<'a>(&'a self, cursor: &'a str) -> Result<CursorPlace<'a>, ApiError> {
@@ -249,14 +303,21 @@ impl View {
 }
 
 /// The model that a request asks for.
-pub enum Wanted<'a> {
+pub enum Wanted {
     /// The one with any of these whole ids.
-    Whole([&'a str; 2]),
+    Whole([String; 2]),
     /// The one of this source with any of these ids of its own.
-    Own(&'a SourceName, Role, [&'a str; 2]),
+    Own(SourceName, Role, [String; 2]),
 }
 
-impl Wanted<'_> {
+impl Wanted {
+    /// The id to name when there is no such model.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Whole([_, decoded]) | Self::Own(_, _, [_, decoded]) => decoded,
+        }
+    }
+
     /// The wanted model and its view in `snapshot`.
     pub fn find<'s>(&self, snapshot: &'s Snapshot) -> Option<ModelView<'s>> {
         match self {
@@ -279,9 +340,9 @@ impl Wanted<'_> {
                 let ids = ids.iter().filter(|id| !id.is_empty());
                 ids.filter(|id| reader.id_of(*role, source, id).is_some())
                     .map(|id| ModelKey {
-                        source: (*source).clone(),
+                        source: source.clone(),
                         role: *role,
-                        model_id: (*id).to_owned(),
+                        model_id: id.clone(),
                     })
                     .collect()
             }
