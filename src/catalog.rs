@@ -32,8 +32,8 @@ use self::{
 };
 use crate::{
     config::{
-        Config, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError, keys::Keys,
-        source::SourceConfig, webhook::WebhookConfig,
+        Config, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError,
+        hosts::AllowedHosts, keys::Keys, source::SourceConfig, webhook::WebhookConfig,
     },
     ingest::{
         rules,
@@ -87,6 +87,7 @@ struct Inner {
     client_timeout: Duration,
     keys: Keys,
     cors_origins: CorsOrigins,
+    allowed_hosts: AllowedHosts,
     started: Instant,
 }
 
@@ -198,6 +199,7 @@ impl Catalog {
             client_timeout: config.client_timeout,
             keys,
             cors_origins: config.cors_origins,
+            allowed_hosts: config.allowed_hosts,
             started: Instant::now(),
         })))
     }
@@ -423,6 +425,11 @@ impl Catalog {
     /// The web pages that may read answers.
     pub(crate) fn cors_origins(&self) -> &CorsOrigins {
         &self.0.cors_origins
+    }
+
+    /// The public names under which it may be asked.
+    pub(crate) fn allowed_hosts(&self) -> &AllowedHosts {
+        &self.0.allowed_hosts
     }
 
     /// How long a client may take; see [`Config::client_timeout`].

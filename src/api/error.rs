@@ -76,7 +76,7 @@ impl ApiError {
     pub fn no_admin_key() -> Self {
         Self::unauthorized(
             "invalid_admin_key",
-            "This needs the admin key (MODEL_CATALOG_ADMIN_KEY): send it as Authorization: Bearer.",
+            "This needs the admin key (MODEL_CATALOG_ADMIN_KEY): send it as Authorization: Bearer, x-api-key, x-goog-api-key or api-key.",
         )
     }
 

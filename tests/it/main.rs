@@ -15,6 +15,7 @@ mod details;
 mod dialects;
 mod discovery;
 mod disk;
+mod door;
 mod embedding;
 mod enrichment;
 mod fault_server;
