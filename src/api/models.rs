@@ -90,10 +90,7 @@ pub async fn retrieve(
     if let Some(view) = asked.ready(current.as_ref()) {
         return answer(&view);
     }
-    costly(&catalog, async move {
-        answer(&asked.make(current).await?)
-    })
-    .await
+    costly(&catalog, async move { answer(&asked.make(current).await?) }).await
 }
 
 fn dialect(uri: &Uri, headers: &HeaderMap) -> Dialect {

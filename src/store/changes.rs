@@ -146,7 +146,10 @@ impl Store {
         // state that never existed.
         let next = match since < history_from {
             true => history_from,
-            false => self.find_cut(since, head, filter, limit).await?.unwrap_or(head.max(since)),
+            false => self
+                .find_cut(since, head, filter, limit)
+                .await?
+                .unwrap_or(head.max(since)),
         };
         Ok(Page {
             since,

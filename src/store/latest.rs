@@ -56,8 +56,10 @@ impl Store {
                     counts
                 }),
             };
-            let mut sources: Vec<String> =
-                events.iter().map(|event| event.source.to_string()).collect();
+            let mut sources: Vec<String> = events
+                .iter()
+                .map(|event| event.source.to_string())
+                .collect();
             sources.dedup();
             events.truncate(shown);
             digests.push(Digest {

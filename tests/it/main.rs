@@ -21,6 +21,7 @@ mod enrichment;
 mod fault_server;
 mod faults;
 mod feeds;
+mod files;
 mod freshness;
 mod fuzz;
 mod helpers;

@@ -119,7 +119,10 @@ impl Asked {
         let snapshot = catalog.current().snapshot.clone();
         if self.seen_part(&snapshot).is_none() {
             // The model is looked for in what the caller may see.
-            let (caller, made) = (caller.clone(), async move { caller.sees(&snapshot).map(drop) });
+            let (caller, made) = (
+                caller.clone(),
+                async move { caller.sees(&snapshot).map(drop) },
+            );
             catalog.shared().costly.run(made).await??;
         }
         let lists = |current: &Current| {
@@ -173,7 +176,11 @@ impl Asked {
 
     /// The cache name of the `chosen` part of what the caller has `seen`.
     fn part_name(&self, chosen: &ResolvedSelection, seen: &Snapshot) -> String {
-        format!("{}?{}", self.caller.part_name(), chosen.name(&seen.retiring))
+        format!(
+            "{}?{}",
+            self.caller.part_name(),
+            chosen.name(&seen.retiring)
+        )
     }
 
     fn view(&self, snapshot: Arc<Snapshot>, sources: Arc<Sources>) -> View {
