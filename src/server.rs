@@ -1,6 +1,8 @@
 //! Serving a catalog on a listener until shutdown. Cuts off slow clients and limits the number of
 //! connections.
 
+mod fair;
+
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
@@ -19,6 +21,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
+use self::fair::FairStream;
 use crate::{
     api,
     catalog::{Catalog, StartError},
@@ -164,7 +167,7 @@ impl Connections {
     }
 
     fn start(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
-        let mut stream = TimeoutStream::new(stream);
+        let mut stream = TimeoutStream::new(FairStream::new(stream));
         stream.set_write_timeout(Some(self.client_timeout));
         let client_timeout = self.client_timeout;
         let mut make_service = self.service.clone();

@@ -3,6 +3,7 @@
 //! ETag comparison: no SQL, no provider, no serializing. What has to be made for a request is made off
 //! the serving threads; only time travel (`past`) and cursors read the database.
 
+mod asked;
 pub mod past;
 pub mod provider;
 pub mod view;
@@ -15,7 +16,10 @@ use axum::{
     response::Response,
 };
 
-use self::view::{Asked, CursorPlace, View, Wanted};
+use self::{
+    asked::Asked,
+    view::{CursorPlace, View, Wanted},
+};
 use super::{
     costly::costly,
     error::ApiError,

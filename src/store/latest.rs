@@ -8,7 +8,8 @@ use super::{
     error::Result,
 };
 use crate::model::{
-    event::{Digest, EventFilter, EventKind},
+    digest::Digest,
+    event::{EventFilter, EventKind},
     time::Timestamp,
 };
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every route, and some that are none.
-const PATHS: [&str; 27] = [
+const PATHS: [&str; 26] = [
     "/v1/models",
     "/v1/models/openai:gpt-a",
     "/v1beta/models",
@@ -33,7 +33,6 @@ const PATHS: [&str; 27] = [
     "/catalog/why/openai:gpt-a",
     "/catalog.sqlite",
     "/catalog/retirements",
-    "/catalog/refresh",
     "/healthz",
     "/readyz",
     "/metrics",

@@ -6,11 +6,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     api::error::shortened,
-    model::{
-        event::{ChangeEvent, Digest},
-        time::Timestamp,
-        xml::xml_text,
-    },
+    model::{digest::Digest, event::ChangeEvent, time::Timestamp, xml::xml_text},
 };
 
 /// The feed of `revisions` (latest first) of the database with this id.

@@ -11,7 +11,10 @@ use axum::{
     response::Response,
 };
 
-use super::view::{Asked, View, Wanted};
+use super::{
+    asked::Asked,
+    view::{View, Wanted},
+};
 use crate::{
     api::{
         auth::Caller,
