@@ -3,6 +3,7 @@
 //! ETag comparison: no SQL, no provider, no serializing. Only time travel (`past`) reads the
 //! database.
 
+pub mod ollama;
 pub mod past;
 pub mod provider;
 pub mod view;
@@ -13,7 +14,7 @@ use axum::{
     response::Response,
 };
 
-use self::view::View;
+use self::{ollama::RawOfSources, view::View};
 use super::{
     error::ApiError,
     page_request::PageRequest,
@@ -33,13 +34,20 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let dialect = dialect(&uri, &headers);
     let page_request = PageRequest::of(uri.query(), dialect)?;
-    let view = View::of_list(catalog, &uri, &headers).await?;
+    let view = View::of_list(catalog.clone(), &uri, &headers).await?;
     if dialect == Dialect::OpenAi && page_request.is_whole() {
         return Ok(view.answer(&view.list()?, &headers));
     }
     let snapshot = &view.snapshot;
     let models = snapshot.models.iter().map(ModelView::merged);
-    let models: Vec<ModelView> = models.filter(|model| page_request.has(model)).collect();
+    let mut models: Vec<ModelView> = models.filter(|model| page_request.has(model)).collect();
+    let raw;
+    if dialect == Dialect::Ollama {
+        raw = RawOfSources::read(&catalog, &view, &models).await?;
+        for model in &mut models {
+            *model = raw.complete(*model);
+        }
+    }
     let page = page_request.page(&models, |id| snapshot.place_of(id));
     Ok(view.answer(&written(dialect.list(&page, view.fields()))?, &headers))
 }

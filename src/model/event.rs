@@ -7,7 +7,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     scope::Scope,
-    source::{Role, SourceName},
+    source::{HiddenReason, Role, SourceName},
     time::Timestamp,
 };
 
@@ -67,6 +67,9 @@ pub struct ChangeEvent {
     /// The model's whole id; none when the whole source was hidden or shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Why the whole source was hidden; none for other events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<HiddenReason>,
     /// The names of the attributes that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,

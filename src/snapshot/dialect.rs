@@ -3,7 +3,7 @@
 
 pub mod anthropic;
 mod gemini;
-mod ollama;
+pub mod ollama;
 pub mod openai;
 
 use std::{
@@ -130,7 +130,8 @@ impl Dialect {
             Self::Ollama => ollama::standard_fields(model),
         };
         if let Some(raw) = model.raw {
-            body.extend_from_slice(completed(raw, &standard)?.as_bytes());
+            let identity = self.identity_fields();
+            body.extend_from_slice(completed(raw, &standard, identity)?.as_bytes());
             return Ok(());
         }
         match self {
@@ -139,7 +140,15 @@ impl Dialect {
                 serde_json::to_writer(body, &anthropic::entry(model, object(standard)))
             }
             Self::Gemini => serde_json::to_writer(body, &gemini::entry(model, object(standard))),
-            Self::Ollama => serde_json::to_writer(body, &object(standard)),
+            Self::Ollama => serde_json::to_writer(body, &ollama::entry(model, object(standard))),
+        }
+    }
+
+    /// The number of standard fields that identify the model, at their start.
+    fn identity_fields(self) -> usize {
+        match self {
+            Self::Ollama => ollama::IDENTITY_FIELDS,
+            Self::OpenAi | Self::Anthropic | Self::Gemini => 1,
         }
     }
 
@@ -175,19 +184,19 @@ fn field(body: &mut Vec<u8>, name: &str, value: &impl Serialize) -> serde_json::
 }
 
 /// Completes a source's `raw` entry with each of the `standard` fields that is missing or has
-/// another type. The first field identifies the model and always has our value.
+/// another type. The first `identity` fields identify the model and always have our value.
 fn completed<'a>(
     raw: &'a RawValue,
     standard: &[(&'static str, Value)],
+    identity: usize,
 ) -> serde_json::Result<Cow<'a, str>> {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
     let mut added = Vec::new();
     for (place, (name, value)) in standard.iter().enumerate() {
         let present = fields.get(*name).map(|field| field.get());
         let usable = present.is_some_and(|present| match value {
-            Value::String(text) => {
-                serde_json::from_str::<String>(present).is_ok_and(|own| place > 0 || own == *text)
-            }
+            Value::String(text) => serde_json::from_str::<String>(present)
+                .is_ok_and(|own| place >= identity || own == *text),
             Value::Number(_) => present.parse::<i64>().is_ok(),
             _ => true,
         });

@@ -193,7 +193,7 @@ impl Store {
                                    WHEN s.role = 'provider' THEN e.source || ':' || e.model_id
                                    ELSE e.model_id
                                END,
-                               'changed', json(e.changed),
+                               'reason', e.reason, 'changed', json(e.changed),
                                'before', json((
                                    SELECT p.attributes FROM model_events AS p
                                    WHERE p.source = e.source AND p.model_id = e.model_id
@@ -225,7 +225,7 @@ impl Store {
                     r#"SELECT '[' || COALESCE(GROUP_CONCAT(event), '') || ']' AS "json!: String" FROM (
                            SELECT json_object(
                                'revision', e.revision, 'at', e.at, 'source', e.source, 'event', e.event,
-                               'id', ?6, 'changed', json(e.changed),
+                               'id', ?6, 'reason', e.reason, 'changed', json(e.changed),
                                'before', json((
                                    SELECT p.attributes FROM model_events AS p
                                    WHERE p.source = e.source AND p.model_id = e.model_id

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 
 use super::error::Result;
 use crate::{
-    ingest::diff::Change,
+    ingest::{diff::Change, plan::SourceEvent},
     model::{event::EventKind, time::Timestamp},
 };
 
@@ -24,15 +24,21 @@ pub(super) async fn record_source_event(
     revision: i64,
     name: &str,
     at: Timestamp,
-    event: EventKind,
+    event: SourceEvent,
 ) -> Result<()> {
+    let (event, reason) = match event {
+        SourceEvent::Hidden(reason) => (EventKind::Hidden, Some(reason.as_str())),
+        SourceEvent::Shown => (EventKind::Shown, None),
+    };
     let event = event.as_str();
     sqlx::query!(
-        "INSERT INTO model_events (revision, source, model_id, at, event) VALUES (?1, ?2, '', ?3, ?4)",
+        "INSERT INTO model_events (revision, source, model_id, at, event, reason)
+         VALUES (?1, ?2, '', ?3, ?4, ?5)",
         revision,
         name,
         at,
         event,
+        reason,
     )
     .execute(connection)
     .await?;

@@ -15,8 +15,8 @@ use crate::{
     model::{
         listing::Details,
         settings::{Rules, SourceSettings},
-        source::Kind,
-        state::{HiddenReason, SourceState},
+        source::{HiddenReason, Kind},
+        state::SourceState,
         time::Timestamp,
     },
 };
@@ -167,7 +167,11 @@ async fn configure(
              refused_since = IIF(address <> excluded.address, NULL, refused_since),
              held_since = IIF(address <> excluded.address, NULL, held_since),
              held_models = IIF(address <> excluded.address, NULL, held_models),
+             end_sign = IIF(address <> excluded.address, NULL, end_sign),
+             end_sign_since = IIF(address <> excluded.address, NULL, end_sign_since),
+             gone = IIF(address <> excluded.address, 0, gone),
              skipped = IIF(address <> excluded.address, NULL, skipped),
+             server_version = IIF(address <> excluded.address, NULL, server_version),
              address = excluded.address,
              rules = excluded.rules,
              -- Keeps the recognised kind of an endpoint.
@@ -230,8 +234,9 @@ async fn hide_and_show(
     now: Timestamp,
 ) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO model_events (revision, source, model_id, at, event)
-         SELECT ?2, name, '', ?1, CASE configured WHEN 1 THEN 'shown' ELSE 'hidden' END
+        "INSERT INTO model_events (revision, source, model_id, at, event, reason)
+         SELECT ?2, name, '', ?1, CASE configured WHEN 1 THEN 'shown' ELSE 'hidden' END,
+                CASE configured WHEN 0 THEN 'unconfigured' END
          FROM sources
          WHERE (configured = 1 AND hidden_reason = 'unconfigured')
             OR (configured = 0 AND hidden_since IS NULL AND fetched_at IS NOT NULL)",
@@ -276,13 +281,24 @@ pub(super) async fn write_source(
     let skipped = source.skipped.as_ref().map(serde_json::to_string);
     let skipped = skipped.transpose()?;
     let hidden_since = source.hidden_since();
-    let hidden_reason = source.hidden.as_ref().map(|hidden| hidden.reason.as_str());
+    let is_gone = source.is_gone();
+    // A source that is gone is unreachable in the column, whose values cannot be extended.
+    let hidden_reason = source.hidden.as_ref().map(|hidden| match hidden.reason {
+        HiddenReason::Gone => HiddenReason::Unreachable.as_str(),
+        reason => reason.as_str(),
+    });
+    let ending = source.ending.as_ref();
+    let (end_sign, end_sign_since) = (
+        ending.map(|ending| ending.sign.as_str()),
+        ending.map(|ending| ending.since),
+    );
     sqlx::query!(
         "UPDATE sources
          SET kind = ?2, fetched_at = ?3, next_attempt_at = ?4, consecutive_failures = ?5,
              error_kind = ?6, error_message = ?7, error_since = ?8,
              refusals = ?9, refused_since = ?10, held_since = ?11, held_models = ?12,
-             hidden_since = ?13, hidden_reason = ?14, skipped = ?16,
+             hidden_since = ?13, hidden_reason = ?14, skipped = ?16, server_version = ?17,
+             end_sign = ?18, end_sign_since = ?19, gone = ?20,
              listed_address = IIF(?15, address, listed_address)
          WHERE name = ?1",
         name,
@@ -301,6 +317,10 @@ pub(super) async fn write_source(
         hidden_reason,
         is_listed,
         skipped,
+        source.server_version,
+        end_sign,
+        end_sign_since,
+        is_gone,
     )
     .execute(connection)
     .await?;

@@ -50,16 +50,18 @@ pub async fn models(
     Ok(view.answer(&body, &headers))
 }
 
-struct ProviderRoute {
+/// A source's own routes, for one request.
+pub struct ProviderRoute {
     catalog: Catalog,
-    source: SourceState,
+    /// The source.
+    pub source: SourceState,
     dialect: Dialect,
 }
 
 impl ProviderRoute {
     /// Finds the provider route of `path`. Fails unless the source is configured and visible to the
     /// caller.
-    fn find(
+    pub fn find(
         catalog: Catalog,
         path: &ModelsPath,
         uri: &Uri,
@@ -117,33 +119,36 @@ impl ProviderRoute {
         headers: &HeaderMap,
         raw: &str,
     ) -> Result<(View, Body), ApiError> {
-        let name = &self.source.name;
-        let [raw, decoded] = ids(Some(raw));
-        let whole = [&raw, &decoded].map(|id| self.source.role.whole_id(name, id));
-        let whole = [whole[0].as_str(), whole[1].as_str()];
-        let view = View::of_model(self.catalog.clone(), uri, headers, &whole).await?;
-        let raw_entries = self.raw_entries(&view).await?;
-        let model = whole
-            .iter()
-            .find_map(|id| ModelView::own(view.snapshot.find(id)?, name))
-            .ok_or_else(|| ApiError::no_model(&decoded))?;
-        let body = written(
-            self.dialect
-                .model(&self.with_raw(model, raw_entries.as_deref())),
-        )?;
-        Ok((view, body))
+        let [raw, decoded] = &ids(Some(raw));
+        let ids = [raw.as_ref(), decoded.as_ref()];
+        let write = |model: &ModelView| self.dialect.model(model);
+        let found = self.answer_one(uri, headers, &ids, write).await?;
+        found.ok_or_else(|| ApiError::no_model(decoded))
     }
 
-    /// The entries as the source sent them; none for the past or when they are in another dialect.
-    async fn raw_entries(&self, view: &View) -> Result<Option<Arc<RawEntries>>, ApiError> {
-        if view.is_past() || !self.dialect.is_native_to(self.source.kind) {
-            return Ok(None);
-        }
-        let shared = self.catalog.shared();
-        let revision = view.snapshot.revision;
+    /// The answer that `write` makes of the first of `ids` that the source has; none if it has none.
+    pub async fn answer_one(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        ids: &[&str],
+        write: impl FnOnce(&ModelView) -> serde_json::Result<Vec<u8>>,
+    ) -> Result<Option<(View, Body)>, ApiError> {
         let SourceState { name, role, .. } = &self.source;
-        let raw = shared.raw.get(name, *role, revision, &shared.store).await?;
-        Ok(Some(raw))
+        let whole: Vec<String> = ids.iter().map(|id| role.whole_id(name, id)).collect();
+        let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
+        let view = View::of_model(self.catalog.clone(), uri, headers, &whole).await?;
+        let raw_entries = self.raw_entries(&view).await?;
+        let find = |id: &&str| ModelView::own(view.snapshot.find(id)?, name);
+        let Some(model) = whole.iter().find_map(find) else {
+            return Ok(None);
+        };
+        let body = written(write(&self.with_raw(model, raw_entries.as_deref())))?;
+        Ok(Some((view, body)))
+    }
+
+    async fn raw_entries(&self, view: &View) -> Result<Option<Arc<RawEntries>>, ApiError> {
+        raw_entries(&self.catalog, view, &self.source, self.dialect).await
     }
 
     fn with_raw<'a>(&self, model: ModelView<'a>, raw: Option<&'a RawEntries>) -> ModelView<'a> {
@@ -158,6 +163,23 @@ impl ProviderRoute {
             Role::Endpoint => Place::local(id),
         }
     }
+}
+
+/// The entries as `source` sent them; none for the past or when they are not in `dialect`.
+pub async fn raw_entries(
+    catalog: &Catalog,
+    view: &View,
+    source: &SourceState,
+    dialect: Dialect,
+) -> Result<Option<Arc<RawEntries>>, ApiError> {
+    if view.is_past() || !dialect.is_native_to(source.kind) {
+        return Ok(None);
+    }
+    let shared = catalog.shared();
+    let revision = view.snapshot.revision;
+    let SourceState { name, role, .. } = source;
+    let raw = shared.raw.get(name, *role, revision, &shared.store).await?;
+    Ok(Some(raw))
 }
 
 fn unknown() -> ApiError {

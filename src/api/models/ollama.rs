@@ -1,0 +1,207 @@
+//! What Ollama's command line and other clients of Ollama ask besides lists, below the base of an
+//! Ollama source and, for all models, below `/ollama`. The catalog only lists: it runs, loads and
+//! pulls no model, and says so.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use axum::{
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    http::{HeaderMap, Method, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    provider::{ProviderRoute, raw_entries},
+    view::View,
+};
+use crate::{
+    api::{
+        error::{ApiError, shortened},
+        request::ModelsPath,
+        response::{no_store, written},
+    },
+    catalog::Catalog,
+    model::{listing::RawEntries, source::SourceName},
+    snapshot::{
+        dialect::{Dialect, ollama},
+        view::ModelView,
+    },
+};
+
+/// The version of a server that reports none, and of `/ollama`, which is none: what Ollama itself
+/// reports where it was built without a version. Clients that require a version let it pass.
+const UNKNOWN_VERSION: &str = "0.0.0";
+/// The tag that Ollama adds to a name without one.
+const DEFAULT_TAG: &str = ":latest";
+
+/// `GET` and `HEAD` of a base: what Ollama answers at its root.
+pub async fn root(
+    State(catalog): State<Catalog>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    Base::find(catalog, &uri, &headers)?;
+    Ok("Ollama is running".into_response())
+}
+
+/// `GET /api/version`: the version that the source's server reported last.
+pub async fn version(
+    State(catalog): State<Catalog>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let base = Base::find(catalog, &uri, &headers)?;
+    let version = match &base {
+        Base::All => None,
+        Base::Source(route) => route.source.server_version.as_deref(),
+    };
+    Ok(no_store(
+        json!({ "version": version.unwrap_or(UNKNOWN_VERSION) }),
+    ))
+}
+
+/// `GET /api/ps`: no model is loaded here.
+pub async fn running(
+    State(catalog): State<Catalog>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    Base::find(catalog, &uri, &headers)?;
+    Ok(no_store(json!({ "models": [] })))
+}
+
+/// `POST /api/show`: what is known of one model.
+pub async fn show(
+    State(catalog): State<Catalog>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let base = Base::find(catalog.clone(), &uri, &headers)?;
+    let body = body.map_err(|rejection| {
+        ApiError::invalid(rejection.status(), "invalid_body", rejection.body_text())
+    })?;
+    let name = requested_model(&body)?;
+    let with_tag = format!("{name}{DEFAULT_TAG}");
+    let ids = [name.as_str(), &with_tag];
+    let write = |model: &ModelView| serde_json::to_vec(&ollama::shown(model));
+    let found = match base {
+        Base::Source(route) => route.answer_one(&uri, &headers, &ids, write).await?,
+        Base::All => {
+            let view = View::of_model(catalog.clone(), &uri, &headers, &ids).await?;
+            let model = ids.iter().find_map(|id| view.snapshot.find(id));
+            match model.map(ModelView::merged) {
+                Some(model) => {
+                    let raw = RawOfSources::read(&catalog, &view, &[model]).await?;
+                    let body = written(write(&raw.complete(model)))?;
+                    Some((view, body))
+                }
+                None => None,
+            }
+        }
+    };
+    let (view, body) = found.ok_or_else(|| {
+        // Ollama's own words: some clients look for them.
+        let message = format!("model '{}' not found", shortened(&name));
+        ApiError::invalid(StatusCode::NOT_FOUND, "model_not_found", message)
+    })?;
+    Ok(view.answer(&body, &headers))
+}
+
+/// Any other route of Ollama: chat, generate, pull and so on.
+pub async fn not_served(
+    State(catalog): State<Catalog>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    Base::find(catalog, &uri, &headers)?;
+    // Not a 404: many clients pull a model when they read one.
+    let message = format!(
+        "{method} {} is not served: this is a catalog, which lists models and does not run, load, pull or change them. Send it to the Ollama server itself, or to a gateway.",
+        shortened(uri.path())
+    );
+    Err(ApiError::invalid(
+        StatusCode::NOT_IMPLEMENTED,
+        "not_implemented",
+        message,
+    ))
+}
+
+/// Whose models a route of Ollama is about.
+enum Base {
+    /// All of the catalog's.
+    All,
+    /// Those of one source, which is an Ollama.
+    Source(ProviderRoute),
+}
+
+impl Base {
+    fn find(catalog: Catalog, uri: &Uri, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let path = ModelsPath {
+            dialect: Some(Dialect::Ollama),
+            ..ModelsPath::of(uri, headers)
+        };
+        match path.source {
+            None => Ok(Self::All),
+            Some(_) => ProviderRoute::find(catalog, &path, uri, headers).map(Self::Source),
+        }
+    }
+}
+
+/// The entries of Ollama sources as they sent them, for the merged list.
+pub struct RawOfSources<'a>(HashMap<&'a SourceName, Arc<RawEntries>>);
+
+impl<'a> RawOfSources<'a> {
+    /// Reads the entries of the sources of `models` that are Ollamas.
+    pub async fn read(
+        catalog: &Catalog,
+        view: &View,
+        models: &[ModelView<'a>],
+    ) -> Result<Self, ApiError> {
+        let sources: HashSet<&SourceName> = models.iter().map(|model| &model.row.source).collect();
+        let mut entries = HashMap::new();
+        for name in sources {
+            if let Some(source) = view.find_source(name)
+                && let Some(raw) = raw_entries(catalog, view, source, Dialect::Ollama).await?
+            {
+                entries.insert(name, raw);
+            }
+        }
+        Ok(Self(entries))
+    }
+
+    /// `model` with its entry as its source sent it.
+    pub fn complete<'m>(&'m self, model: ModelView<'m>) -> ModelView<'m> {
+        let raw = self.0.get(&model.row.source);
+        let raw = raw.and_then(|raw| raw.find(&model.row.model_id));
+        ModelView { raw, ..model }
+    }
+}
+
+/// The name in the body of a request: `model`, or `name` of older clients.
+fn requested_model(body: &[u8]) -> Result<String, ApiError> {
+    #[derive(Deserialize)]
+    struct Request {
+        #[serde(default)]
+        model: String,
+        #[serde(default)]
+        name: String,
+    }
+    let request: Request = serde_json::from_slice(body).map_err(|_| {
+        let message = r#"The body must be JSON such as {"model": "llama3.2"}."#;
+        ApiError::bad("invalid_body", message)
+    })?;
+    let names = [request.model, request.name];
+    let name = names.into_iter().find(|name| !name.trim().is_empty());
+    name.map(|name| name.trim().to_owned()).ok_or_else(|| {
+        let message = "model is required";
+        ApiError::bad("invalid_body", message)
+    })
+}
