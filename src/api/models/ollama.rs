@@ -28,10 +28,7 @@ use crate::{
     },
     catalog::Catalog,
     model::{listing::RawEntries, source::SourceName},
-    snapshot::{
-        dialect::{Dialect, ollama},
-        view::ModelView,
-    },
+    snapshot::{dialect::Dialect, view::ModelView},
 };
 
 /// The version of a server that reports none, and of `/ollama`, which is none: what Ollama itself
@@ -90,16 +87,19 @@ pub async fn show(
     let name = requested_model(&body)?;
     let with_tag = format!("{name}{DEFAULT_TAG}");
     let ids = [name.as_str(), &with_tag];
-    let write = |model: &ModelView| serde_json::to_vec(&ollama::shown(model));
     let found = match base {
-        Base::Source(route) => route.answer_one(&uri, &headers, &ids, write).await?,
+        Base::Source(route) => {
+            route
+                .answer_one(&uri, &headers, &ids, Dialect::show)
+                .await?
+        }
         Base::All => {
             let view = View::of_model(catalog.clone(), &uri, &headers, &ids).await?;
             let model = ids.iter().find_map(|id| view.snapshot.find(id));
             match model.map(ModelView::merged) {
                 Some(model) => {
                     let raw = RawOfSources::read(&catalog, &view, &[model]).await?;
-                    let body = written(write(&raw.complete(model)))?;
+                    let body = written(Dialect::show(&raw.complete(model)))?;
                     Some((view, body))
                 }
                 None => None,

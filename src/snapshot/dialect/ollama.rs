@@ -47,28 +47,18 @@ pub(super) fn entry(model: &ModelView, mut entry: Map<String, Value>) -> Map<Str
     entry
 }
 
-/// The answer to `/api/show`: `details`, `model_info` and `capabilities`, as far as they are known.
-/// The catalog keeps no licence, template or parameters.
-pub fn shown(model: &ModelView) -> Value {
-    let raw: Value = model
-        .raw
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default();
+/// The answer to `/api/show` for `model` with this `entry`: `details`, `model_info` and `capabilities`,
+/// as far as they are known. The catalog keeps no licence, template or parameters.
+pub(super) fn shown(model: &ModelView, mut entry: Map<String, Value>) -> Map<String, Value> {
     let mut shown = Map::new();
     for name in ["details", "modified_at", "remote_model", "remote_host"] {
-        if let Some(value) = raw.get(name) {
-            shown.insert(name.to_owned(), value.clone());
-        }
+        shown.extend(entry.remove_entry(name));
     }
-    for (name, value) in standard_fields(model) {
-        if ["modified_at", "remote_model"].contains(&name) {
-            shown.entry(name).or_insert(value);
-        }
-    }
-    shown.insert("model_info".to_owned(), model_info(model, &raw["details"]));
+    let info = model_info(model, shown.get("details").unwrap_or(&Value::Null));
+    shown.insert("model_info".to_owned(), info);
     // Clients look for words in it without checking that it is there.
     shown.insert("capabilities".to_owned(), capabilities(model).into());
-    shown.into()
+    shown
 }
 
 /// The values that Ollama reads from a model's file: those that its list repeats.
