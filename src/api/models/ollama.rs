@@ -43,7 +43,7 @@ pub async fn root(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Base::find(catalog, &uri, &headers)?;
+    source_route(catalog, &uri, &headers)?;
     Ok("Ollama is running".into_response())
 }
 
@@ -53,14 +53,10 @@ pub async fn version(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let base = Base::find(catalog, &uri, &headers)?;
-    let version = match &base {
-        Base::All => None,
-        Base::Source(route) => route.source.server_version.as_deref(),
-    };
-    Ok(no_store(
-        json!({ "version": version.unwrap_or(UNKNOWN_VERSION) }),
-    ))
+    let route = source_route(catalog, &uri, &headers)?;
+    let version = route.and_then(|route| route.source.server_version);
+    let version = version.as_deref().unwrap_or(UNKNOWN_VERSION);
+    Ok(no_store(json!({ "version": version })))
 }
 
 /// `GET /api/ps`: no model is loaded here.
@@ -69,7 +65,7 @@ pub async fn running(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Base::find(catalog, &uri, &headers)?;
+    source_route(catalog, &uri, &headers)?;
     Ok(no_store(json!({ "models": [] })))
 }
 
@@ -80,20 +76,20 @@ pub async fn show(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let base = Base::find(catalog.clone(), &uri, &headers)?;
+    let route = source_route(catalog.clone(), &uri, &headers)?;
     let body = body.map_err(|rejection| {
         ApiError::invalid(rejection.status(), "invalid_body", rejection.body_text())
     })?;
     let name = requested_model(&body)?;
     let with_tag = format!("{name}{DEFAULT_TAG}");
     let ids = [name.as_str(), &with_tag];
-    let found = match base {
-        Base::Source(route) => {
+    let found = match route {
+        Some(route) => {
             route
                 .answer_one(&uri, &headers, &ids, Dialect::show)
                 .await?
         }
-        Base::All => {
+        None => {
             let view = View::of_model(catalog.clone(), &uri, &headers, &ids).await?;
             let model = ids.iter().find_map(|id| view.snapshot.find(id));
             match model.map(ModelView::merged) {
@@ -121,7 +117,7 @@ pub async fn not_served(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Base::find(catalog, &uri, &headers)?;
+    source_route(catalog, &uri, &headers)?;
     // Not a 404: many clients pull a model when they read one.
     let message = format!(
         "{method} {} is not served: this is a catalog, which lists models and does not run, load, pull or change them. Send it to the Ollama server itself, or to a gateway.",
@@ -134,25 +130,19 @@ pub async fn not_served(
     ))
 }
 
-/// Whose models a route of Ollama is about.
-enum Base {
-    /// All of the catalog's.
-    All,
-    /// Those of one source, which is an Ollama.
-    Source(ProviderRoute),
-}
-
-impl Base {
-    fn find(catalog: Catalog, uri: &Uri, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let path = ModelsPath {
-            dialect: Some(Dialect::Ollama),
-            ..ModelsPath::of(uri, headers)
-        };
-        match path.source {
-            None => Ok(Self::All),
-            Some(_) => ProviderRoute::find(catalog, &path, uri, headers).map(Self::Source),
-        }
-    }
+/// The source whose routes the request is about, which must be an Ollama; none for all models.
+fn source_route(
+    catalog: Catalog,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Option<ProviderRoute>, ApiError> {
+    let path = ModelsPath {
+        dialect: Some(Dialect::Ollama),
+        ..ModelsPath::of(uri, headers)
+    };
+    path.source
+        .map(|_| ProviderRoute::find(catalog, &path, uri, headers))
+        .transpose()
 }
 
 /// The entries of Ollama sources as they sent them, for the merged list.
