@@ -8,7 +8,8 @@ ALTER TABLE local_models ADD COLUMN max_context_window INTEGER
 DROP VIEW catalog_now;
 CREATE VIEW catalog_now AS
 SELECT
-    -- As clients see it: `provider:model_id`; of an endpoint's model its plain id.
+    -- As clients see it: `provider:model_id` for a cloud model; for a local model its own id, unless that
+    -- reads as a cloud model's.
     m.provider || ':' || m.model_id AS id,
     s.name AS source,
     s.role AS role,
@@ -44,7 +45,15 @@ FROM sources AS s CROSS JOIN cloud_models AS m ON m.provider = s.name
 WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL
 UNION ALL
 SELECT
-    m.model_id, s.name, s.role, m.model_id, m.created, m.owned_by,
+    CASE
+        -- Its id reads as one of a provider, so its endpoint's name stands in front.
+        WHEN EXISTS (
+            SELECT 1 FROM sources AS p
+            WHERE p.role = 'provider' AND p.name = substr(m.model_id, 1, instr(m.model_id, ':') - 1)
+        ) THEN s.name || ':' || m.model_id
+        ELSE m.model_id
+    END,
+    s.name, s.role, m.model_id, m.created, m.owned_by,
     m.display_name, m.description, m.context_window, m.max_output_tokens, m.input_modalities,
     m.output_modalities, m.capabilities, m.supported_methods, m.pricing, m.knowledge_cutoff,
     m.lifecycle, m.deprecated_at, m.retires_at, m.alias_of, m.enriched,
@@ -55,8 +64,14 @@ WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL;
 DROP VIEW catalog_history;
 CREATE VIEW catalog_history AS
 SELECT
-    -- `id` to `model_id` as in `catalog_now`.
-    CASE s.role WHEN 'provider' THEN h.source || ':' || h.model_id ELSE h.model_id END AS id,
+    -- `id` to `model_id` as in `catalog_now`: what it is called now.
+    CASE
+        WHEN s.role = 'provider' OR EXISTS (
+            SELECT 1 FROM sources AS p
+            WHERE p.role = 'provider' AND p.name = substr(h.model_id, 1, instr(h.model_id, ':') - 1)
+        ) THEN h.source || ':' || h.model_id
+        ELSE h.model_id
+    END AS id,
     h.source AS source,
     s.role AS role,
     h.model_id AS model_id,

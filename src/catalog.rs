@@ -33,10 +33,16 @@ use crate::{
         Config, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError, keys::Keys,
         source::SourceConfig,
     },
-    ingest::schedule::{self, ClaimMode},
+    ingest::{
+        rules,
+        schedule::{self, ClaimMode},
+    },
     lock::{verdict::Verdict, watch::Watch},
     model::{
-        scope::Scope, settings::CatalogSettings, source::SourceName, state::SourceState,
+        names::ModelKey,
+        settings::CatalogSettings,
+        source::{Role, SourceName},
+        state::SourceState,
         time::Timestamp,
     },
     provider::client::Clients,
@@ -235,28 +241,36 @@ impl Catalog {
         self.0.shared.current.load_full()
     }
 
-    /// The served list and sources, with one of `ids` if a refresh can find it within 2.5 s. An
-    /// unknown `name:…` of a configured provider may trigger that refresh (at most once a minute).
-    /// Models outside `scope` count as unknown but trigger nothing.
-    pub(crate) async fn current_with_any(&self, ids: &[&str], scope: &Scope) -> Arc<Current> {
-        let lists = |current: &Current| ids.iter().any(|id| current.snapshot.lists_in(scope, id));
-        let counts = |source: &SourceName| scope.allows_source(source.as_str());
+    /// The served list and sources, with the model that `lists` looks for if a refresh can find it
+    /// within 2.5 s. `keys` are the models that are meant. Waits only for sources that may have one of
+    /// them, and refreshes only a configured provider of one (at most once a minute).
+    pub(crate) async fn current_with_model(
+        &self,
+        lists: impl Fn(&Current) -> bool,
+        keys: impl Fn(&Current) -> Vec<ModelKey>,
+    ) -> Arc<Current> {
         let current = self.current();
         if lists(&current) {
             return current;
         }
+        let keys = keys(&current);
         let deadline = Instant::now() + FIRST_WAIT;
-        let Ok(current) = timeout_at(deadline, self.current_with(counts)).await else {
+        let may_have_it = |source: &SourceName| keys.iter().any(|key| key.source == *source);
+        let Ok(current) = timeout_at(deadline, self.current_with(may_have_it)).await else {
             return self.current();
         };
         if lists(&current) {
             return current;
         }
-        let provider_of = |id: &&str| {
-            let member = self.0.members.find_provider_of(id)?;
-            scope.allows(member.name(), id).then_some(member)
+        let provider_of = |key: &ModelKey| {
+            let member = self.0.members.find(&key.source)?;
+            let source = &member.refresher.source;
+            let may_serve = key.role == Role::Provider
+                && source.role == Role::Provider
+                && rules::may_serve(&source.rules, &key.model_id);
+            may_serve.then_some(member)
         };
-        if let Some(member) = ids.iter().find_map(provider_of)
+        if let Some(member) = keys.iter().find_map(provider_of)
             && let Some(mut attempt) = self.refresh_on_miss(&member, &current)
         {
             let deadline = deadline.min(attempt.began + FIRST_WAIT);

@@ -20,13 +20,12 @@ use std::{
 use self::{
     body::Body,
     list::List,
-    merge::{Merged, ServedModel},
+    merge::{ServedModel, merge},
     parts::PartCache,
     retiring::Retiring,
-    view::{ModelView, Place},
 };
 use crate::model::{
-    scope::Scope,
+    names::Names,
     source::{Role, SourceName},
     state::Content,
 };
@@ -38,16 +37,14 @@ pub struct Snapshot {
     pub revision: i64,
     /// The whole list.
     pub list: Body,
-    /// Local ids that are not listed because a cloud model has the same id: (endpoint, id).
-    pub shadowed: Vec<(SourceName, String)>,
     /// The models with an announced end, soonest first.
     pub retiring: Vec<Retiring>,
     /// The listed models, in list order.
     pub models: Vec<ServedModel>,
-    /// Number of models per source, including hidden sources and shadowed models.
+    /// Number of models per source, including hidden sources.
     pub counts: BTreeMap<SourceName, i64>,
-    /// Every provider ever configured.
-    providers: Vec<SourceName>,
+    /// What models are called.
+    pub names: Names,
     /// The index of each whole id in `models`.
     places: HashMap<String, usize>,
     /// The same index for lower-case ids; built when first needed.
@@ -59,23 +56,21 @@ pub struct Snapshot {
 impl Snapshot {
     /// Builds the snapshot of `content`. Fails only when serializing fails.
     pub fn build(content: Content) -> Result<Self, serde_json::Error> {
-        let Merged { models, shadowed } = Merged::of(content.models);
-        let mut list = List::default();
-        for model in models {
-            list.push(model)?;
-        }
-        let (list, models) = list.finish();
         let providers = content
             .sources
             .iter()
-            .filter(|source| source.role == Role::Provider)
-            .map(|source| source.name.clone());
+            .filter(|source| source.role == Role::Provider && source.is_known);
+        let names = Names::new(providers.map(|source| source.name.clone()));
+        let mut list = List::default();
+        for model in merge(content.models, &names) {
+            list.push(model)?;
+        }
+        let (list, models) = list.finish();
         Ok(Self {
             revision: content.revision,
             list,
-            shadowed,
             retiring: Retiring::list(&models),
-            providers: providers.collect(),
+            names,
             counts: content
                 .sources
                 .into_iter()
@@ -104,10 +99,9 @@ impl Snapshot {
         self.models.get(*place)
     }
 
-    /// The finished entry of the model with this whole id.
-    pub fn find_entry(&self, id: &str) -> Option<Body> {
-        let range = self.find(id)?.entry.clone();
-        Some(Body::of(self.list.bytes.slice(range)))
+    /// The finished entry of `model`, which is one of `models`.
+    pub fn entry(&self, model: &ServedModel) -> Body {
+        Body::of(self.list.bytes.slice(model.entry.clone()))
     }
 
     /// Whether the model with this whole id is listed.
@@ -115,30 +109,11 @@ impl Snapshot {
         self.places.contains_key(id)
     }
 
-    /// Whether a model within `scope` is listed under this whole id.
-    pub fn lists_in(&self, scope: &Scope, id: &str) -> bool {
-        self.find(id)
-            .is_some_and(|model| model.sources().any(|source| scope.allows(source, id)))
-    }
-
     /// Number of listed models that `source` has.
     pub fn count_listed(&self, source: &SourceName) -> i64 {
         let rows = self.models.iter().flat_map(|model| &model.rows);
         let count = rows.filter(|row| row.source == *source).count();
         i64::try_from(count).unwrap_or(i64::MAX)
-    }
-
-    /// The place of the whole `id` in the list. An unlisted id gets the place where it would be.
-    pub fn place_of<'a>(&'a self, id: &'a str) -> Place<'a> {
-        if let Some(model) = self.find(id) {
-            return ModelView::merged(model).place();
-        }
-        let of_provider = |name: &'a SourceName| {
-            let model_id = id.strip_prefix(name.as_str())?.strip_prefix(':')?;
-            Some(Place::cloud(name.as_str(), model_id))
-        };
-        let mut providers = self.providers.iter();
-        providers.find_map(of_provider).unwrap_or(Place::local(id))
     }
 }
 
@@ -189,6 +164,7 @@ mod tests {
                 name: name.parse().expect("a name"),
                 role,
                 models: 0,
+                is_known: true,
             }
         };
         let providers = PROVIDERS.into_iter().map(source(Role::Provider));
@@ -254,23 +230,30 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_model_wins_over_a_local_claim() {
-        let snapshot = Snapshot::build(content(vec![
-            model("openai", "o", 1),
-            model("box", "openai:o", 2),
-        ]))
-        .expect("a snapshot");
-        let entries = entries(&snapshot);
-        assert_eq!(entries.len(), 1);
-        assert_eq!(entries[0]["owned_by"], "openai");
+    fn a_local_model_cannot_stand_in_for_a_cloud_model() {
+        let build = |models, is_known| {
+            let mut content = content(models);
+            for source in &mut content.sources {
+                source.is_known = is_known;
+            }
+            let entries = entries(&Snapshot::build(content).expect("a snapshot"));
+            let id = |entry: &Value| format!("{} of {}", entry["id"], entry["owned_by"]);
+            entries.iter().map(id).collect::<Vec<_>>().join(", ")
+        };
+        let local = model("box", "openai:o", 2);
         assert_eq!(
-            snapshot.shadowed,
-            [("box".parse().expect("a name"), "openai:o".to_owned())]
+            build(vec![model("openai", "o", 1), local.clone()], true),
+            r#""box:openai:o" of "lb", "openai:o" of "openai""#
         );
+        assert_eq!(
+            build(vec![local.clone()], true),
+            r#""box:openai:o" of "lb""#
+        );
+        assert_eq!(build(vec![local], false), r#""openai:o" of "lb""#);
     }
 
     #[test]
-    fn ids_are_found_in_any_case_and_have_a_place_when_they_are_gone() {
+    fn ids_are_found_in_any_case() {
         let snapshot = Snapshot::build(content(vec![
             model("openai", "Big", 1),
             model("box", "m:7b", 2),
@@ -282,9 +265,6 @@ mod tests {
         };
         assert_eq!(find("OPENAI:big"), Some("openai:Big"));
         assert_eq!(find("openai:bigger"), None);
-        assert_eq!(snapshot.place_of("gone:7b"), Place::local("gone:7b"));
-        let gone = Place::cloud("google", "gone");
-        assert_eq!(snapshot.place_of("google:gone"), gone);
     }
 
     #[test]
@@ -307,15 +287,15 @@ mod tests {
         );
         assert_ne!(
             one.list.etag,
-            one.find_entry("openai:o").expect("the model").etag
+            one.entry(one.find("openai:o").expect("the model")).etag
         );
     }
 
     #[test]
     fn models_share_the_lists_bytes() {
         let snapshot = Snapshot::build(content(vec![model("openai", "o", 1)])).expect("a snapshot");
-        let body = &snapshot.find_entry("openai:o").expect("the model").bytes;
+        let model = snapshot.find("openai:o").expect("the model");
+        let body = snapshot.entry(model).bytes;
         assert!(snapshot.list.bytes.as_ptr_range().contains(&body.as_ptr()));
-        assert!(snapshot.find_entry("o").is_none());
     }
 }

@@ -14,7 +14,10 @@ use axum::{
     response::Response,
 };
 
-use self::{ollama::RawOfSources, view::View};
+use self::{
+    ollama::RawOfSources,
+    view::{CursorPlace, View, Wanted},
+};
 use super::{
     error::ApiError,
     page_request::PageRequest,
@@ -34,13 +37,16 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let dialect = dialect(&uri, &headers);
     let page_request = PageRequest::of(uri.query(), dialect)?;
+    let now = catalog.now();
     let view = View::of_list(catalog.clone(), &uri, &headers).await?;
     if dialect == Dialect::OpenAi && page_request.is_whole() {
         return Ok(view.answer(&view.list()?, &headers));
     }
     let snapshot = &view.snapshot;
     let models = snapshot.models.iter().map(ModelView::merged);
-    let mut models: Vec<ModelView> = models.filter(|model| page_request.has(model)).collect();
+    let mut models: Vec<ModelView> = models
+        .filter(|model| page_request.has(model, now))
+        .collect();
     let raw;
     if dialect == Dialect::Ollama {
         raw = RawOfSources::read(&catalog, &view, &models).await?;
@@ -48,8 +54,12 @@ pub async fn list(
             *model = raw.complete(*model);
         }
     }
-    let page = page_request.page(&models, |id| snapshot.place_of(id));
-    Ok(view.answer(&written(dialect.list(&page, view.fields()))?, &headers))
+    let cursor = match page_request.cursor() {
+        Some(cursor) => Some(view.place_of(cursor).await?),
+        None => None,
+    };
+    let page = page_request.page(&models, cursor.as_ref().map(CursorPlace::place));
+    Ok(view.answer(&written(dialect.list(&page, view.fields(), now))?, &headers))
 }
 
 /// One model of the merged list.
@@ -60,19 +70,16 @@ pub async fn retrieve(
 ) -> Result<Response, ApiError> {
     let dialect = dialect(&uri, &headers);
     let [raw, decoded] = &ids(ModelsPath::of(&uri, &headers).id);
-    let ids = [raw.as_ref(), decoded.as_ref()];
-    let view = View::of_model(catalog, &uri, &headers, &ids).await?;
+    let wanted = Wanted::Whole([raw, decoded]);
+    let now = catalog.now();
+    let view = View::of_model(catalog, &uri, &headers, &wanted).await?;
     let snapshot = &view.snapshot;
-    let find = |id: &&str| match dialect {
-        Dialect::OpenAi => snapshot.find_entry(id).map(Ok),
-        _ => Some(written(
-            dialect.model(&ModelView::merged(snapshot.find(id)?)),
-        )),
+    let model = wanted.find(snapshot);
+    let model = model.ok_or_else(|| ApiError::no_model(decoded))?;
+    let body = match dialect {
+        Dialect::OpenAi => snapshot.entry(model.model),
+        _ => written(dialect.model(&model, now))?,
     };
-    let body = ids
-        .iter()
-        .find_map(find)
-        .ok_or_else(|| ApiError::no_model(decoded))??;
     Ok(view.answer(&body, &headers))
 }
 

@@ -1,10 +1,13 @@
 //! Paging and filter parameters of a request for models, in each dialect. Pure.
 
 use super::{error::ApiError, request::parameters};
-use crate::snapshot::{
-    dialect::{Dialect, anthropic::LIFECYCLES},
-    page::Page,
-    view::{ModelView, Place},
+use crate::{
+    model::{lifecycle::Stage, time::Timestamp},
+    snapshot::{
+        dialect::Dialect,
+        page::Page,
+        view::{ModelView, Place},
+    },
 };
 
 /// The requested part of a list. Parameters that the dialect does not define are ignored.
@@ -16,9 +19,8 @@ pub struct PageRequest {
     before: Option<String>,
     /// Page size; none for everything.
     size: Option<usize>,
-    /// Requested lifecycles, from [`LIFECYCLES`].
-    lifecycles: Vec<String>,
-    leaves_out_retired: bool,
+    /// Requested stages of life; none for all.
+    stages: Option<Vec<Stage>>,
 }
 
 /// The largest page of Anthropic and Google, and their default pages, in models.
@@ -67,22 +69,27 @@ impl PageRequest {
                         "after_id= and before_id= cannot be combined: use one of them.",
                     ));
                 }
-                let lifecycles = all("lifecycle[]");
-                if !lifecycles
-                    .iter()
-                    .all(|word| LIFECYCLES.contains(&word.as_str()))
-                {
-                    return Err(ApiError::bad(
-                        "invalid_lifecycle",
-                        "lifecycle[]= must be active, deprecated or retired; it may be given several times.",
-                    ));
-                }
+                let stage = |word: &String| {
+                    Stage::ALL
+                        .into_iter()
+                        .find(|stage| stage.as_str() == word)
+                        .ok_or_else(|| {
+                            ApiError::bad(
+                                "invalid_lifecycle",
+                                "lifecycle[]= must be active, deprecated or retired; it may be given several times.",
+                            )
+                        })
+                };
+                let words = all("lifecycle[]");
+                let stages = words.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
                 Ok(Self {
                     after,
                     before,
                     size: Some(size),
-                    leaves_out_retired: lifecycles.is_empty(),
-                    lifecycles,
+                    stages: Some(match stages.is_empty() {
+                        true => vec![Stage::Active, Stage::Deprecated],
+                        false => stages,
+                    }),
                 })
             }
             Dialect::Gemini => {
@@ -111,26 +118,23 @@ impl PageRequest {
         self.size.is_none()
     }
 
-    /// Whether `model` matches the lifecycle filter. A model without a lifecycle counts as active.
-    pub fn has(&self, model: &ModelView) -> bool {
-        let lifecycle = model.lifecycle();
-        if self.leaves_out_retired {
-            return lifecycle != Some("retired");
-        }
-        let wanted = |lifecycle: &str| self.lifecycles.iter().any(|word| word == lifecycle);
-        self.lifecycles.is_empty() || wanted(lifecycle.unwrap_or("active"))
+    /// Whether `model` is in one of the requested stages at `now`.
+    pub fn has(&self, model: &ModelView, now: Timestamp) -> bool {
+        let stages = self.stages.as_ref();
+        stages.is_none_or(|stages| stages.contains(&Stage::of(&model.row.attributes, now)))
     }
 
-    /// The requested page of `list`. `place` locates a cursor's id.
-    pub fn page<'a>(
-        &'a self,
-        list: &'a [ModelView<'a>],
-        place: impl Fn(&'a str) -> Place<'a>,
-    ) -> Page<'a> {
+    /// The id at which the page begins or ends; none for the first page.
+    pub fn cursor(&self) -> Option<&str> {
+        self.before.as_deref().or(self.after.as_deref())
+    }
+
+    /// The requested page of `list`, given the place of the cursor.
+    pub fn page<'a>(&self, list: &'a [ModelView<'a>], cursor: Option<Place>) -> Page<'a> {
         let size = self.size.unwrap_or(usize::MAX);
-        match &self.before {
-            Some(before) => Page::before(list, place(before), size),
-            None => Page::after(list, self.after.as_deref().map(place), size),
+        match cursor.filter(|_| self.before.is_some()) {
+            Some(before) => Page::before(list, before, size),
+            None => Page::after(list, cursor, size),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Query parameters below `/catalog`: event filters and durations.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{FromRequestParts, Query},
     http::{Uri, request::Parts},
@@ -9,9 +11,12 @@ use serde::{Deserialize, de::DeserializeOwned};
 use url::form_urlencoded;
 
 use super::{auth::Caller, error::ApiError, request::parameters};
-use crate::model::{
-    event::{EventFilter, EventKind},
-    time::parse_duration,
+use crate::{
+    catalog::current::Current,
+    model::{
+        event::{EventFilter, EventKind},
+        time::parse_duration,
+    },
 };
 
 /// Query parameters below `/catalog`. An unknown one is an error that names it.
@@ -39,12 +44,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
-/// Builds the event filter, limited to what `caller` may see. Fails on an unknown kind of event.
+/// Builds the event filter for what `caller` may see of `current`. Fails on an unknown kind of event.
 pub fn filter(
     caller: &Caller,
+    current: &Current,
     source: Option<String>,
     events: Option<String>,
-    model: Option<String>,
+    model: Option<&str>,
 ) -> Result<EventFilter, ApiError> {
     let kind = |text: &str| {
         EventKind::ALL
@@ -60,11 +66,12 @@ pub fn filter(
     let events = events
         .map(|events| events.split(',').map(kind).collect())
         .transpose()?;
+    let reader = current.visibility(caller.scope());
     Ok(EventFilter {
         source,
         events,
-        model,
-        scope: caller.scope(),
+        models: model.map(|id| reader.keys_of(id)),
+        reader: Arc::new(reader),
     })
 }
 

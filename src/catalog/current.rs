@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::{
     model::{
+        names::Visibility,
+        scope::Scope,
         source::SourceName,
         state::{SourceState, Sources},
     },
@@ -24,6 +26,13 @@ impl Current {
     /// The state of the source `name`.
     pub fn find_source(&self, name: &SourceName) -> Option<&SourceState> {
         self.sources.find(name)
+    }
+
+    /// What a caller who may see `scope` sees now, and what it is called there.
+    pub fn visibility(&self, scope: Arc<Scope>) -> Visibility {
+        let sources = self.sources.states.iter();
+        let sources = sources.map(|source| (&source.name, source.role));
+        Visibility::new(scope, &self.snapshot.names, sources)
     }
 
     /// The configured sources without any listing yet.

@@ -6,11 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::{miss::MissRefresh, shared::Shared, tasks::refresh::Refresher};
-use crate::{
-    config::source::SourceConfig,
-    model::source::{Role, SourceName},
-    store::error::Result,
-};
+use crate::{config::source::SourceConfig, model::source::SourceName, store::error::Result};
 
 /// One source: its task, and when a miss may refresh it.
 #[derive(Debug)]
@@ -62,15 +58,6 @@ impl Members {
     /// The source `name`.
     pub fn find(&self, name: &SourceName) -> Option<Arc<Member>> {
         let is_it = |member: &&Arc<Member>| member.name() == name;
-        self.0.load().iter().find(is_it).cloned()
-    }
-
-    /// The configured provider whose prefix is in front of `id`.
-    pub fn find_provider_of(&self, id: &str) -> Option<Arc<Member>> {
-        let (prefix, _) = id.split_once(':')?;
-        let is_it = |member: &&Arc<Member>| {
-            member.refresher.source.role == Role::Provider && member.name().as_str() == prefix
-        };
         self.0.load().iter().find(is_it).cloned()
     }
 

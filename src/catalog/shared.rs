@@ -144,7 +144,7 @@ impl Shared {
             None if sources == *known.sources => return Ok(false),
             None => known.snapshot.clone(),
         };
-        warn_of_shadowed(&known.snapshot, &snapshot);
+        warn_of_renamed(&known.snapshot, &snapshot);
         let revision = snapshot.revision;
         self.current.store(Arc::new(Current {
             snapshot,
@@ -182,14 +182,13 @@ async fn build(content: Content) -> Result<Arc<Snapshot>> {
     }
 }
 
-fn warn_of_shadowed(known: &Snapshot, snapshot: &Snapshot) {
-    for (endpoint, id) in &snapshot.shadowed {
-        let is_known = known
-            .shadowed
-            .iter()
-            .any(|(name, other)| name == endpoint && other == id);
-        if !is_known {
-            tracing::warn!(provider = %endpoint, "{endpoint} lists {id}, which is the id of a cloud model: serving the cloud model");
+/// Warns of the local models that are new in `snapshot` and not called by their own ids.
+fn warn_of_renamed(known: &Snapshot, snapshot: &Snapshot) {
+    for model in snapshot.models.iter().filter(|model| model.is_local) {
+        let own_id = &model.rows[0].model_id;
+        if *own_id != model.id && !known.lists(&model.id) {
+            let source = &model.rows[0].source;
+            tracing::warn!(provider = %source, "{source} lists {own_id}, which reads as another provider's model: serving it as {}", model.id);
         }
     }
 }

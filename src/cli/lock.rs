@@ -87,6 +87,7 @@ impl Lock {
 fn lock(model: &ListedModel, listed: &Listed) -> LockedModel {
     LockedModel {
         id: model.id.clone(),
+        owned_by: Some(model.owned_by.clone()),
         context_window: model.attributes.context_window,
         max_output_tokens: model.attributes.max_output_tokens,
         last_seen_at: listed.last_seen_at(model),

@@ -8,7 +8,7 @@ use standardwebhooks::Webhook;
 
 use super::{error::ConfigError, globs::parse_patterns, url::parse_target};
 use crate::model::{
-    event::{Alert, ChangeEvent, EventKind},
+    event::{Alert, EventKind},
     scope::Scope,
     source::SourceName,
 };
@@ -93,11 +93,6 @@ impl WebhookConfig {
         let setting = format!("webhook `{}`: models", self.name);
         self.scope.set_models(parse_patterns(&setting, globs)?);
         Ok(self)
-    }
-
-    /// Whether its sources and models include `event`; its kinds are filtered elsewhere.
-    pub(crate) fn wants(&self, event: &ChangeEvent) -> bool {
-        event.is_in(&self.scope)
     }
 
     /// Whether it receives `alert`.

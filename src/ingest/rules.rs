@@ -38,6 +38,11 @@ pub fn apply(rules: &Rules, mut listed: Vec<Entry>) -> Vec<Entry> {
     listed
 }
 
+/// Whether a model `id` would be served if it were listed.
+pub fn may_serve(rules: &Rules, id: &str) -> bool {
+    rules.aliases.contains_key(id) || hiding_rule(rules, id).is_none()
+}
+
 /// The rule that hides the model `id`, as written in the settings; none when it is served.
 fn hiding_rule(rules: &Rules, id: &str) -> Option<String> {
     let excluded = rules.exclude.iter().find(|pattern| pattern.matches(id));
@@ -69,6 +74,26 @@ mod tests {
             .into_iter()
             .map(|entry| (entry.id, entry.hidden_by, entry.attributes.alias_of))
             .collect()
+    }
+
+    #[test]
+    fn what_a_rule_hides_cannot_be_served() {
+        let rules = rules(
+            r#"
+            include = ["gpt-*", "o1"]
+            exclude = ["*-preview"]
+            aliases = { best = "gpt-x", "x-preview" = "gpt-x" }
+        "#,
+        );
+        for (id, expected) in [
+            ("gpt-x", true),
+            ("gpt-x-preview", false),
+            ("other", false),
+            ("best", true),
+            ("x-preview", true),
+        ] {
+            assert_eq!(may_serve(&rules, id), expected, "{id}");
+        }
     }
 
     fn row(

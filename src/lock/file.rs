@@ -20,6 +20,9 @@ const HEAD: &str = "\
 pub struct LockedModel {
     /// The whole id: `provider:model_id` for a cloud model.
     pub id: String,
+    /// Its owner in the list: the provider of a cloud model, `lb` for a local one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owned_by: Option<String>,
     /// Input limit, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<i64>,
@@ -36,6 +39,7 @@ impl LockedModel {
     pub fn of_id(id: &str) -> Self {
         Self {
             id: id.to_owned(),
+            owned_by: None,
             context_window: None,
             max_output_tokens: None,
             last_seen_at: None,
@@ -144,6 +148,7 @@ mod tests {
     fn locked(id: &str) -> LockedModel {
         LockedModel {
             id: id.to_owned(),
+            owned_by: None,
             context_window: None,
             max_output_tokens: None,
             last_seen_at: None,
@@ -153,6 +158,7 @@ mod tests {
     #[test]
     fn is_read_as_it_was_written() {
         let whole = LockedModel {
+            owned_by: Some("anthropic".to_owned()),
             context_window: Some(200_000),
             max_output_tokens: Some(64_000),
             last_seen_at: Some("2026-11-23T00:38:37Z".parse().expect("a time")),
@@ -168,6 +174,7 @@ version = 1
 
 [[model]]
 id = 'anthropic:claude "a"'
+owned_by = "anthropic"
 context_window = 200000
 max_output_tokens = 64000
 last_seen_at = "2026-11-23T00:38:37.000Z"

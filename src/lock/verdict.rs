@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 
 use super::{file::LockedModel, listed::ListedModel};
 use crate::model::{
-    attributes::Attributes,
     event::{Problem, ProblemKind},
+    lifecycle::Stage,
     time::Timestamp,
 };
 
@@ -40,21 +40,35 @@ pub fn verdict(
     let mut warnings = Vec::new();
     let mut add = |kind, message| problems.push(Problem { kind, message });
 
+    // The id alone could be another source's by now.
+    let is_its_own = |model: &&ListedModel| {
+        let owner = locked.owned_by.as_ref();
+        owner.is_none_or(|owner| *owner == model.owned_by)
+    };
+    let is_anothers = listed.is_some_and(|model| !is_its_own(&model));
+    let listed = listed.filter(is_its_own);
     match listed {
-        None => add(ProblemKind::Missing, missing(locked)),
+        None => {
+            let suffix = match is_anothers {
+                true => "; another source now lists this id",
+                false => "",
+            };
+            add(ProblemKind::Missing, format!("{}{suffix}", missing(locked)));
+        }
         Some(model) if model.id != locked.id => {
             add(ProblemKind::Recased, format!("now listed as {}", model.id));
         }
         Some(_) => {}
     }
     if let Some(ListedModel { attributes, .. }) = listed {
-        if is_in_stage(attributes, "retired") {
+        let stage = Stage::of(attributes, now);
+        if stage == Stage::Retired {
             let message = "its source says that it is retired".to_owned();
             add(ProblemKind::Retired, message);
         }
         match attributes.retires_at {
             Some(at) if at <= now.plus(within) => add(ProblemKind::Retiring, retiring(at, now)),
-            None if is_in_stage(attributes, "deprecated") => {
+            None if stage == Stage::Deprecated => {
                 warnings.push("deprecated, without a date of its retirement".to_owned());
             }
             _ => {}
@@ -77,11 +91,6 @@ pub fn verdict(
         problems,
         warnings,
     }
-}
-
-fn is_in_stage(attributes: &Attributes, stage: &str) -> bool {
-    let lifecycle = attributes.lifecycle.as_deref();
-    lifecycle.is_some_and(|lifecycle| lifecycle.eq_ignore_ascii_case(stage))
 }
 
 fn missing(locked: &LockedModel) -> String {
@@ -113,6 +122,7 @@ mod tests {
     fn locked() -> LockedModel {
         LockedModel {
             id: "acme:Big".to_owned(),
+            owned_by: Some("acme".to_owned()),
             context_window: Some(128_000),
             max_output_tokens: Some(8_000),
             last_seen_at: Some("2026-11-01T00:00:00Z".parse().expect("a time")),
@@ -145,6 +155,8 @@ mod tests {
     #[case::smaller_output(json!({"max_output_tokens": 1}),
         &["smaller_output: output limit 8000 → 1"])]
     #[case::missing(json!({"id": "acme:Bigger"}), &["missing: not listed; it was on 2026-11-01"])]
+    #[case::anothers(json!({"owned_by": "lb"}),
+        &["missing: not listed; it was on 2026-11-01; another source now lists this id"])]
     #[case::recased(json!({"id": "acme:big"}), &["recased: now listed as acme:big"])]
     #[case::active(json!({"lifecycle": "active"}), &[])]
     #[case::retired(json!({"lifecycle": "Retired"}),

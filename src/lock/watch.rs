@@ -71,12 +71,12 @@ impl Watch {
         self.models.is_empty()
     }
 
-    /// The verdict on each model at `now`. `find` returns the listed model with an id in any case.
-    /// Unless the list `is_complete`, verdicts of missing models are left out.
+    /// The verdict on each model at `now`. `find` returns the listed model with an id in any case. The
+    /// verdict that a model is missing is left out unless that `is_known` of its id.
     pub(crate) fn verdicts(
         &self,
         find: impl Fn(&str) -> Option<ListedModel>,
-        is_complete: bool,
+        is_known: impl Fn(&str) -> bool,
         now: Timestamp,
     ) -> Vec<Verdict> {
         let is_missing = |verdict: &Verdict| {
@@ -86,7 +86,7 @@ impl Watch {
         self.models
             .iter()
             .map(|model| verdict(model, find(&model.id).as_ref(), now, self.within))
-            .filter(|verdict| is_complete || !is_missing(verdict))
+            .filter(|verdict| !is_missing(verdict) || is_known(&verdict.id))
             .collect()
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    scope::Scope,
+    names::{ModelKey, Visibility},
     source::{HiddenReason, Role, SourceName},
     time::Timestamp,
 };
@@ -54,7 +54,7 @@ impl EventKind {
 }
 
 /// One event, in the form that every feed uses.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ChangeEvent {
     /// The revision that it belongs to.
     pub revision: i64,
@@ -65,66 +65,92 @@ pub struct ChangeEvent {
     /// The kind of event.
     pub event: EventKind,
     /// The model's whole id; none when the whole source was hidden or shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Why the whole source was hidden; none for other events.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<HiddenReason>,
-    /// The names of the attributes that changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The names of the attributes that changed; `id` when only the whole id did.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
     /// The attributes before the event, a JSON object; none when the model was not listed before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Box<RawValue>>,
     /// The attributes after the event, a JSON object; none when the model is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Box<RawValue>>,
     /// For a removed model: the last listing of its source that contained it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<Timestamp>,
 }
 
-impl ChangeEvent {
-    /// Whether `scope` covers it. An event of a whole source concerns each of its models.
-    pub fn is_in(&self, scope: &Scope) -> bool {
-        match &self.id {
-            Some(id) => scope.allows(&self.source, id),
-            None => scope.allows_source(self.source.as_str()),
-        }
-    }
+/// One event as it is stored: with its model's key instead of a whole id.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StoredEvent {
+    /// The revision that it belongs to.
+    pub revision: i64,
+    at: Timestamp,
+    source: SourceName,
+    role: Role,
+    /// The model's id at the source; empty when the whole source was hidden or shown.
+    model_id: String,
+    event: EventKind,
+    reason: Option<HiddenReason>,
+    changed: Option<Vec<String>>,
+    before: Option<Box<RawValue>>,
+    after: Option<Box<RawValue>>,
+    last_seen_at: Option<Timestamp>,
+}
 
-    /// Keeps the `events` that `scope` covers, and removes mentions of other models from them.
-    pub fn restrict(events: &mut Vec<Self>, scope: &Scope) {
-        events.retain(|event| event.is_in(scope));
-        if !scope.has_all_models() {
-            for event in events {
-                event.hide_aliases(scope);
-            }
-        }
-    }
-
-    /// Removes `alias_of` when it names a model outside `scope`.
-    fn hide_aliases(&mut self, scope: &Scope) {
-        let Some(id) = &self.id else { return };
-        let prefix = format!("{}:", self.source);
-        let prefix = if id.starts_with(&prefix) {
-            prefix.as_str()
-        } else {
-            ""
-        };
-        for attributes in [&mut self.before, &mut self.after].into_iter().flatten() {
-            let mut fields: Map<String, Value> =
-                serde_json::from_str(attributes.get()).unwrap_or_default();
-            let alias_of = fields.get("alias_of").and_then(Value::as_str);
-            if alias_of.is_some_and(|id| !scope.allows_id(&format!("{prefix}{id}"))) {
-                fields.remove("alias_of");
-                // Parsed JSON can always be serialized again.
-                if let Ok(hidden) = serde_json::value::to_raw_value(&fields) {
-                    *attributes = hidden;
+impl StoredEvent {
+    /// The event for a reader; none when the reader may not see it. An event of a whole source
+    /// concerns each of its models. Aliases of models that the reader may not see are left out.
+    pub fn seen_by(self, reader: &Visibility) -> Option<ChangeEvent> {
+        let (role, source) = (self.role, self.source);
+        let id = match self.model_id.as_str() {
+            "" => {
+                if !reader.scope().allows_source(source.as_str()) {
+                    return None;
                 }
+                None
             }
-        }
+            model_id => Some(reader.id_of(role, &source, model_id)?),
+        };
+        let without_hidden_alias = |attributes: Box<RawValue>| {
+            let is_hidden = |alias_of: &str| reader.id_of(role, &source, alias_of).is_none();
+            match reader.scope().has_all_models() {
+                true => attributes,
+                false => remove_alias(attributes, is_hidden),
+            }
+        };
+        Some(ChangeEvent {
+            revision: self.revision,
+            at: self.at,
+            event: self.event,
+            id,
+            reason: self.reason,
+            changed: self.changed,
+            before: self.before.map(without_hidden_alias),
+            after: self.after.map(without_hidden_alias),
+            last_seen_at: self.last_seen_at,
+            source,
+        })
     }
+}
+
+/// Removes `alias_of` from `attributes` if it `is_hidden`.
+fn remove_alias(attributes: Box<RawValue>, is_hidden: impl Fn(&str) -> bool) -> Box<RawValue> {
+    let mut fields: Map<String, Value> = serde_json::from_str(attributes.get()).unwrap_or_default();
+    if !fields
+        .get("alias_of")
+        .and_then(Value::as_str)
+        .is_some_and(is_hidden)
+    {
+        return attributes;
+    }
+    fields.remove("alias_of");
+    // Parsed JSON can always be serialized again.
+    serde_json::value::to_raw_value(&fields).unwrap_or(attributes)
 }
 
 /// Filters events. A field that is none matches all events.
@@ -134,20 +160,20 @@ pub struct EventFilter {
     pub source: Option<String>,
     /// Events of these kinds.
     pub events: Option<Vec<EventKind>>,
-    /// Events of the model with this whole id.
-    pub model: Option<String>,
-    /// Events that the caller may see.
-    pub scope: Arc<Scope>,
+    /// Events of these models, and of their whole sources.
+    pub models: Option<Vec<ModelKey>>,
+    /// What the reader may see, and what it is called.
+    pub reader: Arc<Visibility>,
 }
 
 impl EventFilter {
     /// The names of the matching sources, a JSON array; none for all sources.
     pub fn sources(&self) -> serde_json::Result<Option<String>> {
-        let scope = self.scope.sources();
-        let sources: Vec<&String> = match (&self.source, scope) {
+        let scope = self.reader.scope();
+        let sources: Vec<&String> = match (&self.source, scope.sources()) {
             (None, None) => return Ok(None),
-            (None, Some(scope)) => scope.iter().collect(),
-            (Some(source), _) if self.scope.allows_source(source) => vec![source],
+            (None, Some(sources)) => sources.iter().collect(),
+            (Some(source), _) if scope.allows_source(source) => vec![source],
             (Some(_), _) => Vec::new(),
         };
         Ok(Some(serde_json::to_string(&sources)?))

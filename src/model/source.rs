@@ -1,6 +1,6 @@
 //! Sources: their names, roles and kinds, the freshness of their listings, and why they are hidden.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Borrow, fmt, str::FromStr};
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,12 @@ impl TryFrom<String> for SourceName {
     }
 }
 
+impl Borrow<str> for SourceName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl AsRef<str> for SourceName {
     fn as_ref(&self) -> &str {
         &self.0
@@ -76,21 +82,13 @@ impl fmt::Display for SourceName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// A local inference server. Its ids are served as they are.
+    /// A local inference server. Its ids are served as they are; see [`super::names::Names`].
     Endpoint,
     /// A cloud service. Its ids are served as `name:model_id`.
     Provider,
 }
 
 impl Role {
-    /// The whole id of the model `id` of the source `name`.
-    pub fn whole_id(self, name: &SourceName, id: &str) -> String {
-        match self {
-            Self::Endpoint => id.to_owned(),
-            Self::Provider => format!("{name}:{id}"),
-        }
-    }
-
     /// `provider` or `endpoint`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -46,6 +46,9 @@ pub struct SourceContent {
     pub role: Role,
     /// Number of its listed models, after the rules.
     pub models: i64,
+    /// Whether its name was known at the content's revision; see [`super::names::Names`].
+    #[serde(deserialize_with = "zero_or_one")]
+    pub is_known: bool,
 }
 
 /// One served model.
@@ -59,13 +62,6 @@ pub struct StoredModel {
     pub model_id: String,
     /// The attributes that clients read.
     pub attributes: Attributes,
-}
-
-impl StoredModel {
-    /// Its id for clients.
-    pub fn whole_id(&self) -> String {
-        self.role.whole_id(&self.source, &self.model_id)
-    }
 }
 
 /// The polling state of a source or the enrichment: past attempts and the next one. The rules for
@@ -178,6 +174,13 @@ impl SourceState {
     /// Whether it has ever answered or failed.
     pub fn was_attempted(&self) -> bool {
         self.polling.fetched_at.is_some() || self.polling.error.is_some()
+    }
+
+    /// Whether it has said what it lists, or will not say it: it refuses its key, or no setting names it.
+    pub fn has_answered(&self) -> bool {
+        let error = self.polling.error.as_ref();
+        let is_refused = error.is_some_and(|error| error.kind == ErrorKind::Unauthorized);
+        !self.is_missing() || is_refused
     }
 
     /// Whether it is configured but has no listing yet. One that is gone is not expected to have one.

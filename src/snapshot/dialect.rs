@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{fields::write_fields, page::Page, view::ModelView};
-use crate::model::source::Kind;
+use crate::model::{source::Kind, time::Timestamp};
 
 /// The shape in which a client reads models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,16 +78,21 @@ impl Dialect {
         }
     }
 
-    /// Serializes the answer for one model.
-    pub fn model(self, model: &ModelView) -> serde_json::Result<Vec<u8>> {
+    /// Serializes the answer for one model, asked for at `now`.
+    pub fn model(self, model: &ModelView, now: Timestamp) -> serde_json::Result<Vec<u8>> {
         let mut body = Vec::new();
-        self.write(model, &mut body)?;
+        self.write(model, now, &mut body)?;
         Ok(body)
     }
 
-    /// Serializes the answer for `page`. OpenAI's entries are limited to `fields`, unless that is
-    /// empty.
-    pub fn list(self, page: &Page, fields: &BTreeSet<String>) -> serde_json::Result<Vec<u8>> {
+    /// Serializes the answer for `page`, asked for at `now`. OpenAI's entries are limited to `fields`,
+    /// unless that is empty.
+    pub fn list(
+        self,
+        page: &Page,
+        fields: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> serde_json::Result<Vec<u8>> {
         let mut body = match self {
             Self::OpenAi => openai::HEAD.to_vec(),
             Self::Anthropic => br#"{"data":["#.to_vec(),
@@ -98,9 +103,9 @@ impl Dialect {
                 body.push(b',');
             }
             if self == Self::OpenAi && !fields.is_empty() {
-                write_fields(&self.model(model)?, fields, &mut body)?;
+                write_fields(&self.model(model, now)?, fields, &mut body)?;
             } else {
-                self.write(model, &mut body)?;
+                self.write(model, now, &mut body)?;
             }
         }
         body.push(b']');
@@ -122,14 +127,19 @@ impl Dialect {
         Ok(body)
     }
 
-    /// Serializes Ollama's answer to `/api/show` for one model.
-    pub fn show(model: &ModelView) -> serde_json::Result<Vec<u8>> {
-        let entry = serde_json::from_slice(&Self::Ollama.model(model)?)?;
+    /// Serializes Ollama's answer to `/api/show` for one model, asked for at `now`.
+    pub fn show(model: &ModelView, now: Timestamp) -> serde_json::Result<Vec<u8>> {
+        let entry = serde_json::from_slice(&Self::Ollama.model(model, now)?)?;
         serde_json::to_vec(&ollama::shown(model, entry))
     }
 
     /// Writes one entry: as its source sent it, if that is available.
-    fn write(self, model: &ModelView, body: &mut Vec<u8>) -> serde_json::Result<()> {
+    fn write(
+        self,
+        model: &ModelView,
+        now: Timestamp,
+        body: &mut Vec<u8>,
+    ) -> serde_json::Result<()> {
         let standard = match self {
             Self::OpenAi => openai::standard_fields(model),
             Self::Anthropic => anthropic::standard_fields(model),
@@ -143,7 +153,7 @@ impl Dialect {
         match self {
             Self::OpenAi => serde_json::to_writer(body, &openai::Entry::of(model)),
             Self::Anthropic => {
-                serde_json::to_writer(body, &anthropic::entry(model, object(standard)))
+                serde_json::to_writer(body, &anthropic::entry(model, object(standard), now))
             }
             Self::Gemini => serde_json::to_writer(body, &gemini::entry(model, object(standard))),
             Self::Ollama => serde_json::to_writer(body, &ollama::entry(model, object(standard))),

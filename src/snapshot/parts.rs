@@ -15,11 +15,11 @@ use super::{
     dialect::openai::{HEAD, TAIL},
     fields::write_fields,
     list::List,
-    merge::ServedModel,
+    merge::{ServedModel, merge},
     places,
     retiring::Retiring,
 };
-use crate::model::{scope::Scope, source::SourceName, state::StoredModel};
+use crate::model::{names::Names, scope::Scope, state::StoredModel};
 
 /// The most parts cached per snapshot.
 const MAX_PARTS: usize = 256;
@@ -30,11 +30,16 @@ const MAX_NAME_BYTES: usize = 1024;
 
 /// A rule that selects a part of a snapshot.
 pub trait Restriction {
-    /// Whether the part includes the row of `source` for the model with this whole id.
-    fn wants_row(&self, source: &SourceName, id: &str) -> bool;
+    /// What models are called in the part, given the `names` in the whole.
+    fn names(&self, names: &Names) -> Names {
+        names.clone()
+    }
 
-    /// Whether a model of `source` may name the model with this whole id as its alias target.
-    fn shows_alias(&self, _source: &SourceName, _id: &str) -> bool {
+    /// Whether the part includes `row`, by its `names`.
+    fn wants_row(&self, names: &Names, row: &StoredModel) -> bool;
+
+    /// Whether a model of the part may name `alias_of`, another one of its source, as its target.
+    fn shows_alias(&self, _names: &Names, _row: &StoredModel, _alias_of: &str) -> bool {
         true
     }
 
@@ -45,12 +50,18 @@ pub trait Restriction {
 }
 
 impl Restriction for Scope {
-    fn wants_row(&self, source: &SourceName, id: &str) -> bool {
-        self.allows(source, id)
+    fn names(&self, names: &Names) -> Names {
+        names.within(self)
     }
 
-    fn shows_alias(&self, source: &SourceName, id: &str) -> bool {
-        self.allows(source, id)
+    fn wants_row(&self, names: &Names, row: &StoredModel) -> bool {
+        self.shows_alias(names, row, &row.model_id)
+    }
+
+    fn shows_alias(&self, names: &Names, row: &StoredModel, alias_of: &str) -> bool {
+        self.allows_source(row.source.as_str())
+            && (self.has_all_models()
+                || self.allows_id(&names.id_of(row.role, &row.source, alias_of)))
     }
 }
 
@@ -85,49 +96,43 @@ impl Weighter<String, Arc<Snapshot>> for BySize {
 }
 
 impl Snapshot {
-    /// The part of this snapshot that `restriction` selects. Fails only when serializing fails.
+    /// The part of this snapshot that `restriction` selects: what would be listed if it had only those
+    /// rows. Fails only when serializing fails.
     pub fn restrict(&self, restriction: &impl Restriction) -> Result<Self, serde_json::Error> {
+        let names = restriction.names(&self.names);
+        let seen = |row: &Arc<StoredModel>| {
+            if !restriction.wants_row(&names, row) {
+                return None;
+            }
+            let mut row = row.clone();
+            if let Some(alias_of) = &row.attributes.alias_of
+                && !restriction.shows_alias(&names, &row, alias_of)
+            {
+                Arc::make_mut(&mut row).attributes.alias_of = None;
+            }
+            Some(row)
+        };
+        let rows = self.models.iter().flat_map(|model| &model.rows);
         let mut list = List::default();
-        for model in &self.models {
-            let wants = |source: &SourceName| restriction.wants_row(source, &model.id);
-            let wanted = model.sources().filter(|source| wants(source)).count();
-            let shows_alias = |row: &StoredModel| {
-                row.attributes.alias_of.as_ref().is_none_or(|id| {
-                    let id = row.role.whole_id(&row.source, id);
-                    restriction.shows_alias(&row.source, &id)
-                })
-            };
-            let is_whole = model.rows.iter().all(|row| shows_alias(row));
-            if wanted == model.rows.len() && is_whole {
-                if restriction.wants_model(model) {
-                    list.push_written(model.clone(), &self.list.bytes[model.entry.clone()]);
+        for model in merge(rows.filter_map(seen).collect(), &names) {
+            if !restriction.wants_model(&model) {
+                continue;
+            }
+            match self.find(&model.id).filter(|whole| whole.is_same(&model)) {
+                Some(whole) => {
+                    let entry = whole.entry.clone();
+                    list.push_written(model, &self.list.bytes[entry]);
                 }
-            } else if wanted > 0 {
-                let mut part = model.clone();
-                part.rows.retain(|row| wants(&row.source));
-                for row in &mut part.rows {
-                    if !shows_alias(row) {
-                        Arc::make_mut(row).attributes.alias_of = None;
-                    }
-                }
-                if restriction.wants_model(&part) {
-                    list.push(part)?;
-                }
+                None => list.push(model)?,
             }
         }
         let (list, models) = list.finish();
         Ok(Self {
             revision: self.revision,
             list,
-            shadowed: self
-                .shadowed
-                .iter()
-                .filter(|(source, id)| restriction.wants_row(source, id))
-                .cloned()
-                .collect(),
             retiring: Retiring::list(&models),
             counts: self.counts.clone(),
-            providers: self.providers.clone(),
+            names,
             places: places(&models),
             lower_case_places: OnceLock::new(),
             models,
@@ -176,8 +181,16 @@ mod tests {
     struct Sources(&'static [&'static str]);
 
     impl Restriction for Sources {
-        fn wants_row(&self, source: &SourceName, _id: &str) -> bool {
-            self.0.contains(&source.as_str())
+        fn names(&self, names: &Names) -> Names {
+            let mut scope = Scope::default();
+            for source in self.0 {
+                scope.add_source(source);
+            }
+            names.within(&scope)
+        }
+
+        fn wants_row(&self, _names: &Names, row: &StoredModel) -> bool {
+            self.0.contains(&row.source.as_str())
         }
     }
 
@@ -197,26 +210,21 @@ mod tests {
         let part = snapshot()
             .restrict(&Sources(&["zed", "google"]))
             .expect("made");
-        let built = Snapshot::build(content(vec![
+        let mut only = content(vec![
             model("google", "g", 2),
             model("zed", "m:7b", 4),
-        ]))
-        .expect("a snapshot");
+            model("zed", "openai:o", 5),
+        ]);
+        only.sources
+            .retain(|source| ["zed", "google"].contains(&source.name.as_str()));
+        let built = Snapshot::build(only).expect("a snapshot");
         assert_eq!(part.list.bytes, built.list.bytes);
         assert_eq!(part.list.etag, built.list.etag);
         assert_eq!(entries(&part)[0]["endpoints"], json!(["zed"]));
-        assert!(part.find("openai:o").is_none());
-        let entry = part.find_entry("google:g").expect("listed");
+        assert!(part.find("openai:o").expect("listed").is_local);
+        let entry = part.entry(part.find("google:g").expect("listed"));
         let entry: serde_json::Value = serde_json::from_slice(&entry.bytes).expect("JSON");
         assert_eq!(entry["id"], "google:g");
-        assert_eq!(part.shadowed.len(), 1);
-        assert!(
-            snapshot()
-                .restrict(&Sources(&["box"]))
-                .expect("made")
-                .shadowed
-                .is_empty()
-        );
         let nothing = snapshot().restrict(&Sources(&[])).expect("made");
         assert_eq!(&nothing.list.bytes[..], br#"{"object":"list","data":[]}"#);
     }
@@ -250,7 +258,7 @@ mod tests {
         let list: serde_json::Value = serde_json::from_slice(&list.bytes).expect("JSON");
         assert_eq!(list["object"], "list");
         assert_eq!(
-            list["data"][1],
+            list["data"][2],
             json!({"id": "openai:o", "created": 1, "owned_by": "openai"})
         );
         let list = snapshot()

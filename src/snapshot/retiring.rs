@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::merge::ServedModel;
-use crate::model::{source::SourceName, time::Timestamp};
+use crate::model::{lifecycle::Stage, source::SourceName, time::Timestamp};
 
 /// A model with an announced end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,13 +32,19 @@ impl Retiring {
         retiring
     }
 
+    /// Number of the announced dates that have passed at `now`. Lists that depend on them are the same
+    /// as long as this is.
+    pub fn count_passed(retiring: &[Self], now: Timestamp) -> usize {
+        let dates = retiring
+            .iter()
+            .flat_map(|model| [model.deprecated_at, model.retires_at]);
+        dates.flatten().filter(|at| *at <= now).count()
+    }
+
     /// None when no end is announced.
     fn of(model: &ServedModel) -> Option<Self> {
         let attributes = model.attributes();
-        let ending = matches!(
-            attributes.lifecycle.as_deref(),
-            Some("deprecated" | "retired")
-        );
+        let ending = Stage::of_word(attributes) > Some(Stage::Active);
         let dated = attributes.retires_at.is_some() || attributes.deprecated_at.is_some();
         (ending || dated).then(|| Self {
             id: model.id.clone(),

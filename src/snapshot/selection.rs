@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use url::form_urlencoded;
 
-use super::{merge::ServedModel, parts::Restriction};
+use super::{merge::ServedModel, parts::Restriction, retiring::Retiring};
 use crate::model::{
+    lifecycle::Stage,
+    names::Names,
     source::{Freshness, SourceName},
-    state::SourceState,
+    state::{SourceState, StoredModel},
     time::{Timestamp, parse_duration},
 };
 
@@ -142,6 +144,7 @@ impl Selection {
         };
         Some(ResolvedSelection {
             selection: self,
+            now,
             sources: sources
                 .iter()
                 .filter(is_wanted)
@@ -150,8 +153,8 @@ impl Selection {
         })
     }
 
-    /// Whether `model` passes the filters that do not depend on its sources.
-    fn wants(&self, model: &ServedModel) -> bool {
+    /// Whether `model` passes, at `now`, the filters that do not depend on its sources.
+    fn wants(&self, model: &ServedModel, now: Timestamp) -> bool {
         let attributes = model.attributes();
         let input = &attributes.input_modalities;
         let output = &attributes.output_modalities;
@@ -169,7 +172,9 @@ impl Selection {
                     })
             })
             && passes(&self.lifecycles, || {
-                any_of(&self.lifecycles, attributes.lifecycle.as_slice())
+                self.lifecycles
+                    .contains(Stage::of(attributes, now).as_str())
+                    || any_of(&self.lifecycles, attributes.lifecycle.as_slice())
             })
             && passes(&self.texts, || {
                 [
@@ -191,13 +196,14 @@ impl Selection {
 #[derive(Debug)]
 pub struct ResolvedSelection<'a> {
     selection: &'a Selection,
+    now: Timestamp,
     sources: BTreeSet<SourceName>,
 }
 
 impl ResolvedSelection<'_> {
-    /// A cache name: the same for selections that choose the same models. The sources cover
-    /// everything that depends on time.
-    pub fn name(&self) -> String {
+    /// A cache name: the same for selections that choose the same models, of which `retiring` have an
+    /// announced end. What depends on time is in the sources and in the number of passed dates.
+    pub fn name(&self, retiring: &[Retiring]) -> String {
         let Selection {
             providers,
             owners,
@@ -221,17 +227,21 @@ impl ResolvedSelection<'_> {
         ] {
             name.extend_pairs(values.iter().map(|value| (filter, value)));
         }
+        if !lifecycles.is_empty() {
+            let passed = Retiring::count_passed(retiring, self.now);
+            name.append_pair("passed", &passed.to_string());
+        }
         name.finish()
     }
 }
 
 impl Restriction for ResolvedSelection<'_> {
-    fn wants_row(&self, source: &SourceName, _id: &str) -> bool {
-        self.sources.contains(source)
+    fn wants_row(&self, _names: &Names, row: &StoredModel) -> bool {
+        self.sources.contains(&row.source)
     }
 
     fn wants_model(&self, model: &ServedModel) -> bool {
-        self.selection.wants(model)
+        self.selection.wants(model, self.now)
     }
 }
 
@@ -277,7 +287,7 @@ mod tests {
         model::{
             attributes::Attributes,
             source::Role,
-            state::{Content, Polling, StoredModel},
+            state::{Content, Polling},
         },
         snapshot::Snapshot,
     };
@@ -397,6 +407,7 @@ mod tests {
     #[case::input("modality=input:image", "openai:eye")]
     #[case::output("modality=output:image", "openai:brush")]
     #[case::lifecycle("lifecycle=deprecated", "openai:eye")]
+    #[case::no_word_is_active("lifecycle=active", "m:7b only openai:brush")]
     #[case::all_of_them("capability=vision&modality=output:image&q=BRUSH", "openai:brush")]
     #[case::and_not_or("capability=tools&lifecycle=deprecated", "")]
     #[case::age("max_age=5m", "m:7b")]
@@ -436,7 +447,7 @@ mod tests {
         let name = |query: &str| {
             let selection = Selection::parse(Some(query)).expect("usable");
             let chosen = selection.resolve(&sources(), now());
-            chosen.map(|chosen| chosen.name()).unwrap_or_default()
+            chosen.map(|chosen| chosen.name(&[])).unwrap_or_default()
         };
         let same = [
             "q=A,b&capability=tools&stale=exclude",

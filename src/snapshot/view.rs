@@ -50,7 +50,7 @@ impl<'a> ModelView<'a> {
     /// Its place in the list.
     pub fn place(&self) -> Place<'a> {
         if self.model.is_local {
-            Place::local(&self.row.model_id)
+            Place::local(self.id)
         } else {
             Place::cloud(self.row.source.as_str(), &self.row.model_id)
         }
@@ -65,7 +65,8 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// The place of a local model. Local models come together, whatever their endpoints.
+    /// The place of a local model, by the id that its list has. Local models come together, whatever
+    /// their endpoints.
     pub fn local(id: &'a str) -> Self {
         Self {
             source: source_order(Role::Endpoint, ""),

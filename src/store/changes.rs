@@ -1,7 +1,7 @@
 //! The change feed: the events after a revision, and the latest ones.
 
 use super::{Store, error::Result};
-use crate::model::event::{ChangeEvent, EventFilter};
+use crate::model::event::{ChangeEvent, EventFilter, StoredEvent};
 
 /// The most pages without a matching event that one call reads.
 const MAX_EMPTY_PAGES: usize = 100;
@@ -43,20 +43,8 @@ impl Store {
         self.read_changes(since, filter, limit).await
     }
 
-    /// Reads one page, less the events outside the filter's scope. Those do not affect where the
-    /// page ends.
+    /// Reads one page. Events that the reader may not see do not affect where it ends.
     async fn read_changes(
-        &self,
-        since: i64,
-        filter: &EventFilter,
-        limit: usize,
-    ) -> Result<Changes> {
-        let mut page = self.read_all_changes(since, filter, limit).await?;
-        ChangeEvent::restrict(&mut page.events, &filter.scope);
-        Ok(page)
-    }
-
-    async fn read_all_changes(
         &self,
         since: i64,
         filter: &EventFilter,
@@ -77,7 +65,7 @@ impl Store {
                 .list_events(since, history_from, filter, usize::MAX)
                 .await?;
             return Ok(Changes {
-                events,
+                events: seen(events, filter),
                 next: history_from,
                 has_more: head > history_from,
                 history_from,
@@ -89,7 +77,7 @@ impl Store {
         if events.len() <= limit {
             let last = events.last().map_or(since, |event| event.revision);
             return Ok(Changes {
-                events,
+                events: seen(events, filter),
                 next: last.max(head),
                 has_more: false,
                 history_from,
@@ -105,7 +93,7 @@ impl Store {
         }
         let next = events.last().map_or(since, |event| event.revision);
         Ok(Changes {
-            events,
+            events: seen(events, filter),
             next,
             has_more: true,
             history_from,
@@ -126,10 +114,10 @@ impl Store {
             let Some(oldest) = oldest else {
                 return Ok(Vec::new());
             };
-            let mut events = self
+            let events = self
                 .list_events(oldest - 1, i64::MAX, filter, usize::MAX)
                 .await?;
-            ChangeEvent::restrict(&mut events, &filter.scope);
+            let mut events = seen(events, filter);
             let mut kept: Vec<i64> = events.iter().map(|event| event.revision).collect();
             kept.dedup();
             if kept.len() >= revisions
@@ -172,94 +160,84 @@ impl Store {
         Ok((row.oldest, usize::try_from(row.found).unwrap_or_default()))
     }
 
-    /// The events after revision `since` up to `until`, at most `limit`.
+    /// The events after revision `since` up to `until`, at most `limit`, whether or not the reader
+    /// may see them.
     async fn list_events(
         &self,
         since: i64,
         until: i64,
         filter: &EventFilter,
         limit: usize,
-    ) -> Result<Vec<ChangeEvent>> {
+    ) -> Result<Vec<StoredEvent>> {
         let (sources, kinds) = (filter.sources()?, kinds(filter)?);
+        let models = filter.models.as_ref().map(serde_json::to_string);
+        let models = models.transpose()?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let json = match filter.model.as_deref() {
-            None => {
-                sqlx::query_scalar!(
-                    r#"SELECT '[' || COALESCE(GROUP_CONCAT(event), '') || ']' AS "json!: String" FROM (
-                           SELECT json_object(
-                               'revision', e.revision, 'at', e.at, 'source', e.source, 'event', e.event,
-                               'id', CASE
-                                   WHEN e.model_id = '' THEN NULL
-                                   WHEN s.role = 'provider' THEN e.source || ':' || e.model_id
-                                   ELSE e.model_id
-                               END,
-                               'reason', e.reason, 'changed', json(e.changed),
-                               'before', json((
-                                   SELECT p.attributes FROM model_events AS p
-                                   WHERE p.source = e.source AND p.model_id = e.model_id
-                                     AND p.revision < e.revision
-                                     -- Older events are kept only in part.
-                                     AND e.revision > (SELECT history_from FROM catalog)
-                                   ORDER BY p.revision DESC LIMIT 1
-                               )),
-                               'after', json(e.attributes), 'last_seen_at', e.last_seen_at
-                           ) AS event
-                           FROM model_events AS e CROSS JOIN sources AS s ON s.name = e.source
-                           WHERE e.revision > ?1 AND e.revision <= ?2
-                             AND (?3 IS NULL OR e.source IN (SELECT value FROM json_each(?3)))
-                             AND (?4 IS NULL OR e.event IN (SELECT value FROM json_each(?4)))
-                           ORDER BY e.revision, e.source, e.model_id LIMIT ?5
-                       )"#,
-                    since,
-                    until,
-                    sources,
-                    kinds,
-                    limit,
-                )
-                .fetch_one(&self.pool)
-                .await?
-            }
-            // The query tries the id at each source it may belong to, instead of splitting it.
-            Some(model) => {
-                sqlx::query_scalar!(
-                    r#"SELECT '[' || COALESCE(GROUP_CONCAT(event), '') || ']' AS "json!: String" FROM (
-                           SELECT json_object(
-                               'revision', e.revision, 'at', e.at, 'source', e.source, 'event', e.event,
-                               'id', ?6, 'reason', e.reason, 'changed', json(e.changed),
-                               'before', json((
-                                   SELECT p.attributes FROM model_events AS p
-                                   WHERE p.source = e.source AND p.model_id = e.model_id
-                                     AND p.revision < e.revision
-                                     -- Older events are kept only in part.
-                                     AND e.revision > (SELECT history_from FROM catalog)
-                                   ORDER BY p.revision DESC LIMIT 1
-                               )),
-                               'after', json(e.attributes), 'last_seen_at', e.last_seen_at
-                           ) AS event
-                           FROM sources AS s CROSS JOIN model_events AS e
-                               ON e.source = s.name AND e.model_id = CASE s.role
-                                   WHEN 'provider' THEN substr(?6, length(s.name) + 2)
-                                   ELSE ?6
-                               END
-                           WHERE e.revision > ?1 AND e.revision <= ?2
-                             AND (s.role = 'endpoint' OR substr(?6, 1, length(s.name) + 1) = s.name || ':')
-                             AND (?3 IS NULL OR e.source IN (SELECT value FROM json_each(?3)))
-                             AND (?4 IS NULL OR e.event IN (SELECT value FROM json_each(?4)))
-                           ORDER BY e.revision, e.source, e.model_id LIMIT ?5
-                       )"#,
-                    since,
-                    until,
-                    sources,
-                    kinds,
-                    limit,
-                    model,
-                )
-                .fetch_one(&self.pool)
-                .await?
-            }
-        };
+        let json = sqlx::query_scalar!(
+            r#"WITH models AS MATERIALIZED (
+                   SELECT value ->> 'source' AS source, value ->> 'model_id' AS model_id FROM json_each(?6)
+               ),
+               -- Those of all models, or of the wanted ones and of their sources since they had them.
+               found AS MATERIALIZED (
+                   SELECT * FROM (
+                       SELECT revision, source, model_id FROM model_events
+                       WHERE ?6 IS NULL AND revision > ?1 AND revision <= ?2
+                         AND (?3 IS NULL OR source IN (SELECT value FROM json_each(?3)))
+                         AND (?4 IS NULL OR event IN (SELECT value FROM json_each(?4)))
+                       ORDER BY revision, source, model_id LIMIT ?5
+                   )
+                   UNION
+                   SELECT e.revision, e.source, e.model_id
+                   FROM models AS m CROSS JOIN model_events AS e
+                       ON e.source = m.source AND e.model_id IN (m.model_id, '')
+                   WHERE e.revision > ?1 AND e.revision <= ?2
+                     AND (?3 IS NULL OR e.source IN (SELECT value FROM json_each(?3)))
+                     AND (?4 IS NULL OR e.event IN (SELECT value FROM json_each(?4)))
+                     AND (e.model_id <> '' OR EXISTS (
+                         SELECT 1 FROM model_events AS h
+                         WHERE h.source = m.source AND h.model_id = m.model_id AND h.revision < e.revision
+                     ))
+               )
+               SELECT '[' || COALESCE(GROUP_CONCAT(event), '') || ']' AS "json!: String" FROM (
+                   SELECT json_object(
+                       'revision', e.revision, 'at', e.at, 'source', e.source, 'role', s.role,
+                       'model_id', e.model_id, 'event', e.event, 'reason', e.reason,
+                       'changed', json(e.changed),
+                       'before', json((
+                           SELECT p.attributes FROM model_events AS p
+                           WHERE p.source = e.source AND p.model_id = e.model_id
+                             AND p.revision < e.revision
+                             -- Older events are kept only in part.
+                             AND e.revision > (SELECT history_from FROM catalog)
+                           ORDER BY p.revision DESC LIMIT 1
+                       )),
+                       'after', json(e.attributes), 'last_seen_at', e.last_seen_at
+                   ) AS event
+                   FROM (SELECT * FROM found ORDER BY revision, source, model_id LIMIT ?5) AS f
+                       CROSS JOIN model_events AS e
+                           ON e.revision = f.revision AND e.source = f.source AND e.model_id = f.model_id
+                       CROSS JOIN sources AS s ON s.name = e.source
+                   ORDER BY e.revision, e.source, e.model_id
+               )"#,
+            since,
+            until,
+            sources,
+            kinds,
+            limit,
+            models,
+        )
+        .fetch_one(&self.pool)
+        .await?;
         Ok(serde_json::from_str(&json)?)
     }
+}
+
+/// The `events` that the reader of `filter` may see, as it sees them.
+fn seen(events: Vec<StoredEvent>, filter: &EventFilter) -> Vec<ChangeEvent> {
+    let events = events.into_iter();
+    events
+        .filter_map(|event| event.seen_by(&filter.reader))
+        .collect()
 }
 
 /// The filter's kinds as a JSON array.

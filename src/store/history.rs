@@ -43,8 +43,10 @@ impl Store {
                SELECT (SELECT revision FROM wanted) AS "revision!: i64",
                       (SELECT history_from FROM catalog) AS "history_from!: i64",
                       -- Past lists do not serve the number of models.
-                      (SELECT json_group_array(json_object('name', name, 'role', role, 'models', 0))
-                       FROM sources) AS "sources!: String",
+                      (SELECT json_group_array(json_object(
+                           'name', name, 'role', role, 'models', 0,
+                           'is_known', known_from <= (SELECT revision FROM wanted)
+                       )) FROM sources) AS "sources!: String",
                       -- Attributes are already JSON; parsing them here would dominate the cost.
                       (SELECT '[' || COALESCE(GROUP_CONCAT(
                            '[' || json_quote(e.source) || ',' || json_quote(s.role) || ','

@@ -122,6 +122,7 @@ pub(super) async fn apply_sources(
     )
     .execute(&mut *connection)
     .await?;
+    rename_local_models(connection, revision, now).await?;
     hide_and_show(connection, revision, now).await
 }
 
@@ -155,8 +156,8 @@ async fn configure(
         false => Some(serde_json::to_string(&source.rules)?),
     };
     sqlx::query!(
-        "INSERT INTO sources (name, role, kind, configured, ttl_secs, address, rules)
-         VALUES (?1, ?2, ?3, 1, ?4, ?6, ?7)
+        "INSERT INTO sources (name, role, kind, configured, ttl_secs, address, rules, known_from)
+         VALUES (?1, ?2, ?3, 1, ?4, ?6, ?7, ?8)
          ON CONFLICT (name) DO UPDATE
          SET configured = 1,
              ttl_secs = excluded.ttl_secs,
@@ -183,6 +184,7 @@ async fn configure(
         now,
         source.address,
         rules,
+        revision,
     )
     .execute(&mut *connection)
     .await?;
@@ -223,6 +225,31 @@ async fn configure(
         .execute(connection)
         .await?;
     }
+    Ok(())
+}
+
+/// Records in `revision` the local models that are called otherwise from then on, because their ids
+/// begin with the name of a provider that is new in it.
+async fn rename_local_models(
+    connection: &mut SqliteConnection,
+    revision: i64,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query!(
+        r#"INSERT INTO model_events (revision, source, model_id, at, event, attributes, changed)
+           SELECT ?1, m.endpoint, m.model_id, ?2, 'changed', m.attributes, '["id"]'
+           FROM sources AS p
+               CROSS JOIN local_models AS m ON substr(m.model_id, 1, length(p.name) + 1) = p.name || ':'
+               CROSS JOIN sources AS s ON s.name = m.endpoint
+           WHERE p.role = 'provider' AND p.known_from = ?1
+             AND m.hidden_by IS NULL AND s.hidden_since IS NULL
+           -- A change of the rules may already have recorded one.
+           ON CONFLICT DO NOTHING"#,
+        revision,
+        now,
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -78,7 +78,7 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
                  'name', name, 'role', role, 'models', CASE role
                      WHEN 'provider' THEN (SELECT COUNT(*) FROM cloud_models WHERE provider = name AND hidden_by IS NULL)
                      ELSE (SELECT COUNT(*) FROM local_models WHERE endpoint = name AND hidden_by IS NULL)
-                 END
+                 END, 'is_known', known_from <= c.revision
              )) FROM sources), NULL) AS "contents: String",
             -- Attributes are already JSON; parsing them here would dominate the cost.
             IIF(c.wants_models, (SELECT '[' || COALESCE(GROUP_CONCAT(

@@ -1,12 +1,12 @@
-//! The stored data about one id, listed or not.
+//! The stored data about single models, listed or not.
 
 use super::{Store, error::Result};
-use crate::model::event::Trace;
+use crate::model::{event::Trace, names::ModelKey};
 
 impl Store {
-    /// The data about the whole id `id` at every source it may belong to, including sources without
-    /// any.
-    pub async fn traces(&self, id: &str) -> Result<Vec<Trace>> {
+    /// The data about each of `models`, including those without any.
+    pub async fn traces(&self, models: &[ModelKey]) -> Result<Vec<Trace>> {
+        let models = serde_json::to_string(models)?;
         let json = sqlx::query_scalar!(
             r#"SELECT json_group_array(json_object(
                    'source', s.name, 'role', s.role, 'model_id', s.model_id,
@@ -30,13 +30,11 @@ impl Store {
                        ORDER BY revision LIMIT 1
                    )
                )) AS "json!: String"
-               -- Looks a whole id up at each source it may belong to; never splits it.
                FROM (
-                   SELECT name, role, IIF(role = 'provider', substr(?1, length(name) + 2), ?1) AS model_id
-                   FROM sources
-                   WHERE role = 'endpoint' OR substr(?1, 1, length(name) + 1) = name || ':'
+                   SELECT s.name, s.role, value ->> 'model_id' AS model_id
+                   FROM json_each(?1) CROSS JOIN sources AS s ON s.name = value ->> 'source'
                ) AS s"#,
-            id,
+            models,
         )
         .fetch_one(&self.pool)
         .await?;

@@ -6,6 +6,7 @@ use sqlx::SqliteConnection;
 use super::{Store, error::Result};
 use crate::model::{
     event::{Alert, Problem},
+    names::ModelKey,
     source::SourceName,
     time::Timestamp,
 };
@@ -26,13 +27,15 @@ pub(super) async fn apply_watch(
 }
 
 impl Store {
-    /// Records the `problems` of `model`, which the sources `listed_by` list, at `now`. Returns whether
+    /// Records the `problems` of `model`, which the sources `listed_by` list, at `now`. `keys` are the
+    /// models that its id may mean. Returns whether
     /// they are news: other kinds of problems than before. A changed message alone is not.
     pub async fn record_watched(
         &self,
         model: &str,
         problems: &[Problem],
         listed_by: &[&SourceName],
+        keys: &[ModelKey],
         now: Timestamp,
     ) -> Result<bool> {
         let kinds = |problems: &[Problem]| -> Vec<_> {
@@ -68,24 +71,26 @@ impl Store {
         .await?;
         if news {
             let listed_by = serde_json::to_string(listed_by)?;
+            let keys = serde_json::to_string(keys)?;
             sqlx::query!(
                 "INSERT INTO watch_alerts (at, model, problems, sources)
                  SELECT ?1, ?2, ?3, CASE
                      WHEN json_array_length(?4) > 0 THEN ?4
-                     -- No source lists it now. It may belong to any source that once did, or to the
-                     -- provider whose prefix it carries.
+                     -- No source lists it now. It may belong to its provider, or to any endpoint that
+                     -- once had it.
                      ELSE (
-                         SELECT json_group_array(name) FROM sources
-                         WHERE CASE role
-                             WHEN 'provider' THEN substr(?2, 1, length(name) + 1) = name || ':'
-                             ELSE EXISTS (SELECT 1 FROM model_events WHERE source = name AND model_id = ?2)
-                         END
+                         SELECT json_group_array(DISTINCT value ->> 'source') FROM json_each(?5)
+                         WHERE value ->> 'role' = 'provider' OR EXISTS (
+                             SELECT 1 FROM model_events
+                             WHERE source = value ->> 'source' AND model_id = value ->> 'model_id'
+                         )
                      )
                  END",
                 now,
                 model,
                 json,
                 listed_by,
+                keys,
             )
             .execute(&mut *tx)
             .await?;

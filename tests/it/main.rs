@@ -24,6 +24,7 @@ mod freshness;
 mod fuzz;
 mod helpers;
 mod history;
+mod identity;
 mod keys;
 mod layout;
 mod lock;

@@ -59,9 +59,10 @@ pub async fn changes(
 ) -> Result<Response, ApiError> {
     let filter = filter(
         &caller,
+        &catalog.current(),
         parameters.source,
         parameters.event,
-        parameters.model,
+        parameters.model.as_deref(),
     )?;
     let limit = match parameters.limit.as_deref().map(str::parse) {
         None => DEFAULT_LIMIT,

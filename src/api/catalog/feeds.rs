@@ -54,9 +54,10 @@ pub async fn atom(
 ) -> Result<Response, ApiError> {
     let filter = filter(
         &caller,
+        &catalog.current(),
         parameters.source,
         parameters.event,
-        parameters.model,
+        parameters.model.as_deref(),
     )?;
     let store = catalog.store();
     let revision = catalog.current().snapshot.revision;
@@ -101,9 +102,10 @@ pub async fn events(
 ) -> Result<Response, ApiError> {
     let filter = filter(
         &caller,
+        &catalog.current(),
         parameters.source,
         parameters.event,
-        parameters.model,
+        parameters.model.as_deref(),
     )?;
     let last_event_id = headers
         .get("last-event-id")

@@ -1,5 +1,7 @@
 //! `GET /catalog/models/{id}/history`: every event of one model.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
@@ -53,25 +55,27 @@ pub async fn model_history(
             "No such route: a model's history is at /catalog/models/{id}/history.",
         ));
     };
-    let scope = caller.scope();
+    let current = catalog.current();
+    let reader = Arc::new(current.visibility(caller.scope()));
     let ids = ids(Some(raw));
     for id in &ids {
+        let models = reader.keys_of(id);
         let filter = EventFilter {
-            model: Some(id.to_string()),
-            scope: scope.clone(),
+            models: Some(models.clone()),
+            reader: reader.clone(),
             ..EventFilter::default()
         };
         let store = catalog.store();
         let events = store.changes(0, &filter, usize::MAX).await?.events;
-        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+        let mut own = events.iter().filter(|event| event.id.is_some());
+        let Some(first) = own.next() else {
             continue;
         };
-        let current = catalog.current();
+        let last = own.next_back().unwrap_or(first);
         let listed_at = store
-            .traces(id)
+            .traces(&models)
             .await?
             .iter()
-            .filter(|trace| scope.allows_source(trace.source.as_str()))
             .filter(|trace| {
                 trace
                     .row

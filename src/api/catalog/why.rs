@@ -16,12 +16,12 @@ use crate::{
     model::{
         closest::closest,
         event::{EventKind, Trace},
-        scope::Scope,
+        names::Visibility,
         source::{Role, SourceName},
         state::{Held, LastError, SourceState},
         time::Timestamp,
     },
-    snapshot::Snapshot,
+    snapshot::{Snapshot, merge::ServedModel},
 };
 
 const PREFIX: &str = "/catalog/why/";
@@ -100,10 +100,10 @@ impl<'a> SourceTrace<'a> {
         }
     }
 
-    /// Removes everything about models outside `scope`.
-    fn restrict(&mut self, scope: &Scope) {
-        let whole = |id: &str| self.role.whole_id(self.name, id);
-        self.alias_of = self.alias_of.filter(|id| scope.allows_id(&whole(id)));
+    /// Removes everything about models that `reader` may not see.
+    fn restrict(&mut self, reader: &Visibility) {
+        let is_seen = |id: &&str| reader.id_of(self.role, self.name, id).is_some();
+        self.alias_of = self.alias_of.filter(is_seen);
         if let Some(held) = &mut self.held {
             held.models = None;
         }
@@ -166,15 +166,15 @@ pub async fn why(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
     let [raw, decoded] = &ids(uri.path().strip_prefix(PREFIX));
-    let (scope, now) = (caller.scope(), catalog.now());
+    let now = catalog.now();
     let current = catalog.current();
+    let reader = current.visibility(caller.scope());
     let snapshot = caller.sees(&current.snapshot)?;
     // Same rule as for the model itself: the raw id if it is listed, else the decoded one.
     let id: &str = if snapshot.lists(raw) { raw } else { decoded };
-    let traces = catalog.store().traces(id).await?;
+    let traces = catalog.store().traces(&reader.keys_of(id)).await?;
     let sources: Vec<SourceTrace> = traces
         .iter()
-        .filter(|trace| scope.allows(&trace.source, id))
         .filter_map(|trace| {
             let source = current.find_source(&trace.source)?;
             let mut known = SourceTrace::of(trace, source, now);
@@ -183,8 +183,8 @@ pub async fn why(
             if trace.role == Role::Endpoint && !had_it && known.skipped.is_none() {
                 return None;
             }
-            if !scope.has_all_models() {
-                known.restrict(&scope);
+            if !reader.scope().has_all_models() {
+                known.restrict(&reader);
             }
             Some(known)
         })
@@ -193,7 +193,7 @@ pub async fn why(
     let answer = WhyAnswer {
         id,
         listed,
-        because: because(&catalog, &scope, &snapshot, id, &sources),
+        because: because(&catalog, &reader, &snapshot, id, &sources),
         revision: snapshot.revision,
         closest: match listed {
             true => Vec::new(),
@@ -207,7 +207,7 @@ pub async fn why(
 /// The reason in one sentence.
 fn because(
     catalog: &Catalog,
-    scope: &Scope,
+    reader: &Visibility,
     snapshot: &Snapshot,
     id: &str,
     sources: &[SourceTrace],
@@ -216,16 +216,31 @@ fn because(
         let names: Vec<&str> = model.sources().map(AsRef::as_ref).collect();
         return format!("{} lists it", names.join(", "));
     }
-    if let Some((_, reason)) = sources.iter().map(SourceTrace::reason).min() {
-        return reason;
+    let reason = sources.iter().map(SourceTrace::reason).min();
+    let mut because = reason.map_or_else(|| unknown(catalog, reader, id), |(_, reason)| reason);
+    // A local model with the id of a cloud model, and therefore with another name in the list.
+    let is_renamed = |model: &&ServedModel| model.is_local && model.rows[0].model_id == id;
+    if let Some(model) = snapshot.models.iter().find(is_renamed) {
+        let names: Vec<&str> = model.sources().map(AsRef::as_ref).collect();
+        because = format!(
+            "{because}; {} has a model of its own with this id, listed as {}",
+            names.join(", "),
+            model.id
+        );
     }
-    let prefix = id.split_once(':').map_or("", |(prefix, _)| prefix);
-    let unconfigured = catalog
-        .unconfigured()
-        .iter()
-        .find(|other| other.name.as_str() == prefix && scope.allows(&other.name, id));
-    match unconfigured {
-        Some(other) => format!("{prefix} is not configured: {}", other.hint),
+    because
+}
+
+/// Why no source knows `id`.
+fn unknown(catalog: &Catalog, reader: &Visibility, id: &str) -> String {
+    let has_prefix = |name: &SourceName| {
+        let rest = id.strip_prefix(name.as_str());
+        rest.is_some_and(|rest| rest.starts_with(':'))
+            && reader.scope().allows_source(name.as_str())
+    };
+    let mut unconfigured = catalog.unconfigured().iter();
+    match unconfigured.find(|other| has_prefix(&other.name)) {
+        Some(other) => format!("{} is not configured: {}", other.name, other.hint),
         None => "no source has ever listed it".to_owned(),
     }
 }

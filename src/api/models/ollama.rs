@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::{
     provider::{ProviderRoute, raw_entries},
-    view::View,
+    view::{View, Wanted},
 };
 use crate::{
     api::{
@@ -83,19 +83,17 @@ pub async fn show(
     let name = requested_model(&body)?;
     let with_tag = format!("{name}{DEFAULT_TAG}");
     let ids = [name.as_str(), &with_tag];
+    let now = catalog.now();
+    let write = |model: &ModelView| Dialect::show(model, now);
     let found = match route {
-        Some(route) => {
-            route
-                .answer_one(&uri, &headers, &ids, Dialect::show)
-                .await?
-        }
+        Some(route) => route.answer_one(&uri, &headers, ids, write).await?,
         None => {
-            let view = View::of_model(catalog.clone(), &uri, &headers, &ids).await?;
-            let model = ids.iter().find_map(|id| view.snapshot.find(id));
-            match model.map(ModelView::merged) {
+            let wanted = Wanted::Whole(ids);
+            let view = View::of_model(catalog.clone(), &uri, &headers, &wanted).await?;
+            match wanted.find(&view.snapshot) {
                 Some(model) => {
                     let raw = RawOfSources::read(&catalog, &view, &[model]).await?;
-                    let body = written(Dialect::show(&raw.complete(model)))?;
+                    let body = written(write(&raw.complete(model)))?;
                     Some((view, body))
                 }
                 None => None,

@@ -11,7 +11,7 @@ use axum::{
     response::Response,
 };
 
-use super::view::View;
+use super::view::{View, Wanted};
 use crate::{
     api::{
         auth::Caller,
@@ -100,16 +100,19 @@ impl ProviderRoute {
 
     async fn list(&self, uri: &Uri, headers: &HeaderMap) -> Result<(View, Body), ApiError> {
         let page_request = PageRequest::of(uri.query(), self.dialect)?;
+        let now = self.catalog.now();
         let view = View::of_source(self.catalog.clone(), uri, headers, &self.source.name).await?;
         let raw_entries = self.raw_entries(&view).await?;
         let models = view.snapshot.models.iter();
-        let models: Vec<ModelView> = models
+        let mut models: Vec<ModelView> = models
             .filter_map(|model| ModelView::own(model, &self.source.name))
             .map(|model| self.with_raw(model, raw_entries.as_deref()))
-            .filter(|model| page_request.has(model))
+            .filter(|model| page_request.has(model, now))
             .collect();
-        let page = page_request.page(&models, |id| self.place(id));
-        let body = written(self.dialect.list(&page, view.fields()))?;
+        // In the order of the source's own ids, whatever the models are called in the merged list.
+        models.sort_by(|a, b| a.place().cmp(&b.place()));
+        let page = page_request.page(&models, page_request.cursor().map(|id| self.place(id)));
+        let body = written(self.dialect.list(&page, view.fields(), now))?;
         Ok((view, body))
     }
 
@@ -121,8 +124,9 @@ impl ProviderRoute {
     ) -> Result<(View, Body), ApiError> {
         let [raw, decoded] = &ids(Some(raw));
         let ids = [raw.as_ref(), decoded.as_ref()];
-        let write = |model: &ModelView| self.dialect.model(model);
-        let found = self.answer_one(uri, headers, &ids, write).await?;
+        let now = self.catalog.now();
+        let write = |model: &ModelView| self.dialect.model(model, now);
+        let found = self.answer_one(uri, headers, ids, write).await?;
         found.ok_or_else(|| ApiError::no_model(decoded))
     }
 
@@ -131,16 +135,14 @@ impl ProviderRoute {
         &self,
         uri: &Uri,
         headers: &HeaderMap,
-        ids: &[&str],
+        ids: [&str; 2],
         write: impl FnOnce(&ModelView) -> serde_json::Result<Vec<u8>>,
     ) -> Result<Option<(View, Body)>, ApiError> {
         let SourceState { name, role, .. } = &self.source;
-        let whole: Vec<String> = ids.iter().map(|id| role.whole_id(name, id)).collect();
-        let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
-        let view = View::of_model(self.catalog.clone(), uri, headers, &whole).await?;
+        let wanted = Wanted::Own(name, *role, ids);
+        let view = View::of_model(self.catalog.clone(), uri, headers, &wanted).await?;
         let raw_entries = self.raw_entries(&view).await?;
-        let find = |id: &&str| ModelView::own(view.snapshot.find(id)?, name);
-        let Some(model) = whole.iter().find_map(find) else {
+        let Some(model) = wanted.find(&view.snapshot) else {
             return Ok(None);
         };
         let body = written(write(&self.with_raw(model, raw_entries.as_deref())))?;

@@ -13,15 +13,18 @@ use crate::{
     api::{auth::Caller, error::ApiError, middleware::CATALOG_REVISION, response},
     catalog::{Catalog, current::Current},
     model::{
-        event::Moment,
+        event::{Moment, Trace},
+        names::{ModelKey, Visibility},
         scope::Scope,
-        source::SourceName,
+        source::{Role, SourceName},
         state::{SourceState, Sources},
     },
     snapshot::{
         Snapshot,
         body::Body,
+        merge::ServedModel,
         selection::{BadFilter, Selection},
+        view::{ModelView, Place},
     },
 };
 
@@ -100,9 +103,10 @@ impl View {
             None => seen,
             // Cached with the whole snapshot, like the parts per key, so that both share one bound.
             Some(chosen) => snapshot
-                .part(&format!("{}?{}", caller.part_name(), chosen.name()), || {
-                    seen.restrict(&chosen)
-                })
+                .part(
+                    &format!("{}?{}", caller.part_name(), chosen.name(&seen.retiring)),
+                    || seen.restrict(&chosen),
+                )
                 .map_err(|error| ApiError::unwritable(&error))?,
         };
         Ok(Self {
@@ -115,20 +119,26 @@ impl View {
         })
     }
 
-    /// The view for one model with any of `ids`. An unknown id may trigger a refresh of its
-    /// provider.
+    /// The view for one model. An unknown one may trigger a refresh of its provider.
     pub async fn of_model(
         catalog: Catalog,
         uri: &Uri,
         headers: &HeaderMap,
-        ids: &[&str],
+        wanted: &Wanted<'_>,
     ) -> Result<Self, ApiError> {
         let caller = Caller::of(&catalog, uri, headers)?;
         let moment = past::requested_moment(uri.query())?;
         let scope = caller.scope();
         let current = match moment {
             Some(moment) => past(&catalog, moment).await?,
-            None => catalog.current_with_any(ids, &scope).await,
+            None => {
+                let lists = |current: &Current| {
+                    let seen = caller.sees(&current.snapshot);
+                    seen.is_ok_and(|seen| wanted.find(&seen).is_some())
+                };
+                let keys = |current: &Current| wanted.keys(&current.visibility(scope.clone()));
+                catalog.current_with_model(lists, keys).await
+            }
         };
         Ok(Self {
             catalog,
@@ -137,6 +147,35 @@ impl View {
             scope,
             moment,
             selection: Selection::default(),
+        })
+    }
+
+    /// Where the list goes on after the model that `cursor` names: the place of that model, also when
+    /// it is no longer listed. The last source that listed it tells which model that was.
+    pub async fn place_of<'a>(&'a self, cursor: &'a str) -> Result<CursorPlace<'a>, ApiError> {
+        if let Some(model) = self.snapshot.find(cursor) {
+            return Ok(CursorPlace::Listed(model));
+        }
+        let sources = self.sources.states.iter();
+        let sources = sources.map(|source| (&source.name, source.role));
+        let reader = Visibility::new(self.scope.clone(), &self.snapshot.names, sources);
+        let mut keys = reader.keys_of(cursor);
+        // Before a provider took its prefix, the id may have been a local model's.
+        keys.extend(reader.local_keys_of(cursor));
+        let traces = self.catalog.store().traces(&keys).await?;
+        let last_revision = |trace: &Trace| trace.last_event.as_ref().map(|last| last.revision);
+        let last = traces
+            .into_iter()
+            .filter(|trace| trace.last_event.is_some())
+            .max_by_key(last_revision)
+            .map(|trace| (trace.role, trace.source, trace.model_id));
+        let none_had_it = || {
+            let key = keys.into_iter().next()?;
+            Some((key.role, key.source, key.model_id))
+        };
+        Ok(match last.or_else(none_had_it) {
+            Some((Role::Provider, source, model_id)) => CursorPlace::Cloud(source, model_id),
+            _ => CursorPlace::Local(cursor),
         })
     }
 
@@ -211,6 +250,68 @@ impl View {
         (!stale.is_empty())
             .then(|| HeaderValue::try_from(stale.join(", ")).ok())
             .flatten()
+    }
+}
+
+/// The model that a request asks for.
+pub enum Wanted<'a> {
+    /// The one with any of these whole ids.
+    Whole([&'a str; 2]),
+    /// The one of this source with any of these ids of its own.
+    Own(&'a SourceName, Role, [&'a str; 2]),
+}
+
+impl Wanted<'_> {
+    /// The wanted model and its view in `snapshot`.
+    pub fn find<'s>(&self, snapshot: &'s Snapshot) -> Option<ModelView<'s>> {
+        match self {
+            Self::Whole(ids) => {
+                let mut ids = ids.iter();
+                Some(ModelView::merged(ids.find_map(|id| snapshot.find(id))?))
+            }
+            Self::Own(source, role, ids) => ids.iter().find_map(|id| {
+                let model = snapshot.find(&snapshot.names.id_of(*role, source, id))?;
+                ModelView::own(model, source).filter(|model| model.id == *id)
+            }),
+        }
+    }
+
+    /// The models that may be meant, of those that `reader` may see.
+    fn keys(&self, reader: &Visibility) -> Vec<ModelKey> {
+        match self {
+            Self::Whole(ids) => ids.iter().flat_map(|id| reader.keys_of(id)).collect(),
+            Self::Own(source, role, ids) => {
+                let ids = ids.iter().filter(|id| !id.is_empty());
+                ids.filter(|id| reader.id_of(*role, source, id).is_some())
+                    .map(|id| ModelKey {
+                        source: (*source).clone(),
+                        role: *role,
+                        model_id: (*id).to_owned(),
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+/// A model that a cursor names.
+pub enum CursorPlace<'a> {
+    /// It is listed.
+    Listed(&'a ServedModel),
+    /// A cloud model that is not listed: its provider, and its id there.
+    Cloud(SourceName, String),
+    /// A local id that is not listed, or one that no source ever had.
+    Local(&'a str),
+}
+
+impl CursorPlace<'_> {
+    /// The place in the list.
+    pub fn place(&self) -> Place<'_> {
+        match self {
+            Self::Listed(model) => ModelView::merged(model).place(),
+            Self::Cloud(provider, model_id) => Place::cloud(provider.as_str(), model_id),
+            Self::Local(id) => Place::local(id),
+        }
     }
 }
 

@@ -177,16 +177,16 @@ impl Deliverer {
     async fn find_next(&self, state: &WebhookState) -> Result<Option<Outgoing>, StoreError> {
         let store = &self.shared.store;
         let name = self.webhook.name.as_str();
+        let scope = Arc::new(self.webhook.scope.clone());
         let filter = EventFilter {
             events: self.webhook.events.clone(),
+            reader: Arc::new(self.shared.current.load().visibility(scope)),
             ..EventFilter::default()
         };
         let mut since = state.cursor;
         loop {
             let page = store.changes(since, &filter, LOOK_AHEAD).await?;
-            let mut events = page.events;
-            events.retain(|event| self.webhook.wants(event));
-            if let Some(revision) = Revision::group(events).into_iter().next() {
+            if let Some(revision) = Revision::group(page.events).into_iter().next() {
                 return Ok(Some(Outgoing::Revision(revision)));
             }
             if page.next > since {

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::{
     catalog::{current::Current, listed::find_listed, shared::Shared},
     lock::{verdict::Verdict, watch::Watch},
-    model::{source::SourceName, time::Timestamp},
+    model::{names::ModelKey, source::SourceName, state::SourceState, time::Timestamp},
     store::error::StoreError,
 };
 
@@ -37,6 +37,7 @@ pub async fn run(shared: Arc<Shared>, watch: Arc<Watch>, wake: Arc<Notify>) {
 
 async fn check(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
     let (current, now) = (shared.current.load_full(), shared.clock.now());
+    let everything = current.visibility(Arc::default());
     for verdict in verdicts(watch, &current, now) {
         let Verdict { id, problems, .. } = &verdict;
         let listed_by: Vec<&SourceName> = current
@@ -46,7 +47,7 @@ async fn check(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
             .unwrap_or_default();
         let is_news = shared
             .store
-            .record_watched(id, problems, &listed_by, now)
+            .record_watched(id, problems, &listed_by, &everything.keys_of(id), now)
             .await?;
         if !is_news {
             continue;
@@ -65,9 +66,14 @@ async fn check(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The verdict on each watched model, from the list in `current` at `now`. Leaves out missing
-/// models while a source has never answered, because they may belong to it.
+/// The verdict on each watched model, from the list in `current` at `now`. Leaves out a missing model
+/// while a source that may have it has never answered.
 pub fn verdicts(watch: &Watch, current: &Current, now: Timestamp) -> Vec<Verdict> {
-    let is_complete = current.list_missing().next().is_none();
-    watch.verdicts(|id| find_listed(&current.snapshot, id), is_complete, now)
+    let everything = current.visibility(Arc::default());
+    let has_answered = |key: &ModelKey| {
+        let source = current.find_source(&key.source);
+        source.is_none_or(SourceState::has_answered)
+    };
+    let is_known = |id: &str| everything.keys_of(id).iter().all(has_answered);
+    watch.verdicts(|id| find_listed(&current.snapshot, id), is_known, now)
 }

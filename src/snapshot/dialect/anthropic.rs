@@ -4,10 +4,10 @@ use axum::http::StatusCode;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
-use crate::{model::time::Timestamp, snapshot::view::ModelView};
-
-/// The lifecycle stages that Anthropic's shape defines.
-pub const LIFECYCLES: [&str; 3] = ["active", "deprecated", "retired"];
+use crate::{
+    model::{lifecycle::Stage, time::Timestamp},
+    snapshot::view::ModelView,
+};
 
 /// The fields that its SDKs require in every entry.
 pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
@@ -23,8 +23,12 @@ pub(super) fn standard_fields(model: &ModelView) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// One entry: its standard fields and the other known values.
-pub(super) fn entry(model: &ModelView, mut entry: Map<String, Value>) -> Map<String, Value> {
+/// One entry: its standard fields and the other values known at `now`.
+pub(super) fn entry(
+    model: &ModelView,
+    mut entry: Map<String, Value>,
+    now: Timestamp,
+) -> Map<String, Value> {
     let attributes = &model.row.attributes;
     let mut set = |name: &str, value: Value| entry.insert(name.to_owned(), value);
     set("max_input_tokens", attributes.context_window.into());
@@ -40,18 +44,10 @@ pub(super) fn entry(model: &ModelView, mut entry: Map<String, Value>) -> Map<Str
         "retires_at",
         attributes.retires_at.map_or(Value::Null, time),
     );
-    if let Some(lifecycle) = model.lifecycle() {
-        set("lifecycle", lifecycle.into());
+    if let Some(stage) = Stage::known(attributes, now) {
+        set("lifecycle", stage.as_str().into());
     }
     entry
-}
-
-impl ModelView<'_> {
-    /// Its lifecycle stage, if Anthropic's shape defines it.
-    pub fn lifecycle(&self) -> Option<&str> {
-        let stage = self.row.attributes.lifecycle.as_deref();
-        stage.filter(|stage| LIFECYCLES.contains(stage))
-    }
 }
 
 fn time(time: Timestamp) -> Value {

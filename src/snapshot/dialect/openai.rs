@@ -1,6 +1,6 @@
 //! OpenAI's list: the four standard fields, and everything else known about a model.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
@@ -19,8 +19,8 @@ pub struct Entry<'a> {
     /// The name of the source that reported the values.
     source: &'a str,
     attributes: &'a Attributes,
-    /// For an alias: the whole id of its target.
-    alias_of: Option<Cow<'a, str>>,
+    /// For an alias: the id of its target.
+    alias_of: Option<&'a str>,
     endpoints: Vec<&'a str>,
 }
 
@@ -40,13 +40,10 @@ impl<'a> Entry<'a> {
             owned_by: &model.owned_by,
             source,
             attributes,
-            alias_of: attributes
-                .alias_of
-                .as_deref()
-                .map(|id| match model.is_local || is_own {
-                    true => id.into(),
-                    false => format!("{source}:{id}").into(),
-                }),
+            alias_of: match is_own {
+                true => attributes.alias_of.as_deref(),
+                false => model.alias_of.as_deref(),
+            },
             endpoints: match model.is_local && !is_own {
                 true => model.sources().map(AsRef::as_ref).collect(),
                 false => Vec::new(),
