@@ -241,9 +241,9 @@ pub fn plan_failure(
     };
     let ends_now = !source.is_gone() && guard::has_ended(ending.as_ref(), error, now);
     let is_gone = source.is_gone() || ends_now;
-    let backoff = match is_gone {
-        true => &Backoff::GONE,
-        false => Backoff::of(source.role),
+    let (backoff, jitter) = match is_gone {
+        true => (&Backoff::GONE, 0.0),
+        false => (Backoff::of(source.role), jitter),
     };
     let mut polling = schedule::after_failure(&source.polling, error, backoff, jitter, now);
     // Attempt again when `max_stale` runs out, even if the source requested a longer wait: only an

@@ -143,7 +143,7 @@ impl Backoff {
         longest: TimeDelta::seconds(30),
         ..Self::PROVIDER
     };
-    /// For providers that have ended: 12 to 24 h.
+    /// For providers that have ended: 24 h.
     pub const GONE: Self = Self {
         first: TimeDelta::hours(24),
         longest: TimeDelta::hours(24),

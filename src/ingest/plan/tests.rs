@@ -385,7 +385,7 @@ fn a_source_that_is_gone_says_so_once_and_returns_with_its_list() {
             Some(TimeDelta::seconds(HOUR - 60)),
             Some(TimeDelta::seconds(HOUR)),
         ] {
-            let plan = plan_failure(&source, max_stale, &error, 0.0, at(0));
+            let plan = plan_failure(&source, max_stale, &error, 1.0, at(0));
             assert_eq!((plan.source_event, plan.source.is_gone()), (None, true));
             assert_eq!(plan.source.polling.next_attempt_at, Some(at(DAY)));
             assert!(!plan.makes_revision());
