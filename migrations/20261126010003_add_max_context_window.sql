@@ -46,10 +46,16 @@ WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL
 UNION ALL
 SELECT
     CASE
-        -- Its id reads as one of a provider, so its endpoint's name stands in front.
+        -- Its id begins with the name of a provider, or with an endpoint's and then with such an id.
         WHEN EXISTS (
-            SELECT 1 FROM sources AS p
-            WHERE p.role = 'provider' AND p.name = substr(m.model_id, 1, instr(m.model_id, ':') - 1)
+            WITH RECURSIVE parts (role, rest) AS (
+                SELECT 'endpoint', m.model_id
+                UNION ALL
+                SELECT p.role, substr(rest, length(p.name) + 2)
+                FROM parts CROSS JOIN sources AS p ON p.name = substr(rest, 1, instr(rest, ':') - 1)
+                WHERE parts.role = 'endpoint'
+            )
+            SELECT 1 FROM parts WHERE role = 'provider'
         ) THEN s.name || ':' || m.model_id
         ELSE m.model_id
     END,
@@ -67,8 +73,14 @@ SELECT
     -- `id` to `model_id` as in `catalog_now`: what it is called now.
     CASE
         WHEN s.role = 'provider' OR EXISTS (
-            SELECT 1 FROM sources AS p
-            WHERE p.role = 'provider' AND p.name = substr(h.model_id, 1, instr(h.model_id, ':') - 1)
+            WITH RECURSIVE parts (role, rest) AS (
+                SELECT 'endpoint', h.model_id
+                UNION ALL
+                SELECT p.role, substr(rest, length(p.name) + 2)
+                FROM parts CROSS JOIN sources AS p ON p.name = substr(rest, 1, instr(rest, ':') - 1)
+                WHERE parts.role = 'endpoint'
+            )
+            SELECT 1 FROM parts WHERE role = 'provider'
         ) THEN h.source || ':' || h.model_id
         ELSE h.model_id
     END AS id,

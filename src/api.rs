@@ -30,6 +30,22 @@ use crate::catalog::Catalog;
 /// The longest body of a request about one model, in bytes.
 const MAX_SHOW_BYTES: usize = 64 * 1024;
 
+/// Ollama's routes that do something with a model.
+const NOT_SERVED: [&str; 12] = [
+    "blobs/{digest}",
+    "chat",
+    "copy",
+    "create",
+    "delete",
+    "embed",
+    "embeddings",
+    "generate",
+    "me",
+    "pull",
+    "push",
+    "signout",
+];
+
 /// The service's application: all routes, also with a slash too many or without the version, and a
 /// JSON 404 for unknown ones.
 pub fn application(catalog: Catalog) -> Router {
@@ -109,14 +125,17 @@ fn list_routes() -> Router<Catalog> {
 /// The routes of an Ollama server at `base`, whose list is `tags`.
 fn ollama_routes(base: &str, tags: MethodRouter<Catalog>) -> Router<Catalog> {
     let show = post(ollama::show).layer(DefaultBodyLimit::max(MAX_SHOW_BYTES));
-    Router::new()
+    let router = Router::new()
         .route(base, get(ollama::root))
         .route(&format!("{base}/"), get(ollama::root))
         .route(&format!("{base}/api/tags"), tags)
         .route(&format!("{base}/api/version"), get(ollama::version))
         .route(&format!("{base}/api/ps"), get(ollama::running))
-        .route(&format!("{base}/api/show"), show)
-        .route(&format!("{base}/api/{{*rest}}"), any(ollama::not_served))
+        .route(&format!("{base}/api/show"), show);
+    // Not a wildcard: it would also match the routes above with a slash too many.
+    NOT_SERVED.iter().fold(router, |router, route| {
+        router.route(&format!("{base}/api/{route}"), any(ollama::not_served))
+    })
 }
 
 /// What the catalog says of its sources and its history.

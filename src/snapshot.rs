@@ -24,11 +24,7 @@ use self::{
     parts::PartCache,
     retiring::Retiring,
 };
-use crate::model::{
-    names::Names,
-    source::{Role, SourceName},
-    state::Content,
-};
+use crate::model::{names::Names, source::SourceName, state::Content};
 
 /// The list at one revision.
 #[derive(Debug)]
@@ -56,11 +52,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// Builds the snapshot of `content`. Fails only when serializing fails.
     pub fn build(content: Content) -> Result<Self, serde_json::Error> {
-        let providers = content
-            .sources
-            .iter()
-            .filter(|source| source.role == Role::Provider && source.is_known);
-        let names = Names::new(providers.map(|source| source.name.clone()));
+        let known = content.sources.iter().filter(|source| source.is_known);
+        let names = Names::new(known.map(|source| (source.name.clone(), source.role)));
         let mut list = List::default();
         for model in merge(content.models, &names) {
             list.push(model)?;
@@ -135,6 +128,7 @@ mod tests {
     use super::*;
     use crate::model::{
         attributes::Attributes,
+        source::Role,
         state::{SourceContent, StoredModel},
     };
 

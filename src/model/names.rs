@@ -1,7 +1,7 @@
 //! Names: the id that clients use for a model, and the models that an id may mean. Only this file
 //! makes one from the other. Pure.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
@@ -21,34 +21,44 @@ pub struct ModelKey {
     pub model_id: String,
 }
 
-/// The prefixes that belong to providers. They decide what every model is called.
+/// The names of sources, which decide what every model is called.
 ///
 /// A cloud model is called `provider:model_id`, a local model by its own id. A local id that reads as
-/// a cloud model's gets its endpoint's name in front, so that no endpoint can stand in for a provider.
+/// one that is made with a source's name gets its endpoint's name in front, so that no endpoint can
+/// stand in for a provider, and no model has the name of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
-    providers: BTreeSet<SourceName>,
+    sources: BTreeMap<SourceName, Role>,
 }
 
 impl Names {
-    /// The names while these `providers` are known.
-    pub fn new(providers: impl IntoIterator<Item = SourceName>) -> Self {
+    /// The names while these `sources` are known.
+    pub fn new(sources: impl IntoIterator<Item = (SourceName, Role)>) -> Self {
         Self {
-            providers: providers.into_iter().collect(),
+            sources: sources.into_iter().collect(),
         }
     }
 
     /// The names for those who may see only the sources of `scope`.
     pub fn within(&self, scope: &Scope) -> Self {
-        let allowed = |provider: &&SourceName| scope.allows_source(provider.as_str());
-        Self::new(self.providers.iter().filter(allowed).cloned())
+        let sources = self.sources.iter();
+        let allowed = sources.filter(|(source, _)| scope.allows_source(source.as_str()));
+        Self::new(allowed.map(|(source, role)| (source.clone(), *role)))
     }
 
-    /// Whether `id` begins with the prefix of a provider.
+    /// Whether `id` begins with the name of a provider, or with that of an endpoint and then with such
+    /// an id.
     pub fn is_reserved(&self, id: &str) -> bool {
-        // The name of a provider has no colon, so its prefix ends at the first one.
-        id.split_once(':')
-            .is_some_and(|(prefix, _)| self.providers.contains(prefix))
+        let mut rest = id;
+        // The name of a source has no colon, so it ends at the first one.
+        while let Some((name, after)) = rest.split_once(':') {
+            match self.sources.get(name) {
+                Some(Role::Provider) => return true,
+                Some(Role::Endpoint) => rest = after,
+                None => return false,
+            }
+        }
+        false
     }
 
     /// The whole id of the model `model_id` of `source`.
@@ -59,25 +69,22 @@ impl Names {
         format!("{source}:{model_id}")
     }
 
-    /// The models of `source` that the whole `id` may mean.
-    fn keys_at(&self, role: Role, source: &SourceName, id: &str) -> Vec<ModelKey> {
+    /// The model of `source` that the whole `id` means, if it can be one.
+    fn key_at(&self, role: Role, source: &SourceName, id: &str) -> Option<ModelKey> {
         let own_id = id
             .strip_prefix(source.as_str())
             .and_then(|rest| rest.strip_prefix(':'));
-        let model_ids = match role {
-            Role::Provider => [own_id, None],
-            Role::Endpoint => [
-                own_id.filter(|own_id| self.is_reserved(own_id)),
-                Some(id).filter(|id| !self.is_reserved(id)),
-            ],
+        let model_id = match (role, own_id) {
+            (Role::Provider, own_id) => own_id?,
+            (Role::Endpoint, Some(own_id)) if self.is_reserved(own_id) => own_id,
+            (Role::Endpoint, _) if self.is_reserved(id) => return None,
+            (Role::Endpoint, _) => id,
         };
-        let key = |model_id: &str| ModelKey {
+        (!model_id.is_empty()).then(|| ModelKey {
             source: source.clone(),
             role,
             model_id: model_id.to_owned(),
-        };
-        let model_ids = model_ids.into_iter().flatten();
-        model_ids.filter(|id| !id.is_empty()).map(key).collect()
+        })
     }
 }
 
@@ -131,7 +138,7 @@ impl Visibility {
         }
         self.sources
             .iter()
-            .flat_map(|(source, role)| self.names.keys_at(*role, source, id))
+            .filter_map(|(source, role)| self.names.key_at(*role, source, id))
             .collect()
     }
 
@@ -170,7 +177,7 @@ mod tests {
 
     fn visibility(scope: Scope) -> Visibility {
         let sources = SOURCES.map(|(source, role)| (name(source), role));
-        let names = Names::new([name("mistral"), name("openai")]);
+        let names = Names::new(sources.clone());
         Visibility::new(
             Arc::new(scope),
             &names,
@@ -196,6 +203,8 @@ mod tests {
     #[case::local("box", "llama3:8b", "llama3:8b")]
     #[case::local_like_a_cloud_model("box", "openai:gpt-x", "box:openai:gpt-x")]
     #[case::local_like_another_provider("box", "mistral:7b", "box:mistral:7b")]
+    #[case::local_like_such_a_local_model("zed", "box:openai:o", "zed:box:openai:o")]
+    #[case::local_like_another_endpoints("zed", "box:7b", "box:7b")]
     #[case::the_prefix_alone("box", "openai:", "box:openai:")]
     #[case::a_longer_name("box", "openai-x:7b", "openai-x:7b")]
     #[case::another_case("box", "OpenAI:gpt-x", "OpenAI:gpt-x")]
@@ -210,8 +219,8 @@ mod tests {
     #[rstest]
     #[case::cloud("openai:gpt-x", &["openai gpt-x"])]
     #[case::local("llama3:8b", &["box llama3:8b", "zed llama3:8b"])]
-    #[case::local_like_a_cloud_model("box:openai:gpt-x",
-        &["box openai:gpt-x", "box box:openai:gpt-x", "zed box:openai:gpt-x"])]
+    #[case::local_like_a_cloud_model("box:openai:gpt-x", &["box openai:gpt-x"])]
+    #[case::local_like_such_a_local_model("zed:box:openai:o", &["zed box:openai:o"])]
     #[case::an_endpoint_and_no_prefix("box:llama3", &["box box:llama3", "zed box:llama3"])]
     #[case::half_an_id("openai:", &[])]
     #[case::no_id("", &[])]
@@ -246,8 +255,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a model is called, that name leads back to it, and a name leads to no model of a
-        /// provider and of an endpoint at once.
+        /// Whatever a model is called, that name leads back to it, and to no model with another own id.
         #[test]
         fn names_lead_back(
             source in 0..SOURCES.len(),
@@ -266,7 +274,8 @@ mod tests {
             if let Some(id) = visibility.id_of(role, &key.source, &key.model_id) {
                 let keys = visibility.keys_of(&id);
                 prop_assert!(keys.contains(&key), "{id}: {keys:?}");
-                prop_assert!(keys.iter().all(|other| other.role == role), "{id}: {keys:?}");
+                let is_same = |other: &ModelKey| other.role == role && other.model_id == key.model_id;
+                prop_assert!(keys.iter().all(is_same), "{id}: {keys:?}");
             }
         }
     }

@@ -87,7 +87,8 @@ fn parse(body: &[u8], _: &Progress) -> Result<Page, NoPage> {
 
 /// Adds a model, unless it has no attributes or no usable id.
 fn push(page: &mut Page, provider: &str, id: &str, model: &Value, attributes: Attributes) {
-    let is_usable = is_usable_id(id) && !is_deeper(model, MAX_DEPTH);
+    // A provider's name has no colon: what is before the first one is the provider again.
+    let is_usable = is_usable_id(id) && !provider.contains(':') && !is_deeper(model, MAX_DEPTH);
     if attributes == Attributes::default() || !is_usable {
         page.skipped.push(id, "has no known fields or no usable id");
         return;

@@ -1,5 +1,6 @@
 //! The sources' rows: applies the settings, claims fetches, and writes the sources' state.
 
+use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::{
@@ -14,8 +15,9 @@ use crate::{
     ingest::schedule::{self, ClaimMode},
     model::{
         listing::Details,
+        names::Names,
         settings::{Rules, SourceSettings},
-        source::{HiddenReason, Kind},
+        source::{HiddenReason, Kind, Role, SourceName},
         state::SourceState,
         time::Timestamp,
     },
@@ -134,6 +136,7 @@ pub(super) async fn add_source(
 ) -> Result<()> {
     let revision = next_revision(connection).await?;
     configure(connection, source, revision, now).await?;
+    rename_local_models(connection, revision, now).await?;
     hide_and_show(connection, revision, now).await
 }
 
@@ -228,28 +231,54 @@ async fn configure(
     Ok(())
 }
 
-/// Records in `revision` the local models that are called otherwise from then on, because their ids
-/// begin with the name of a provider that is new in it.
+/// Records in `revision` the local models that are called otherwise from then on, because a source is
+/// new in it.
 async fn rename_local_models(
     connection: &mut SqliteConnection,
     revision: i64,
     now: Timestamp,
 ) -> Result<()> {
-    sqlx::query!(
-        r#"INSERT INTO model_events (revision, source, model_id, at, event, attributes, changed)
-           SELECT ?1, m.endpoint, m.model_id, ?2, 'changed', m.attributes, '["id"]'
-           FROM sources AS p
-               CROSS JOIN local_models AS m ON substr(m.model_id, 1, length(p.name) + 1) = p.name || ':'
-               CROSS JOIN sources AS s ON s.name = m.endpoint
-           WHERE p.role = 'provider' AND p.known_from = ?1
-             AND m.hidden_by IS NULL AND s.hidden_since IS NULL
-           -- A change of the rules may already have recorded one.
-           ON CONFLICT DO NOTHING"#,
-        revision,
-        now,
+    let sources = sqlx::query!(
+        r#"SELECT name, role, known_from < ?1 AS "is_old!: bool" FROM sources"#,
+        revision
     )
-    .execute(connection)
+    .fetch_all(&mut *connection)
     .await?;
+    if sources.iter().all(|source| source.is_old) {
+        return Ok(());
+    }
+    let names = |with_new: bool| -> Result<Names> {
+        let known = sources.iter().filter(|source| source.is_old || with_new);
+        let known = known.map(|source| json!([source.name, source.role]));
+        let known: Vec<(SourceName, Role)> = serde_json::from_value(known.collect())?;
+        Ok(Names::new(known))
+    };
+    let (before, after) = (names(false)?, names(true)?);
+    let models = sqlx::query!(
+        "SELECT m.endpoint, m.model_id
+         FROM sources AS s CROSS JOIN local_models AS m ON m.endpoint = s.name
+         WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL"
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let renamed = models
+        .into_iter()
+        .filter(|model| before.is_reserved(&model.model_id) != after.is_reserved(&model.model_id));
+    for model in renamed {
+        sqlx::query!(
+            r#"INSERT INTO model_events (revision, source, model_id, at, event, attributes, changed)
+               SELECT ?1, endpoint, model_id, ?2, 'changed', attributes, '["id"]'
+               FROM local_models WHERE endpoint = ?3 AND model_id = ?4
+               -- A change of the rules may already have recorded one.
+               ON CONFLICT DO NOTHING"#,
+            revision,
+            now,
+            model.endpoint,
+            model.model_id,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
     Ok(())
 }
 

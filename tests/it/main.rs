@@ -31,6 +31,7 @@ mod lock;
 mod ollama;
 mod payloads;
 mod providers;
+mod reference;
 mod refreshing;
 mod rules;
 mod running;

@@ -68,6 +68,7 @@ async fn a_base_looks_like_a_server(#[case] base: &str, #[case] version: &str) {
     for path in [
         format!("{base}/api/version"),
         format!("{base}//api/version/"),
+        format!("{base}/api/version/"),
     ] {
         let answer = app.get(&path).await;
         assert_eq!(answer.json(), json!({"version": version}), "{path}");
@@ -302,7 +303,7 @@ async fn errors_have_ollamas_shape() {
             (Method::DELETE, "delete"),
             (Method::POST, "me"),
             (Method::HEAD, "blobs/sha256:0"),
-            (Method::GET, "status"),
+            (Method::POST, "signout"),
         ] {
             let answer = app
                 .send(
@@ -315,6 +316,11 @@ async fn errors_have_ollamas_shape() {
                 assert!(message(&answer).contains("this is a catalog"), "{route}");
             }
         }
+    }
+    for path in ["/ollama/api/nope", "/catalog/providers/box/api/nope"] {
+        let unknown = app.get(path).await;
+        assert_eq!(unknown.status, 404);
+        message(&unknown);
     }
     // Other sources are no Ollama, and the catalog itself is none either.
     for path in [

@@ -108,7 +108,7 @@ pub async fn show(
     Ok(view.answer(&body, &headers))
 }
 
-/// Any other route of Ollama: chat, generate, pull and so on.
+/// Ollama's routes that do something with a model: chat, generate, pull and so on.
 pub async fn not_served(
     State(catalog): State<Catalog>,
     method: Method,
