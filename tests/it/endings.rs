@@ -107,6 +107,21 @@ async fn a_new_base_url_ends_the_end() {
     }
     assert_eq!(app.source("openai").await["state"], "gone");
     app.stop().await;
+    // One that does not work yet is asked as often as any other.
+    setup.openai = wiremock::MockServer::start().await;
+    mount_template(&setup.openai, "/v1/models", ResponseTemplate::new(500)).await;
+    let app = setup.start().await;
+    app.until("it was asked", async |app| {
+        let source = app.source("openai").await;
+        source["error"]["kind"] == "unavailable"
+    })
+    .await;
+    let source = app.source("openai").await;
+    assert_eq!(
+        (&source["state"], &source["consecutive_failures"]),
+        (&json!("hidden"), &json!(1))
+    );
+    app.stop().await;
     setup.openai = wiremock::MockServer::start().await;
     mount_openai(&setup.openai, &["gpt-a"]).await;
     let app = setup.start().await;
