@@ -4,6 +4,7 @@ pub mod deliver;
 pub mod discover;
 pub mod enrich;
 pub mod follow;
+pub mod presence;
 pub mod prune;
 pub mod refresh;
 pub mod watch;

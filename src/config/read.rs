@@ -324,14 +324,19 @@ pub(crate) fn database_url(
         .unwrap_or_else(|| DEFAULT_DATABASE_URL.to_owned())
 }
 
-/// The key that commands present to a running catalog. Fails when no header can carry it.
-pub(crate) fn catalog_key(environment: &Environment) -> Result<Option<SecretString>, ConfigError> {
-    let key = Secrets::new(environment).read_variables(&["MODEL_CATALOG_KEY"])?;
+/// The key in `variable` that a command presents to a running catalog. Fails when no header can carry
+/// it.
+pub(crate) fn command_key(
+    environment: &Environment,
+    variable: &'static str,
+) -> Result<Option<SecretString>, ConfigError> {
+    let key = Secrets::new(environment).read_variables(&[variable])?;
     match key {
-        Some(key) if HeaderValue::try_from(key.expose_secret()).is_err() => Err(ConfigError(
-            "MODEL_CATALOG_KEY contains a character that is not allowed in a header (a line break?): copy it again"
-                .to_owned(),
-        )),
+        Some(key) if HeaderValue::try_from(key.expose_secret()).is_err() => {
+            Err(ConfigError(format!(
+                "{variable} contains a character that is not allowed in a header (a line break?): copy it again"
+            )))
+        }
         key => Ok(key),
     }
 }

@@ -25,6 +25,9 @@ const VERSION_LIMIT: Duration = Duration::from_secs(1);
 /// The most bytes of an answer that counts as a proof.
 const MAX_PROOF_BYTES: usize = 256 * 1024;
 
+/// The time limit for finding out that a server is Ollama after all.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
 /// The kind of a server that answered with Ollama's list.
 pub(super) enum Recognised {
     /// Ollama, by the rule of [`Fetch::recognise`].
@@ -60,6 +63,18 @@ impl Fetch<'_> {
             return Ok(Recognised::Ollama { is_proven: true });
         }
         Ok(Recognised::Imitator(own))
+    }
+
+    /// Ollama's list, if the server that lists `own` as OpenAI's API does is Ollama. Takes 2 s at most: it
+    /// must not cost the list.
+    pub(super) async fn find_ollama(&self, own: &Listing) -> Option<Listing> {
+        let find = async {
+            let tags = self.list(&ollama::API).await.ok()?;
+            let is_ollama = agree(&tags, own) && self.proves_ollama(&tags).await == Some(true);
+            is_ollama.then_some(tags)
+        };
+        let until = (Instant::now() + LOOK_LIMIT).min(self.deadline - CLOSING_MARGIN);
+        timeout_at(until, find).await.ok().flatten()
     }
 
     /// Whether the server proves to be Ollama by its root, or by its `/api/version` and its

@@ -119,7 +119,7 @@ async fn a_new_base_url_ends_the_end() {
     let source = app.source("openai").await;
     assert_eq!(
         (&source["state"], &source["consecutive_failures"]),
-        (&json!("hidden"), &json!(1))
+        (&json!("stale"), &json!(1))
     );
     app.stop().await;
     setup.openai = wiremock::MockServer::start().await;

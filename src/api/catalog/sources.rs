@@ -54,6 +54,9 @@ struct SourceAnswer<'a> {
     /// only some models.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'a Skipped>,
+    /// Why this process does not ask it: another process has configured it otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configured_elsewhere: Option<String>,
     /// What to set for a well-known provider that is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
@@ -77,6 +80,7 @@ impl<'a> SourceAnswer<'a> {
             hidden_since: source.hidden_since(),
             held: source.held.clone(),
             skipped: source.skipped.as_ref(),
+            configured_elsewhere: None,
             hint,
         }
     }
@@ -97,6 +101,7 @@ impl<'a> SourceAnswer<'a> {
             hidden_since: None,
             held: None,
             skipped: None,
+            configured_elsewhere: None,
             hint: Some(hint),
         }
     }
@@ -140,7 +145,10 @@ pub async fn sources(
         .filter(|source| scope.allows_source(source.name.as_str()))
         .map(|source| {
             let models = counts.get(&source.name).copied().unwrap_or(0);
-            SourceAnswer::of(source, models, hint_for(&source.name), now)
+            SourceAnswer {
+                configured_elsewhere: catalog.elsewhere(source),
+                ..SourceAnswer::of(source, models, hint_for(&source.name), now)
+            }
         })
         .collect();
     let is_any_configured = sources.iter().any(|source| source.state != "unconfigured");

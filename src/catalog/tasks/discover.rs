@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     catalog::{members::Members, shared::Shared},
     config::source::SourceConfig,
-    provider,
+    provider::{self, Known},
 };
 
 /// Time between two probes.
@@ -52,7 +52,7 @@ pub async fn run(shared: Arc<Shared>, members: Arc<Members>, mut candidates: Vec
 
 async fn answers(shared: &Shared, candidate: &SourceConfig) -> bool {
     let now = shared.clock.now();
-    let fetched = provider::fetch(&shared.clients, candidate, None, None, LIMIT, now).await;
+    let fetched = provider::fetch(&shared.clients, candidate, Known::default(), LIMIT, now).await;
     if let Err(error) = &fetched {
         tracing::trace!(provider = %candidate.name, %error, "no local server found");
     }

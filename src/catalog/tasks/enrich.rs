@@ -9,8 +9,8 @@ use crate::{
     catalog::shared::Shared,
     config::source::SourceConfig,
     ingest::schedule::{self, ClaimMode},
-    model::{fetch::Committed, state::Polling},
-    provider,
+    model::{fetch::Committed, settings::SourceSettings, state::Polling},
+    provider::{self, Known},
     store::{commit::Attempt, error::StoreError},
 };
 
@@ -20,12 +20,13 @@ const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 /// Fetches `source` whenever it is due, until the catalog stops. `wake` triggers a check of the
 /// schedule.
 pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
+    let settings = source.settings();
     loop {
-        if let Err(error) = step(&shared, &source).await {
+        if let Err(error) = step(&shared, &source, &settings).await {
             shared.record_database_error(&error);
         }
         // Another process may have configured another enrichment, or none.
-        let sleep = polling(&shared).map_or(LONGEST_SLEEP, |polling| {
+        let sleep = polling(&shared, &settings).map_or(LONGEST_SLEEP, |polling| {
             until_due(&polling, shared.clock.now(), SHORTEST_SLEEP)
         });
         tokio::select! {
@@ -36,28 +37,34 @@ pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
     }
 }
 
-/// The enrichment's polling state; none when another process has configured no enrichment.
-fn polling(shared: &Shared) -> Option<Polling> {
+/// The enrichment's polling state; none when another process has configured another enrichment, or none.
+fn polling(shared: &Shared, settings: &SourceSettings) -> Option<Polling> {
     let current = shared.current.load();
     let enrichment = current.sources.enrichment.as_ref()?;
-    Some(enrichment.polling.clone())
+    (enrichment.address == settings.address).then(|| enrichment.polling.clone())
 }
 
 /// One step: claim, fetch, commit, serve the result.
-async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> {
+async fn step(
+    shared: &Shared,
+    source: &SourceConfig,
+    settings: &SourceSettings,
+) -> Result<(), StoreError> {
     let (store, now) = (&shared.store, shared.clock.now());
-    if !polling(shared).is_some_and(|polling| schedule::is_due(&polling, now)) {
+    if !polling(shared, settings).is_some_and(|polling| schedule::is_due(&polling, now)) {
         return Ok(());
     }
-    let settings = source.settings();
-    let Some(claim) = store.claim(&settings, ClaimMode::Due, now).await? else {
+    let Some(claim) = store
+        .claim(settings, ClaimMode::Due, shared.fetch_timeout)
+        .await?
+    else {
         return Ok(());
     };
     let began = Instant::now();
     let fetched = tokio::select! {
         biased;
-        () = shared.stop.cancelled() => return store.release(&settings, &claim).await,
-        fetched = provider::fetch(&shared.clients, source, None, None, shared.fetch_timeout, now) => fetched,
+        () = shared.stop.cancelled() => return store.release(settings, &claim).await,
+        fetched = provider::fetch(&shared.clients, source, Known::default(), shared.fetch_timeout, claim.at) => fetched,
     };
     let models = fetched
         .as_ref()
@@ -68,7 +75,7 @@ async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> 
         jitter: fastrand::f64(),
     };
     let name = &source.name;
-    let changed = match store.commit(&settings, &claim, fetched, attempt).await? {
+    let changed = match store.commit(settings, &claim, fetched, attempt).await? {
         Committed::Failed(error) => {
             tracing::warn!(
                 provider = %name, kind = error.kind.as_str(),
