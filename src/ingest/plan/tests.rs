@@ -394,7 +394,11 @@ fn a_source_that_is_gone_says_so_once_and_returns_with_its_list() {
     let plan = listed(&with_models(source.clone(), 2), 2, false);
     assert_eq!(plan.source_event, Some(SourceEvent::Shown));
     assert_eq!((plan.source.hidden, plan.source.ending), (None, None));
-    assert_eq!(plan.source.polling.next_attempt_at, Some(at(60)));
+    let usual = listed(&with_models(self::source(Role::Provider), 2), 2, false);
+    assert_eq!(
+        plan.source.polling, usual.source.polling,
+        "it is asked as any other"
+    );
     // A suspicious list is held as usual, and shown when it is confirmed.
     let plan = listed(&with_models(source, 5), 1, false);
     assert!(plan.source_event.is_none() && plan.source.held.is_some() && plan.source.is_gone());
