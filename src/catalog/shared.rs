@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{current::Current, raw::RawCache};
+use super::{costly::CostlyWork, current::Current, feeds::FeedCache, raw::RawCache};
 use crate::{
     metrics::Metrics,
     model::{
@@ -48,6 +48,8 @@ pub struct Shared {
     pub database_error: ArcSwapOption<DatabaseError>,
     /// Permits for concurrent copies of the database.
     pub copying: Arc<Semaphore>,
+    /// Where the costly work of requests is done.
+    pub costly: CostlyWork,
     /// The served revision.
     revision: watch::Sender<i64>,
     /// Signals every attempt at a source.
@@ -56,6 +58,8 @@ pub struct Shared {
     pub alerted: watch::Sender<()>,
     /// Cache of the entries as their sources sent them.
     pub raw: RawCache,
+    /// Cache of the Atom feeds.
+    pub feeds: FeedCache,
     /// The counters.
     pub metrics: Metrics,
     /// Held while `current` is replaced, so that an older state never replaces a newer one.
@@ -93,9 +97,11 @@ impl Shared {
             catalog_id,
             current: ArcSwap::from_pointee(current),
             copying: Arc::new(Semaphore::new(2)),
+            costly: CostlyWork::default(),
             alerted: watch::channel(()).0,
             polled: watch::channel(()).0,
             raw: RawCache::default(),
+            feeds: FeedCache::default(),
             metrics: Metrics::default(),
             revision: watch::channel(revision).0,
             store,

@@ -17,11 +17,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
+    asked::Asked,
     provider::{ProviderRoute, raw_entries},
     view::{View, Wanted},
 };
 use crate::{
     api::{
+        costly::costly,
         error::{ApiError, shortened},
         request::ModelsPath,
         response::{no_store, written},
@@ -81,31 +83,28 @@ pub async fn show(
         ApiError::invalid(rejection.status(), "invalid_body", rejection.body_text())
     })?;
     let name = requested_model(&body)?;
+    // Ollama's own words: some clients look for them.
+    let message = format!("model '{}' not found", shortened(&name));
+    let missing = ApiError::invalid(StatusCode::NOT_FOUND, "model_not_found", message);
     let with_tag = format!("{name}{DEFAULT_TAG}");
-    let ids = [name.as_str(), &with_tag];
+    let ids = [name, with_tag];
     let now = catalog.now();
-    let write = |model: &ModelView| Dialect::show(model, now);
-    let found = match route {
-        Some(route) => route.answer_one(&uri, &headers, ids, write).await?,
-        None => {
-            let wanted = Wanted::Whole(ids);
-            let view = View::of_model(catalog.clone(), &uri, &headers, &wanted).await?;
-            match wanted.find(&view.snapshot) {
-                Some(model) => {
-                    let raw = RawOfSources::read(&catalog, &view, &[model]).await?;
-                    let body = written(write(&raw.complete(model)))?;
-                    Some((view, body))
-                }
-                None => None,
-            }
-        }
+    let write = move |model: &ModelView| Dialect::show(model, now);
+    if let Some(route) = route {
+        return route.answer_one(uri, headers, ids, write, missing).await;
+    }
+    let wanted = Wanted::Whole(ids);
+    let asked = Asked::for_model(catalog.clone(), &uri, &headers)?;
+    let current = asked.current_with(&wanted).await?;
+    let reader = catalog.clone();
+    let made = async move {
+        let view = asked.make(current).await?;
+        let model = wanted.find(&view.snapshot).ok_or(missing)?;
+        let raw = RawOfSources::read(&reader, &view, &[model]).await?;
+        let body = written(write(&raw.complete(model)))?;
+        Ok(view.answer(&body, &headers))
     };
-    let (view, body) = found.ok_or_else(|| {
-        // Ollama's own words: some clients look for them.
-        let message = format!("model '{}' not found", shortened(&name));
-        ApiError::invalid(StatusCode::NOT_FOUND, "model_not_found", message)
-    })?;
-    Ok(view.answer(&body, &headers))
+    costly(&catalog, made).await
 }
 
 /// Ollama's routes that do something with a model: chat, generate, pull and so on.

@@ -1,5 +1,5 @@
 //! Follows other processes on the same database: serves their commits, and wakes every task to
-//! check its schedule.
+//! check its schedule. Follows the file itself too: folds commits into it, and notices when it is gone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,14 +23,29 @@ pub async fn run(
 ) {
     // Stays set until the change has been read, so a failed read loses nothing.
     let mut is_changed = false;
+    // What the start has written is folded in.
+    let mut is_folded = false;
+    let mut is_lost = false;
     while shared
         .stop
         .run_until_cancelled(tokio::time::sleep(INTERVAL))
         .await
         .is_some()
     {
+        match shared.store.check_file() {
+            Ok(()) if is_lost => {
+                is_lost = false;
+                shared.record_database_success();
+            }
+            Err(error) if !is_lost => {
+                is_lost = true;
+                shared.record_database_error(&error);
+            }
+            _ => {}
+        }
         let seen = async {
             is_changed |= watcher.has_changed().await?;
+            is_folded &= !is_changed;
             if is_changed {
                 shared.reload().await?;
                 is_changed = false;
@@ -40,6 +55,10 @@ pub async fn run(
                 for sleeper in &sleepers {
                     sleeper.notify_one();
                 }
+            }
+            if !is_folded && !is_lost {
+                watcher.fold().await?;
+                is_folded = true;
             }
             Ok::<(), StoreError>(())
         };

@@ -543,3 +543,17 @@ fn web_pages_are_those_of_the_environment_or_the_file() {
     let error = read(&[(variable, "*,https://x.example")], None).expect_err("refused");
     assert!(error.to_string().contains("cors_origins"), "{error}");
 }
+
+#[test]
+fn allowed_hosts_are_those_of_the_environment_or_the_file() {
+    let hosts = |variables: &[(&str, &str)]| {
+        let settings = read(variables, Some("allowed_hosts = [\"file.example\"]"));
+        settings.expect("settings").config.allowed_hosts
+    };
+    let listed = |name: &str| AllowedHosts::parse(&[name]).expect("usable");
+    assert_eq!(hosts(&[]), listed("file.example"));
+    let variable = "MODEL_CATALOG_ALLOWED_HOSTS";
+    assert_eq!(hosts(&[(variable, "env.example")]), listed("env.example"));
+    let error = read(&[(variable, "https://x.example")], None).expect_err("refused");
+    assert!(error.to_string().contains("allowed_hosts"), "{error}");
+}
