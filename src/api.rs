@@ -20,15 +20,35 @@ use std::net::SocketAddr;
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
     middleware::{from_fn, from_fn_with_state, map_response_with_state},
-    routing::{get, post},
+    routing::{MethodRouter, any, get, post},
 };
 use tower::util::MapRequest;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
-use self::{door::Door, error::ApiError};
+use self::{door::Door, error::ApiError, models::ollama, request::OLLAMA_BASE};
 use crate::catalog::Catalog;
+
+/// The longest body of a request about one model, in bytes.
+const MAX_SHOW_BYTES: usize = 64 * 1024;
+
+/// Ollama's routes that do something with a model.
+const NOT_SERVED: [&str; 12] = [
+    "blobs/{digest}",
+    "chat",
+    "copy",
+    "create",
+    "delete",
+    "embed",
+    "embeddings",
+    "generate",
+    "me",
+    "pull",
+    "push",
+    "signout",
+];
 
 /// The service's application on a listener at `listens_on`: all routes, also with a slash too many or
 /// without the version, and a JSON 404 for unknown ones.
@@ -109,7 +129,29 @@ fn list_routes() -> Router<Catalog> {
         .route("/v1beta/models/{*id}", get(models::retrieve))
         .route("/v1beta/openai/models", get(models::list))
         .route("/v1beta/openai/models/{*id}", get(models::retrieve))
+        .route(&format!("{OLLAMA_BASE}/v1/models"), get(models::list))
+        .route(
+            &format!("{OLLAMA_BASE}/v1/models/{{*id}}"),
+            get(models::retrieve),
+        )
+        .merge(ollama_routes(OLLAMA_BASE, get(models::list)))
         .merge(provider_routes())
+}
+
+/// The routes of an Ollama server at `base`, whose list is `tags`.
+fn ollama_routes(base: &str, tags: MethodRouter<Catalog>) -> Router<Catalog> {
+    let show = post(ollama::show).layer(DefaultBodyLimit::max(MAX_SHOW_BYTES));
+    let router = Router::new()
+        .route(base, get(ollama::root))
+        .route(&format!("{base}/"), get(ollama::root))
+        .route(&format!("{base}/api/tags"), tags)
+        .route(&format!("{base}/api/version"), get(ollama::version))
+        .route(&format!("{base}/api/ps"), get(ollama::running))
+        .route(&format!("{base}/api/show"), show);
+    // Not a wildcard: it would also match the routes above with a slash too many.
+    NOT_SERVED.iter().fold(router, |router, route| {
+        router.route(&format!("{base}/api/{route}"), any(ollama::not_served))
+    })
 }
 
 /// What the catalog says of its sources and its history.
@@ -140,10 +182,7 @@ fn provider_routes() -> Router<Catalog> {
         "v1beta/openai/models",
         "models",
     ];
-    let router = Router::new().route(
-        "/catalog/providers/{name}/api/tags",
-        get(models::provider::models),
-    );
+    let router = ollama_routes("/catalog/providers/{name}", get(models::provider::models));
     lists.iter().fold(router, |router, list| {
         let list = format!("/catalog/providers/{{name}}/{list}");
         router

@@ -226,7 +226,9 @@ impl Fetch<'_> {
         if let Kind::OpenAi | Kind::Azure | Kind::OpenRouter = api.kind {
             openai::forget_times_of_asking(&mut fetched.listing, self.now);
         }
-        self.add_details(api, &mut fetched.listing).await;
+        let version = self.server_version(api);
+        let (version, ()) = tokio::join!(version, self.add_details(api, &mut fetched.listing));
+        fetched.listing.server_version = version;
         Ok(fetched)
     }
 

@@ -42,7 +42,8 @@ fn allow(router: Router<Catalog>, origins: AllowOrigin) -> Router<Catalog> {
     const EXPOSED: [HeaderName; 3] = [ETAG, CATALOG_REVISION, CATALOG_STALE];
     let cors = CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::HEAD])
+        // POST is Ollama's way to ask about a model.
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
         // Keys and the dialects' own headers: `*` would not include `Authorization`.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED)

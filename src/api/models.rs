@@ -4,6 +4,7 @@
 //! the serving threads; only time travel (`past`) and cursors read the database.
 
 mod asked;
+pub mod ollama;
 pub mod past;
 pub mod provider;
 pub mod view;
@@ -18,6 +19,7 @@ use axum::{
 
 use self::{
     asked::Asked,
+    ollama::RawOfSources,
     view::{CursorPlace, View, Wanted},
 };
 use super::{
@@ -50,6 +52,7 @@ pub async fn list(
     {
         return Ok(view.answer(&view.snapshot.list, &headers));
     }
+    let reader = catalog.clone();
     let made = async move {
         let view = asked.make(current).await?;
         if is_whole {
@@ -57,9 +60,16 @@ pub async fn list(
         }
         let snapshot = &view.snapshot;
         let models = snapshot.models.iter().map(ModelView::merged);
-        let models: Vec<ModelView> = models
+        let mut models: Vec<ModelView> = models
             .filter(|model| page_request.has(model, now))
             .collect();
+        let raw;
+        if dialect == Dialect::Ollama {
+            raw = RawOfSources::read(&reader, &view, &models).await?;
+            for model in &mut models {
+                *model = raw.complete(*model);
+            }
+        }
         let cursor = match page_request.cursor() {
             Some(cursor) => Some(view.place_of(cursor).await?),
             None => None,

@@ -10,6 +10,8 @@ use crate::{model::source::SourceName, snapshot::dialect::Dialect};
 
 /// Path prefix of the provider routes.
 const PROVIDER_ROUTES: &str = "/catalog/providers/";
+/// The base of Ollama's routes for the merged list.
+pub const OLLAMA_BASE: &str = "/ollama";
 /// The lists below the root or a provider route, and their dialects; none when the headers decide.
 const LISTS: [(&str, Option<Dialect>); 5] = [
     ("v1/models", None),
@@ -34,12 +36,10 @@ impl<'a> ModelsPath<'a> {
     /// Parses `uri` and `headers`. Every field is none for other routes.
     pub fn of(uri: &'a Uri, headers: &HeaderMap) -> Self {
         let path = uri.path();
-        let (source, rest) = match path
-            .strip_prefix(PROVIDER_ROUTES)
-            .and_then(|at| at.split_once('/'))
-        {
-            Some((name, rest)) => (Some(name), rest),
-            None => (None, path.trim_start_matches('/')),
+        let (base, rest) = Base::of(path);
+        let source = match base {
+            Base::Source(name) => Some(name),
+            Base::Root | Base::Ollama => None,
         };
         let found = LISTS.iter().find_map(|(list, dialect)| {
             let tail = rest.strip_prefix(list)?;
@@ -48,7 +48,7 @@ impl<'a> ModelsPath<'a> {
                 None => tail.is_empty().then_some((None, *dialect)),
             }
         });
-        let (id, dialect) = found.unwrap_or_default();
+        let (id, dialect) = found.unwrap_or_else(|| (None, base.dialect(rest)));
         // On other routes these headers may carry a catalog key, and say nothing about the dialect.
         let of_headers = || Dialect::of_headers(headers).filter(|_| rest.starts_with("v1"));
         Self {
@@ -59,7 +59,45 @@ impl<'a> ModelsPath<'a> {
     }
 }
 
-/// The path of a list or a model that `path` probably means: without empty segments or a slash at the
+/// What stands before the routes of a list.
+#[derive(Clone, Copy, Debug)]
+enum Base<'a> {
+    /// Nothing.
+    Root,
+    /// [`OLLAMA_BASE`].
+    Ollama,
+    /// The provider route of this source.
+    Source(&'a str),
+}
+
+impl<'a> Base<'a> {
+    /// The base of `path`, and what follows it.
+    fn of(path: &'a str) -> (Self, &'a str) {
+        if let Some(rest) = path.strip_prefix(PROVIDER_ROUTES) {
+            let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
+            if !name.is_empty() {
+                return (Self::Source(name), rest);
+            }
+        }
+        match path.strip_prefix(OLLAMA_BASE) {
+            Some("") => (Self::Ollama, ""),
+            Some(rest) if rest.starts_with('/') => (Self::Ollama, &rest[1..]),
+            _ => (Self::Root, path.trim_start_matches('/')),
+        }
+    }
+
+    /// The dialect of the routes other than lists: Ollama has some.
+    fn dialect(self, rest: &str) -> Option<Dialect> {
+        let is_ollamas = match self {
+            Self::Root => false,
+            Self::Ollama => rest.is_empty() || rest.starts_with("api/"),
+            Self::Source(_) => rest.starts_with("api/"),
+        };
+        is_ollamas.then_some(Dialect::Ollama)
+    }
+}
+
+/// The path of a list, a model or an Ollama's route that `path` probably means: without empty segments or a slash at the
 /// end, and with the version that a base URL without `/v1` leaves out. Clients make these from base
 /// URLs with a slash too many. An id stays as it is. So does any other path, and below `/catalog` the
 /// way to a source: a proxy in front may refuse paths by their prefix.
@@ -71,7 +109,7 @@ pub fn usual_path(path: &str) -> String {
         let (segment, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let is_list = match segment {
             "models" => !usual.ends_with("/providers"),
-            "tags" => usual.ends_with("/api"),
+            "tags" | "version" | "ps" | "show" => usual.ends_with("/api"),
             _ => false,
         };
         if is_list {
@@ -135,6 +173,10 @@ mod tests {
         "/catalog/providers/models/v1/models"
     )]
     #[case("/catalog/providers/box//api/tags/", "/catalog/providers/box/api/tags")]
+    #[case("/ollama//api/version", "/ollama/api/version")]
+    #[case("/ollama//v1/models/m:1", "/ollama/v1/models/m:1")]
+    #[case("/catalog/providers/box//api/show/", "/catalog/providers/box/api/show")]
+    #[case("//catalog/why/x/api/show/", "//catalog/why/x/api/show/")]
     #[case("//catalog/providers/x/v1/models", "//catalog/providers/x/v1/models")]
     #[case("//catalog/models/x/history", "//catalog/models/x/history")]
     #[case("//catalog/why/x/models/y", "//catalog/why/x/models/y")]
@@ -182,6 +224,22 @@ mod tests {
         None,
         Some(Dialect::Ollama)
     )]
+    #[case(
+        "/catalog/providers/box/api/show",
+        Some("box"),
+        None,
+        Some(Dialect::Ollama)
+    )]
+    #[case("/catalog/providers/box", Some("box"), None, None)]
+    #[case("/catalog/providers/box/", Some("box"), None, None)]
+    #[case("/ollama", None, None, Some(Dialect::Ollama))]
+    #[case("/ollama/", None, None, Some(Dialect::Ollama))]
+    #[case("/ollama/api/tags", None, None, Some(Dialect::Ollama))]
+    #[case("/ollama/api/chat", None, None, Some(Dialect::Ollama))]
+    #[case("/ollama/v1/models", None, None, None)]
+    #[case("/ollama/v1/models/m:1", None, Some("m:1"), None)]
+    #[case("/ollamax/api/chat", None, None, None)]
+    #[case("/api/chat", None, None, None)]
     #[case("/v1/messages", None, None, None)]
     #[case("/v1/modelsx", None, None, None)]
     #[case("/catalog/sources", None, None, None)]

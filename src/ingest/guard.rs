@@ -3,7 +3,12 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{source::Role, time::Timestamp};
+use crate::model::{
+    fetch::{EndSign, FetchError},
+    source::Role,
+    state::Ending,
+    time::Timestamp,
+};
 
 /// Time between a suspicious listing and the fetch that may confirm it: 10 minutes, endpoints 30 s.
 pub fn held_retry(role: Role) -> TimeDelta {
@@ -36,7 +41,7 @@ pub fn is_confirmed(role: Role, held_since: Option<Timestamp>, now: Timestamp) -
 
 /// When a source last fetched at `fetched_at` has been stale for `max_stale`: from then on, a
 /// failed attempt hides it. None without a `max_stale`.
-pub fn gone_at(
+pub fn unreachable_from(
     fetched_at: Timestamp,
     ttl: TimeDelta,
     max_stale: Option<TimeDelta>,
@@ -50,11 +55,90 @@ pub fn is_refused_for_good(refusals: i64, since: Timestamp, now: Timestamp) -> b
     refusals >= REFUSALS_TO_HIDE && now.since(since) >= REFUSED_TO_HIDE
 }
 
+/// A 410 is believed when another follows this much later: a proxy may send one by mistake.
+const GONE_CONFIRMED: TimeDelta = TimeDelta::minutes(10);
+/// A host that does not exist is believed to be gone after this time: a domain may lapse for some
+/// weeks, and be renewed.
+const NO_HOST_CONFIRMED: TimeDelta = TimeDelta::days(30);
+
+/// What the failures of a provider say of its end, after one more at `now`. An answer that says
+/// something else takes it back; a failure without an answer says nothing.
+pub fn ending(before: Option<&Ending>, error: &FetchError, now: Timestamp) -> Option<Ending> {
+    let Some(sign) = error.end_sign() else {
+        return before.filter(|_| error.http_status.is_none()).cloned();
+    };
+    // A date in the future comes from a clock that was set back.
+    let before = before.filter(|before| before.sign == sign && before.since <= now);
+    let since = before.map_or(now, |before| before.since);
+    Some(Ending { sign, since })
+}
+
+/// Whether a provider has ended, given a failure at `now` and what it made of its `ending`.
+pub fn has_ended(ending: Option<&Ending>, error: &FetchError, now: Timestamp) -> bool {
+    ending.is_some_and(|ending| {
+        let wait = match ending.sign {
+            EndSign::Gone => GONE_CONFIRMED,
+            EndSign::NoHost => NO_HOST_CONFIRMED,
+        };
+        error.end_sign() == Some(ending.sign) && now.since(ending.since) >= wait
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::model::fetch::ErrorKind;
+
+    const DAY: i64 = 86_400;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000 + secs * 1000)
+    }
+
+    fn answer(status: Option<u16>) -> FetchError {
+        FetchError {
+            http_status: status,
+            ..FetchError::new(ErrorKind::Rejected, "on purpose")
+        }
+    }
+
+    fn no_host() -> FetchError {
+        FetchError {
+            has_no_host: true,
+            ..FetchError::new(ErrorKind::Unreachable, "on purpose")
+        }
+    }
+
+    /// What failures at the given seconds make of a source.
+    #[rstest]
+    #[case::one_410(&[(0, answer(Some(410)))], Some(0), false)]
+    #[case::twice_at_once(&[(0, answer(Some(410))), (599, answer(Some(410)))], Some(0), false)]
+    #[case::again(&[(0, answer(Some(410))), (600, answer(Some(410)))], Some(0), true)]
+    #[case::with_silence_between(&[(0, answer(Some(410))), (300, answer(None)), (600, answer(Some(410)))], Some(0), true)]
+    #[case::silence_is_no_410(&[(0, answer(Some(410))), (600, answer(None))], Some(0), false)]
+    #[case::taken_back(&[(0, answer(Some(410))), (300, answer(Some(500))), (600, answer(Some(410)))], Some(600), false)]
+    #[case::another_status(&[(0, answer(Some(404)))], None, false)]
+    #[case::on_a_later_page(&[(0, FetchError { pages: 1, ..answer(Some(410)) })], None, false)]
+    #[case::no_host(&[(0, no_host()), (30 * DAY - 1, no_host())], Some(0), false)]
+    #[case::no_host_for_30_days(&[(0, no_host()), (9 * DAY, answer(None)), (30 * DAY, no_host())], Some(0), true)]
+    #[case::it_was_back(&[(0, no_host()), (9 * DAY, answer(Some(503))), (30 * DAY, no_host())], Some(30 * DAY), false)]
+    #[case::signs_do_not_add_up(&[(0, no_host()), (30 * DAY, answer(Some(410)))], Some(30 * DAY), false)]
+    #[case::a_clock_that_was_set_back(&[(30 * DAY, no_host()), (0, no_host())], Some(0), false)]
+    fn ends(
+        #[case] failures: &[(i64, FetchError)],
+        #[case] since: Option<i64>,
+        #[case] expected: bool,
+    ) {
+        let (mut state, mut ended) = (None, false);
+        for (secs, error) in failures {
+            state = ending(state.as_ref(), error, at(*secs));
+            ended = has_ended(state.as_ref(), error, at(*secs));
+        }
+        assert_eq!(state.map(|ending| ending.since), since.map(at));
+        assert_eq!(ended, expected);
+    }
 
     #[rstest]
     #[case::first_listing(0, 0, false)]

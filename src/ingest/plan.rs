@@ -12,12 +12,12 @@ use super::{
     schedule::{self, Backoff},
 };
 use crate::model::{
-    event::{Counts, EventKind},
+    event::Counts,
     fetch::{Committed, ErrorKind, FetchError},
     listing::{Entry, Listing},
     settings::Rules,
-    source::Kind,
-    state::{Held, Hidden, HiddenReason, SourceState},
+    source::{HiddenReason, Kind, Role},
+    state::{Held, Hidden, SourceState},
     time::Timestamp,
 };
 
@@ -44,11 +44,20 @@ pub struct Derivation {
 pub struct Plan {
     /// The source's new state.
     pub source: SourceState,
-    /// The event of the whole source: `hidden` or `shown`.
-    pub source_event: Option<EventKind>,
+    /// The event of the whole source.
+    pub source_event: Option<SourceEvent>,
     /// The changes of its models. Until [`mark_seen`], returning models are among the added ones.
     pub changes: Vec<Change>,
     verdict: Verdict,
+}
+
+/// An event of a whole source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceEvent {
+    /// Its models are not served any more.
+    Hidden(HiddenReason),
+    /// Its models are served again.
+    Shown,
 }
 
 #[derive(Clone, Debug)]
@@ -138,14 +147,23 @@ pub fn plan_listing(
             refusals: 0,
             refused_since: None,
             held: None,
+            ending: None,
             hidden: None,
             skipped: Some(listing.skipped).filter(|skipped| skipped.count > 0),
+            server_version: server_version(source, kind, listing.server_version),
             ..source.clone()
         },
-        source_event: source.hidden.as_ref().map(|_| EventKind::Shown),
+        source_event: source.hidden.as_ref().map(|_| SourceEvent::Shown),
         changes: plan_models(&before.models, listing.entries, derivation),
         verdict: Verdict::Listed,
     }
+}
+
+/// The version of a server of `kind` after a listing that came with `reported`. A request for the
+/// version may fail while the list arrives.
+fn server_version(source: &SourceState, kind: Kind, reported: Option<String>) -> Option<String> {
+    let known = || source.server_version.clone();
+    reported.or_else(|| known().filter(|_| kind == Kind::Ollama && !source.moved))
 }
 
 /// Holds a suspicious listing. The source did answer, so its failures end; its last success stays.
@@ -162,6 +180,7 @@ fn hold(
     let mut source = SourceState {
         refusals: 0,
         refused_since: None,
+        ending: None,
         held: Some(Held {
             since,
             models: Some(i64::try_from(listed).unwrap_or(i64::MAX)),
@@ -194,8 +213,8 @@ pub fn plan_models(
 }
 
 /// Plans the commit of an attempt that failed at `now`: changes the source's state, never its
-/// models. Hides a source that has been stale for longer than `max_stale` or whose key has been
-/// refused for too long. `jitter` (0 to 1) shortens the backoff.
+/// models. Hides a source that has been stale for longer than `max_stale`, whose key has been refused
+/// for too long, or which has ended. `jitter` (0 to 1) shortens the backoff.
 pub fn plan_failure(
     source: &SourceState,
     max_stale: Option<TimeDelta>,
@@ -203,37 +222,54 @@ pub fn plan_failure(
     jitter: f64,
     now: Timestamp,
 ) -> Plan {
-    let backoff = Backoff::of(source.role);
+    let ending = match source.role {
+        Role::Provider => guard::ending(source.ending.as_ref(), error, now),
+        // An endpoint comes and goes with its machine.
+        Role::Endpoint => None,
+    };
+    let ends_now = !source.is_gone() && guard::has_ended(ending.as_ref(), error, now);
+    let is_gone = source.is_gone() || ends_now;
+    let (backoff, jitter) = match is_gone {
+        true => (&Backoff::GONE, 0.0),
+        false => (Backoff::of(source.role), jitter),
+    };
     let mut polling = schedule::after_failure(&source.polling, error, backoff, jitter, now);
     // Attempt again when `max_stale` runs out, even if the source requested a longer wait: only an
     // attempt can hide it.
-    let gone_at = polling
+    let unreachable_from = polling
         .fetched_at
-        .and_then(|at| guard::gone_at(at, polling.ttl(), max_stale));
-    if let Some(gone_at) = gone_at.filter(|gone_at| *gone_at > now) {
-        polling.next_attempt_at = polling.next_attempt_at.map(|next| next.min(gone_at));
+        .and_then(|at| guard::unreachable_from(at, polling.ttl(), max_stale));
+    if let Some(from) = unreachable_from.filter(|from| *from > now && !is_gone) {
+        polling.next_attempt_at = polling.next_attempt_at.map(|next| next.min(from));
     }
     let is_refused = error.kind == ErrorKind::Unauthorized;
     let refusals = source.refusals.saturating_add(i64::from(is_refused));
     let refused_since = source.refused_since.or(is_refused.then_some(now));
 
-    let is_gone = gone_at.is_some_and(|at| at <= now);
+    let is_unreachable = unreachable_from.is_some_and(|from| from <= now);
     let is_refused_for_good =
         refused_since.is_some_and(|since| guard::is_refused_for_good(refusals, since, now));
-    let reason = if is_gone {
+    let reason = if is_unreachable {
         Some(HiddenReason::Unreachable)
     } else {
         is_refused_for_good.then_some(HiddenReason::Refused)
     };
-    // A source without a listing has nothing to hide.
-    let reason = reason.filter(|_| polling.fetched_at.is_some() && source.hidden.is_none());
-    let hidden = reason.map(|reason| Hidden { since: now, reason });
+    // A source without a listing has nothing to hide. That it has ended is said of each.
+    let reason = match ends_now {
+        true => Some(HiddenReason::Gone),
+        false => reason.filter(|_| polling.fetched_at.is_some() && source.hidden.is_none()),
+    };
+    let hidden = reason.map(|reason| Hidden {
+        since: source.hidden_since().unwrap_or(now),
+        reason,
+    });
     Plan {
-        source_event: hidden.as_ref().map(|_| EventKind::Hidden),
+        source_event: reason.map(SourceEvent::Hidden),
         source: SourceState {
             polling,
             refusals,
             refused_since,
+            ending,
             hidden: hidden.or_else(|| source.hidden.clone()),
             ..source.clone()
         },

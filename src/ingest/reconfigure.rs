@@ -8,8 +8,8 @@ use super::{
 use crate::model::{
     fetch::ErrorKind,
     settings::SourceSettings,
-    source::Kind,
-    state::{HiddenReason, LastError, Polling, SourceState},
+    source::{HiddenReason, Kind},
+    state::{LastError, Polling, SourceState},
     time::Timestamp,
 };
 
@@ -49,6 +49,13 @@ pub fn reconfigure(stored: &SourceState, new: &SourceSettings, now: Timestamp) -
         source.refused_since = None;
         source.held = None;
         source.skipped = None;
+        source.ending = None;
+        source.server_version = None;
+        // It was the old one that has ended.
+        let is_shown = stored.is_gone();
+        if is_shown {
+            source.hidden = None;
+        }
         source.polling = Polling {
             ttl_secs: source.polling.ttl_secs,
             fetched_at: source.polling.fetched_at,
@@ -58,21 +65,22 @@ pub fn reconfigure(stored: &SourceState, new: &SourceSettings, now: Timestamp) -
         return Reconfigured {
             source,
             is_another,
-            is_shown: false,
+            is_shown,
         };
     }
     if stored.configured_kind.is_none() && new.kind != Kind::Auto {
         source.kind = new.kind;
     }
     let fetched_at = source.polling.fetched_at;
-    let gone_at = fetched_at.and_then(|at| guard::gone_at(at, new.ttl, new.max_stale));
+    let unreachable_from =
+        fetched_at.and_then(|at| guard::unreachable_from(at, new.ttl, new.max_stale));
     let is_unreachable = |reason| reason == HiddenReason::Unreachable;
     let hidden = stored.hidden.as_ref().map(|hidden| hidden.reason);
-    let is_shown = hidden.is_some_and(is_unreachable) && gone_at.is_none_or(|at| at > now);
+    let is_shown = hidden.is_some_and(is_unreachable) && unreachable_from.is_none_or(|at| at > now);
     if is_shown {
         source.hidden = None;
     }
-    if let Some(next) = next_attempt(stored, new, gone_at, now) {
+    if let Some(next) = next_attempt(stored, new, unreachable_from, now) {
         source.polling.next_attempt_at = Some(next);
     }
     Reconfigured {
@@ -86,7 +94,7 @@ pub fn reconfigure(stored: &SourceState, new: &SourceSettings, now: Timestamp) -
 fn next_attempt(
     stored: &SourceState,
     new: &SourceSettings,
-    gone_at: Option<Timestamp>,
+    unreachable_from: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<Timestamp> {
     let polling = &stored.polling;
@@ -103,8 +111,8 @@ fn next_attempt(
     }
     if polling.consecutive_failures > 0 {
         // Only an attempt can hide it.
-        let gone_at = gone_at.filter(|_| stored.hidden.is_none())?;
-        return Some(polling.next_attempt_at?.min(gone_at.max(now)));
+        let unreachable_from = unreachable_from.filter(|_| stored.hidden.is_none())?;
+        return Some(polling.next_attempt_at?.min(unreachable_from.max(now)));
     }
     if stored.moved || stored.held.is_some() {
         return None;
@@ -119,10 +127,11 @@ mod tests {
 
     use super::*;
     use crate::model::{
+        fetch::EndSign,
         listing::Skipped,
         settings::Rules,
         source::Role,
-        state::{Held, Hidden},
+        state::{Ending, Held, Hidden},
     };
 
     const NOW_MS: i64 = 1_800_000_000_000;
@@ -169,6 +178,42 @@ mod tests {
             since: at(-50),
         });
         source
+    }
+
+    /// What has ended is the old address.
+    #[test]
+    fn a_source_that_is_gone_starts_anew_at_another_address_only() {
+        let stored = SourceState {
+            ending: Some(Ending {
+                sign: EndSign::Gone,
+                since: at(-90),
+            }),
+            hidden: Some(Hidden {
+                since: at(-80),
+                reason: HiddenReason::Gone,
+            }),
+            server_version: Some("1".to_owned()),
+            ..failing(ErrorKind::Rejected, -80)
+        };
+        for (address, is_shown) in [("here", false), ("there", true)] {
+            let new = SourceSettings {
+                address: address.to_owned(),
+                ..settings(60, None)
+            };
+            let changed = reconfigure(&stored, &new, at(0));
+            assert_eq!(changed.is_shown, is_shown);
+            let SourceState {
+                hidden,
+                ending,
+                server_version,
+                polling,
+                ..
+            } = changed.source;
+            assert_eq!(hidden.is_none(), is_shown);
+            assert_eq!(ending.is_none(), is_shown);
+            assert_eq!(server_version.is_none(), is_shown);
+            assert_eq!(polling.next_attempt_at == Some(at(0)), is_shown);
+        }
     }
 
     #[test]

@@ -165,6 +165,12 @@ impl Backoff {
         longest: TimeDelta::seconds(30),
         ..Self::PROVIDER
     };
+    /// For providers that have ended: 24 h.
+    pub const GONE: Self = Self {
+        first: TimeDelta::hours(24),
+        longest: TimeDelta::hours(24),
+        ..Self::PROVIDER
+    };
     /// For webhooks: from 10 s to 6 h, or as long as the target requests.
     pub const WEBHOOK: Self = Self {
         first: TimeDelta::seconds(10),
@@ -368,6 +374,8 @@ mod tests {
     #[case(Backoff::PROVIDER, 8, 3_600)]
     #[case(Backoff::PROVIDER, i64::MAX, 3_600)]
     #[case(Backoff::ENDPOINT, 9, 30)]
+    #[case(Backoff::GONE, 1, 86_400)]
+    #[case(Backoff::GONE, i64::MAX, 86_400)]
     #[case(Backoff::WEBHOOK, 1, 10)]
     #[case(Backoff::WEBHOOK, 2, 20)]
     #[case(Backoff::WEBHOOK, 99, 21_600)]

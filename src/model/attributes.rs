@@ -22,6 +22,9 @@ pub struct Attributes {
     /// Input limit, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_window: Option<i64>,
+    /// What `context_window` could be set to, in tokens; none unless it is set to a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_context_window: Option<i64>,
     /// Output limit, in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<i64>,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     names::{ModelKey, Visibility},
-    source::{Role, SourceName},
+    source::{HiddenReason, Role, SourceName},
     time::Timestamp,
 };
 
@@ -67,6 +67,9 @@ pub struct ChangeEvent {
     /// The model's whole id; none when the whole source was hidden or shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Why the whole source was hidden; none for other events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<HiddenReason>,
     /// The names of the attributes that changed; `id` when only the whole id did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
@@ -93,6 +96,7 @@ pub struct StoredEvent {
     /// The model's id at the source; empty when the whole source was hidden or shown.
     pub model_id: String,
     event: EventKind,
+    reason: Option<HiddenReason>,
     changed: Option<Vec<String>>,
     before: Option<Box<RawValue>>,
     after: Option<Box<RawValue>>,
@@ -125,6 +129,7 @@ impl StoredEvent {
             at: self.at,
             event: self.event,
             id,
+            reason: self.reason,
             changed: self.changed,
             before: self.before.map(without_hidden_alias),
             after: self.after.map(without_hidden_alias),

@@ -91,6 +91,40 @@ pub struct FetchError {
     pub retry_after: Option<Duration>,
     /// Whole pages read before the failure.
     pub pages: usize,
+    /// Whether the host name does not exist, which is not the same as a resolver that does not
+    /// answer.
+    pub has_no_host: bool,
+}
+
+impl FetchError {
+    /// What it says of the end of its source, if it does.
+    pub fn end_sign(&self) -> Option<EndSign> {
+        match self.http_status {
+            // On a later page, it is about the cursor.
+            Some(410) if self.pages == 0 => Some(EndSign::Gone),
+            _ => self.has_no_host.then_some(EndSign::NoHost),
+        }
+    }
+}
+
+/// How a failure says that its source has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndSign {
+    /// The list answers 410 Gone.
+    Gone,
+    /// The host name does not exist.
+    NoHost,
+}
+
+impl EndSign {
+    /// The name used in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::NoHost => "no_host",
+        }
+    }
 }
 
 impl fmt::Display for FetchError {

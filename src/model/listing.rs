@@ -51,6 +51,8 @@ pub struct Listing {
     pub pages: usize,
     /// The details of the models. The entries already include them.
     pub details: Details,
+    /// The version that the server reports; none unless it is an Ollama.
+    pub server_version: Option<String>,
 }
 
 /// One source's entries as it sent them.

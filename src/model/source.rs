@@ -1,4 +1,4 @@
-//! Sources: their names, roles and kinds, and the freshness of their listings.
+//! Sources: their names, roles and kinds, the freshness of their listings, and why they are hidden.
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
@@ -155,6 +155,32 @@ pub fn source_order(role: Role, name: &str) -> (u8, &str) {
         (Role::Provider, "google") => (2, name),
         (Role::Provider, "anthropic") => (3, name),
         (Role::Provider, _) => (4, name),
+    }
+}
+
+/// Why a source's models are kept but not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HiddenReason {
+    /// The settings no longer contain the source.
+    Unconfigured,
+    /// It has been stale for longer than `max_stale`.
+    Unreachable,
+    /// The source has refused its key for a day.
+    Refused,
+    /// The source has ended: it answers 410, or its host no longer exists.
+    Gone,
+}
+
+impl HiddenReason {
+    /// The name used in the database and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unconfigured => "unconfigured",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Gone => "gone",
+        }
     }
 }
 

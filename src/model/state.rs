@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attributes::Attributes,
-    fetch::ErrorKind,
+    fetch::{EndSign, ErrorKind},
     listing::Skipped,
     settings::SourceSettings,
-    source::{Freshness, Kind, Role, SourceName},
+    source::{Freshness, HiddenReason, Kind, Role, SourceName},
     time::Timestamp,
 };
 
@@ -114,29 +114,6 @@ pub struct Held {
     pub models: Option<i64>,
 }
 
-/// Why a source's models are kept but not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HiddenReason {
-    /// The settings no longer contain the source.
-    Unconfigured,
-    /// It has been stale for longer than `max_stale`.
-    Unreachable,
-    /// The source has refused its key for a day.
-    Refused,
-}
-
-impl HiddenReason {
-    /// The name used in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unconfigured => "unconfigured",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-        }
-    }
-}
-
 /// A source whose models are kept but not served.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Hidden {
@@ -144,6 +121,15 @@ pub struct Hidden {
     pub since: Timestamp,
     /// Why it was hidden.
     pub reason: HiddenReason,
+}
+
+/// The failures in a row that say that a source has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Ending {
+    /// What they say.
+    pub sign: EndSign,
+    /// The first of them.
+    pub since: Timestamp,
 }
 
 /// The state of one source.
@@ -176,10 +162,14 @@ pub struct SourceState {
     pub refused_since: Option<Timestamp>,
     /// The suspicious listing that waits for confirmation.
     pub held: Option<Held>,
+    /// Its last failures, if they say that it has ended.
+    pub ending: Option<Ending>,
     /// When and why it was hidden; none while it is served.
     pub hidden: Option<Hidden>,
     /// The unusable entries of its last listing; none when it had none.
     pub skipped: Option<Skipped>,
+    /// The version that its server reported last; none unless it is an Ollama.
+    pub server_version: Option<String>,
 }
 
 impl SourceState {
@@ -203,9 +193,15 @@ impl SourceState {
         !self.is_missing() || is_refused
     }
 
-    /// Whether it is configured but has no listing yet.
+    /// Whether it is configured but has no listing yet. One that is gone is not expected to have one.
     pub fn is_missing(&self) -> bool {
-        self.configured && self.polling.fetched_at.is_none()
+        self.configured && self.polling.fetched_at.is_none() && !self.is_gone()
+    }
+
+    /// Whether it has ended.
+    pub fn is_gone(&self) -> bool {
+        let reason = self.hidden.as_ref().map(|hidden| hidden.reason);
+        reason == Some(HiddenReason::Gone)
     }
 
     /// Whether it is served but stale at `now`.
@@ -287,8 +283,10 @@ impl SourceState {
             refusals: 0,
             refused_since: None,
             held: None,
+            ending: None,
             hidden: None,
             skipped: None,
+            server_version: None,
         }
     }
 }

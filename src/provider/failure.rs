@@ -25,6 +25,7 @@ impl FetchError {
             http_status: None,
             retry_after: None,
             pages: 0,
+            has_no_host: false,
         }
     }
 
@@ -95,10 +96,13 @@ impl FetchError {
                 "timed out while connecting: check the network and base_url",
             )
         } else if error.is_connect() {
-            Self::new(
-                ErrorKind::Unreachable,
-                format!("cannot connect to {host}: {root}"),
-            )
+            Self {
+                has_no_host: says_no_host(&root),
+                ..Self::new(
+                    ErrorKind::Unreachable,
+                    format!("cannot connect to {host}: {root}"),
+                )
+            }
         } else {
             Self::new(
                 ErrorKind::Unreachable,
@@ -128,6 +132,26 @@ impl FetchError {
         self.message = one_line(&self.message);
         self
     }
+}
+
+/// How the resolvers of the systems say that a host name does not exist, in contrast to a resolver
+/// that does not answer ("Temporary failure in name resolution"). The standard library keeps nothing
+/// but their words.
+const NO_HOST: [&str; 5] = [
+    // glibc: EAI_NONAME and EAI_NODATA.
+    "Name or service not known",
+    "No address associated with hostname",
+    // musl.
+    "Name does not resolve",
+    // macOS and the BSDs.
+    "nodename nor servname provided, or not known",
+    // Windows.
+    "No such host is known",
+];
+
+/// Whether the cause of a failed connection is a host name that does not exist.
+fn says_no_host(cause: &str) -> bool {
+    NO_HOST.iter().any(|words| cause.contains(words))
 }
 
 /// Iterates over `error` and its sources, outermost first.
@@ -305,6 +329,37 @@ mod tests {
         let error = answer(status, &[], &json!({"error": {"message": "words"}}));
         assert_eq!((error.kind, error.http_status), (expected, Some(status)));
         assert!(error.message.contains(&status.to_string()), "{error}");
+    }
+
+    #[rstest]
+    #[case(
+        "failed to lookup address information: Name or service not known",
+        true
+    )]
+    #[case(
+        "failed to lookup address information: nodename nor servname provided, or not known",
+        true
+    )]
+    #[case("No such host is known. (os error 11001)", true)]
+    #[case(
+        "failed to lookup address information: Temporary failure in name resolution",
+        false
+    )]
+    #[case("Connection refused (os error 111)", false)]
+    fn a_name_that_does_not_exist_is_no_silent_resolver(#[case] cause: &str, #[case] is: bool) {
+        assert_eq!(says_no_host(cause), is);
+    }
+
+    #[tokio::test]
+    async fn the_resolver_of_this_system_is_understood() {
+        // This name never exists (RFC 6761). Without any resolver, its answer is a temporary failure.
+        let client = reqwest::Client::builder().no_proxy().build();
+        let request = client.expect("a client").get("http://gone.invalid/");
+        let error = request.send().await.expect_err("it does not exist");
+        let error = FetchError::from_transport(error, "gone.invalid:80");
+        assert_eq!(error.kind, ErrorKind::Unreachable);
+        let is_temporary = error.message.contains("Temporary failure");
+        assert_eq!(error.end_sign().is_some(), !is_temporary, "{error}");
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub fn attributes(entry: &Value) -> Attributes {
         display_name: text(entry, &DISPLAY_NAME),
         description: text(entry, &DESCRIPTION),
         context_window: loaded_context(entry).or_else(|| tokens(entry, &CONTEXT_WINDOW)),
+        max_context_window: max_context(entry),
         max_output_tokens: tokens(entry, &MAX_OUTPUT_TOKENS).or_else(|| max_tokens(entry)),
         input_modalities: modalities(entry, &INPUT_MODALITIES, Side::Input),
         output_modalities: modalities(entry, &OUTPUT_MODALITIES, Side::Output),
@@ -52,6 +53,17 @@ pub fn attributes(entry: &Value) -> Attributes {
 fn loaded_context(entry: &Value) -> Option<i64> {
     let is_loaded = entry["state"] == "loaded";
     tokens(entry, &["/loaded_context_length"]).filter(|_| is_loaded)
+}
+
+/// Returns the maximum beside the context that a server is set to: LM Studio's beside what is loaded,
+/// llama.cpp's beside `--ctx-size`.
+fn max_context(entry: &Value) -> Option<i64> {
+    let (limit, max) = match loaded_context(entry) {
+        Some(loaded) => (loaded, "/max_context_length"),
+        None => (tokens(entry, &["/meta/n_ctx"])?, "/meta/n_ctx_train"),
+    };
+    // Some models are set to more than they were trained for.
+    tokens(entry, &[max]).filter(|max| *max >= limit)
 }
 
 fn max_tokens(entry: &Value) -> Option<i64> {
@@ -352,9 +364,20 @@ mod tests {
     #[test]
     fn what_a_call_meets_now_is_the_limit() {
         let lm_studio = |state: &str| json!({"max_context_length": 100, "loaded_context_length": 10, "state": state});
-        assert_eq!(said(&lm_studio("loaded"))["context_window"], 10);
-        assert_eq!(said(&lm_studio("not-loaded"))["context_window"], 100);
+        let limits = |entry: &Value| {
+            let said = said(entry);
+            (
+                said["context_window"].clone(),
+                said["max_context_window"].clone(),
+            )
+        };
+        assert_eq!(limits(&lm_studio("loaded")), (json!(10), json!(100)));
+        assert_eq!(limits(&lm_studio("not-loaded")), (json!(100), Value::Null));
         let llama_cpp = json!({"meta": {"n_ctx_train": 200, "n_ctx": 100}});
-        assert_eq!(said(&llama_cpp)["context_window"], 100);
+        assert_eq!(limits(&llama_cpp), (json!(100), json!(200)));
+        let llama_cpp = json!({"meta": {"n_ctx_train": 200}});
+        assert_eq!(limits(&llama_cpp), (json!(200), Value::Null));
+        let llama_cpp = json!({"meta": {"n_ctx_train": 200, "n_ctx": 300}});
+        assert_eq!(limits(&llama_cpp), (json!(300), Value::Null));
     }
 }

@@ -99,6 +99,18 @@ fn detail_request(id: &str, digest: &str) -> DetailRequest {
     }
 }
 
+/// The longest version that is believed, in bytes.
+const MAX_VERSION_BYTES: usize = 64;
+
+/// The version in `answer` to `/api/version`.
+pub(super) fn version(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let version = answer["version"].as_str()?.trim();
+    let is_usable = (1..=MAX_VERSION_BYTES).contains(&version.len())
+        && version.bytes().all(|byte| byte.is_ascii_graphic());
+    is_usable.then(|| version.to_owned())
+}
+
 /// Whether `answer` to `/api/show` is Ollama's: it has the context length under the name of the
 /// model's architecture. Imitators have `general.context_length`, or nothing.
 pub(super) fn is_shown_by_ollama(answer: &Value) -> bool {

@@ -1,6 +1,7 @@
 //! Recognises the list API of an endpoint without a configured kind. Many servers answer Ollama's
 //! `/api/tags` with names that no call accepts (KoboldCpp, LocalAI, Lemonade, Docker Model Runner);
-//! their ids are those of `/v1/models`. Ollama has the same ids at both.
+//! their ids are those of `/v1/models`. Ollama has the same ids at both. Also asks an Ollama for its
+//! version.
 
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    CLOSING_MARGIN, Fetch, ollama, openai,
+    CLOSING_MARGIN, Fetch, ListApi,
+    failure::redact,
+    ollama, openai,
     request::{read_body, root_url},
 };
 use crate::model::{
@@ -17,6 +20,8 @@ use crate::model::{
     source::Kind,
 };
 
+/// How long to wait for the version of a server. Requests wait for a first list.
+const VERSION_LIMIT: Duration = Duration::from_secs(1);
 /// The most bytes of an answer that counts as a proof.
 const MAX_PROOF_BYTES: usize = 256 * 1024;
 
@@ -82,13 +87,28 @@ impl Fetch<'_> {
         {
             return Some(true);
         }
-        let version = json_of(&self.probe("api/version", None).await?);
-        let (Some(first), true) = (tags.entries.first(), version["version"].is_string()) else {
+        let version = ollama::version(&self.probe("api/version", None).await?);
+        let (Some(first), Some(_)) = (tags.entries.first(), version) else {
             return Some(false);
         };
         let body = json!({ "model": first.id }).to_string();
         let shown = json_of(&self.probe("api/show", Some(body)).await?);
         Some(ollama::is_shown_by_ollama(&shown))
+    }
+
+    /// The version that an Ollama reports: clients that are given its base ask for it.
+    pub(super) async fn server_version(&self, api: &'static ListApi) -> Option<String> {
+        // Without known details, only the list is fetched.
+        self.known.filter(|_| api.kind == Kind::Ollama)?;
+        let until = (Instant::now() + VERSION_LIMIT).min(self.deadline - CLOSING_MARGIN);
+        let answer = timeout_at(until, self.probe("api/version", None))
+            .await
+            .ok()??;
+        let version = ollama::version(&answer)?;
+        Some(match &self.source.key {
+            Some(key) => redact(&version, key),
+            None => version,
+        })
     }
 
     /// Requests `path` for a proof. Returns the body of the answer: empty if the server refuses the

@@ -12,6 +12,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, StatusCode};
+use chrono::{DateTime, Datelike};
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -126,6 +127,12 @@ impl Dialect {
         Ok(body)
     }
 
+    /// Serializes Ollama's answer to `/api/show` for one model, asked for at `now`.
+    pub fn show(model: &ModelView, now: Timestamp) -> serde_json::Result<Vec<u8>> {
+        let entry = serde_json::from_slice(&Self::Ollama.model(model, now)?)?;
+        serde_json::to_vec(&ollama::shown(model, entry))
+    }
+
     /// Writes one entry: as its source sent it, if that is available.
     fn write(
         self,
@@ -140,7 +147,7 @@ impl Dialect {
             Self::Ollama => ollama::standard_fields(model),
         };
         if let Some(raw) = model.raw {
-            body.extend_from_slice(completed(raw, &standard)?.as_bytes());
+            body.extend_from_slice(self.completed(raw, &standard)?.as_bytes());
             return Ok(());
         }
         match self {
@@ -149,7 +156,67 @@ impl Dialect {
                 serde_json::to_writer(body, &anthropic::entry(model, object(standard), now))
             }
             Self::Gemini => serde_json::to_writer(body, &gemini::entry(model, object(standard))),
-            Self::Ollama => serde_json::to_writer(body, &object(standard)),
+            Self::Ollama => serde_json::to_writer(body, &ollama::entry(model, object(standard))),
+        }
+    }
+
+    /// Completes a source's `raw` entry with each of the `standard` fields that is missing or has a
+    /// value that this dialect's strict clients cannot read. The fields that identify the model always
+    /// have our value.
+    fn completed<'a>(
+        self,
+        raw: &'a RawValue,
+        standard: &[(&'static str, Value)],
+    ) -> serde_json::Result<Cow<'a, str>> {
+        let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
+        let unreadable: Vec<&str> = self
+            .time_fields()
+            .iter()
+            .copied()
+            .filter(|name| {
+                fields
+                    .get(*name)
+                    .is_some_and(|time| !is_readable_time(time))
+            })
+            .collect();
+        let mut added = Vec::new();
+        for (place, (name, value)) in standard.iter().enumerate() {
+            let present = fields.get(*name).filter(|_| !unreadable.contains(name));
+            let usable = present.is_some_and(|present| match value {
+                Value::String(text) => serde_json::from_str::<String>(present.get())
+                    .is_ok_and(|own| place >= self.identity_fields() || own == *text),
+                // The only number is `created`.
+                Value::Number(_) => is_readable_second(present),
+                _ => true,
+            });
+            if !usable {
+                added.push((*name, serde_json::value::to_raw_value(value)?));
+            }
+        }
+        if added.is_empty() && unreadable.is_empty() {
+            return Ok(Cow::Borrowed(raw.get()));
+        }
+        fields.retain(|name, _| !unreadable.contains(&name.as_str()));
+        for (name, value) in &added {
+            fields.insert((*name).to_owned(), value);
+        }
+        serde_json::to_string(&fields).map(Cow::Owned)
+    }
+
+    /// The fields that its clients read as a time.
+    fn time_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Anthropic => &["created_at", "deprecated_at", "retires_at"],
+            Self::Ollama => &["modified_at"],
+            Self::OpenAi | Self::Gemini => &[],
+        }
+    }
+
+    /// The number of standard fields that identify the model, at their start.
+    fn identity_fields(self) -> usize {
+        match self {
+            Self::Ollama => ollama::IDENTITY_FIELDS,
+            Self::OpenAi | Self::Anthropic | Self::Gemini => 1,
         }
     }
 
@@ -184,32 +251,56 @@ fn field(body: &mut Vec<u8>, name: &str, value: &impl Serialize) -> serde_json::
     serde_json::to_writer(body, value)
 }
 
-/// Completes a source's `raw` entry with each of the `standard` fields that is missing or has
-/// another type. The first field identifies the model and always has our value.
-fn completed<'a>(
-    raw: &'a RawValue,
-    standard: &[(&'static str, Value)],
-) -> serde_json::Result<Cow<'a, str>> {
-    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
-    let mut added = Vec::new();
-    for (place, (name, value)) in standard.iter().enumerate() {
-        let present = fields.get(*name).map(|field| field.get());
-        let usable = present.is_some_and(|present| match value {
-            Value::String(text) => {
-                serde_json::from_str::<String>(present).is_ok_and(|own| place > 0 || own == *text)
-            }
-            Value::Number(_) => present.parse::<i64>().is_ok(),
-            _ => true,
-        });
-        if !usable {
-            added.push((*name, serde_json::value::to_raw_value(value)?));
-        }
+/// Whether strict clients read `value` as a time: null, or RFC 3339 within the years 1 to 9999, which
+/// .NET and Python require.
+fn is_readable_time(value: &RawValue) -> bool {
+    match serde_json::from_str::<Option<String>>(value.get()) {
+        Ok(None) => true,
+        Ok(Some(text)) => DateTime::parse_from_rfc3339(&text)
+            .is_ok_and(|time| (1..=9999).contains(&time.to_utc().year())),
+        Err(_) => false,
     }
-    if added.is_empty() {
-        return Ok(Cow::Borrowed(raw.get()));
+}
+
+/// Whether strict clients read `value` as a second since 1970, up to the year 9999.
+fn is_readable_second(value: &RawValue) -> bool {
+    const LAST: i64 = 253_402_300_799;
+    let second = value.get().parse::<i64>();
+    second.is_ok_and(|second| (0..=LAST).contains(&second))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("null", true)]
+    #[case(r#""2026-02-03T00:54:07.035483248-05:00""#, true)]
+    #[case(r#""0001-01-01T00:00:00Z""#, true)]
+    #[case(r#""0000-12-31T23:59:59Z""#, false)]
+    #[case(r#""0001-01-01T00:00:00+05:00""#, false)]
+    #[case(r#""9999-12-31T23:59:59-05:00""#, false)]
+    #[case(r#""2026-02-30T00:00:00Z""#, false)]
+    #[case(r#""2026-02-03""#, false)]
+    #[case(r#""""#, false)]
+    #[case("1770163200", false)]
+    fn times_of_strict_clients(#[case] json: &str, #[case] readable: bool) {
+        let value: &RawValue = serde_json::from_str(json).expect("JSON");
+        assert_eq!(is_readable_time(value), readable);
     }
-    for (name, value) in &added {
-        fields.insert((*name).to_owned(), value);
+
+    #[rstest]
+    #[case("0", true)]
+    #[case("253402300799", true)]
+    #[case("253402300800", false)]
+    #[case("1790000000000", false)]
+    #[case("-1", false)]
+    #[case("1.7e9", false)]
+    #[case("null", false)]
+    fn seconds_of_strict_clients(#[case] json: &str, #[case] readable: bool) {
+        let value: &RawValue = serde_json::from_str(json).expect("JSON");
+        assert_eq!(is_readable_second(value), readable);
     }
-    serde_json::to_string(&fields).map(Cow::Owned)
 }

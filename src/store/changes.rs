@@ -262,7 +262,8 @@ impl Store {
                SELECT '[' || COALESCE(GROUP_CONCAT(event), '') || ']' AS "json!: String" FROM (
                    SELECT json_object(
                        'revision', e.revision, 'at', e.at, 'source', e.source, 'role', s.role,
-                       'model_id', e.model_id, 'event', e.event, 'changed', json(e.changed),
+                       'model_id', e.model_id, 'event', e.event, 'reason', e.reason,
+                       'changed', json(e.changed),
                        'before', json((
                            SELECT p.attributes FROM model_events AS p
                            WHERE p.source = e.source AND p.model_id = e.model_id

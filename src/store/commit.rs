@@ -18,9 +18,8 @@ use super::{
     state::find_source,
 };
 use crate::{
-    ingest::plan::{Before, list_unseen, mark_seen, plan_failure, plan_listing},
+    ingest::plan::{Before, SourceEvent, list_unseen, mark_seen, plan_failure, plan_listing},
     model::{
-        event::EventKind,
         fetch::{Committed, FetchError, Fetched},
         settings::SourceSettings,
         source::{Kind, Role},
@@ -107,8 +106,10 @@ impl Store {
         let outcome = plan.outcome();
         let is_listed = matches!(outcome, Committed::Unchanged | Committed::Changed(_));
         if let Some(event) = plan.source_event {
-            // As the event says.
-            if let (EventKind::Hidden, Some(hidden)) = (event, &mut plan.source.hidden) {
+            // As the event says, unless it was hidden before it ended.
+            if let (SourceEvent::Hidden(_), Some(hidden)) = (event, &mut plan.source.hidden)
+                && hidden.since == ended_at
+            {
                 hidden.since = revision.at;
             }
             record_source_event(&mut tx, revision, name, event).await?;

@@ -12,13 +12,14 @@ use super::{
     state::find_source,
 };
 use crate::{
-    ingest::reconfigure::{Reconfigured, reconfigure},
+    ingest::{
+        plan::SourceEvent,
+        reconfigure::{Reconfigured, reconfigure},
+    },
     model::{
-        event::EventKind,
         names::Names,
         settings::{Rules, SourceSettings},
-        source::{Role, SourceName},
-        state::HiddenReason,
+        source::{HiddenReason, Role, SourceName},
         time::Timestamp,
     },
 };
@@ -108,7 +109,7 @@ async fn configure(
         forget_details(connection, name).await?;
     }
     if is_shown {
-        record_source_event(connection, revision, name, EventKind::Shown).await?;
+        record_source_event(connection, revision, name, SourceEvent::Shown).await?;
     }
     // The listing that shows a hidden source will derive its models; until then, clients see no
     // change.
@@ -217,8 +218,9 @@ async fn rename_local_models(
 async fn hide_and_show(connection: &mut SqliteConnection, revision: NextRevision) -> Result<()> {
     let NextRevision { number, at, .. } = revision;
     sqlx::query!(
-        "INSERT INTO model_events (revision, source, model_id, at, event)
-         SELECT ?2, name, '', ?1, CASE configured WHEN 1 THEN 'shown' ELSE 'hidden' END
+        "INSERT INTO model_events (revision, source, model_id, at, event, reason)
+         SELECT ?2, name, '', ?1, CASE configured WHEN 1 THEN 'shown' ELSE 'hidden' END,
+                CASE configured WHEN 0 THEN 'unconfigured' END
          FROM sources
          WHERE (configured = 1 AND hidden_reason = 'unconfigured')
             OR (configured = 0 AND hidden_since IS NULL AND fetched_at IS NOT NULL)",

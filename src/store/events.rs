@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::error::Result;
 use crate::{
-    ingest::diff::Change,
+    ingest::{diff::Change, plan::SourceEvent},
     model::{event::EventKind, time::Timestamp},
 };
 
@@ -45,16 +45,22 @@ pub(super) async fn record_source_event(
     connection: &mut SqliteConnection,
     revision: NextRevision,
     name: &str,
-    event: EventKind,
+    event: SourceEvent,
 ) -> Result<()> {
     let NextRevision { number, at, .. } = revision;
+    let (event, reason) = match event {
+        SourceEvent::Hidden(reason) => (EventKind::Hidden, Some(reason.as_str())),
+        SourceEvent::Shown => (EventKind::Shown, None),
+    };
     let event = event.as_str();
     sqlx::query!(
-        "INSERT INTO model_events (revision, source, model_id, at, event) VALUES (?1, ?2, '', ?3, ?4)",
+        "INSERT INTO model_events (revision, source, model_id, at, event, reason)
+         VALUES (?1, ?2, '', ?3, ?4, ?5)",
         number,
         name,
         at,
         event,
+        reason,
     )
     .execute(connection)
     .await?;

@@ -8,7 +8,10 @@ use super::{BUSY_TIMEOUT, Store, Write, details::read_details, error::Result, st
 use crate::{
     ingest::schedule::{self, ClaimMode},
     model::{
-        listing::Details, settings::SourceSettings, source::Kind, state::SourceState,
+        listing::Details,
+        settings::SourceSettings,
+        source::{HiddenReason, Kind},
+        state::SourceState,
         time::Timestamp,
     },
 };
@@ -116,13 +119,24 @@ pub(super) async fn write_source(
     let skipped = source.skipped.as_ref().map(serde_json::to_string);
     let skipped = skipped.transpose()?;
     let hidden_since = source.hidden_since();
-    let hidden_reason = source.hidden.as_ref().map(|hidden| hidden.reason.as_str());
+    let is_gone = source.is_gone();
+    // A source that is gone is unreachable in the column, whose values cannot be extended.
+    let hidden_reason = source.hidden.as_ref().map(|hidden| match hidden.reason {
+        HiddenReason::Gone => HiddenReason::Unreachable.as_str(),
+        reason => reason.as_str(),
+    });
+    let ending = source.ending.as_ref();
+    let (end_sign, end_sign_since) = (
+        ending.map(|ending| ending.sign.as_str()),
+        ending.map(|ending| ending.since),
+    );
     sqlx::query!(
         "UPDATE sources
          SET kind = ?2, fetched_at = ?3, next_attempt_at = ?4, consecutive_failures = ?5,
              error_kind = ?6, error_message = ?7, error_since = ?8,
              refusals = ?9, refused_since = ?10, held_since = ?11, held_models = ?12,
              hidden_since = ?13, hidden_reason = ?14, skipped = ?16, claimed_until = ?17,
+             server_version = ?18, end_sign = ?19, end_sign_since = ?20, gone = ?21,
              listed_address = IIF(?15, address, listed_address)
          WHERE name = ?1",
         name,
@@ -142,6 +156,10 @@ pub(super) async fn write_source(
         is_listed,
         skipped,
         polling.claimed_until,
+        source.server_version,
+        end_sign,
+        end_sign_since,
+        is_gone,
     )
     .execute(connection)
     .await?;

@@ -60,9 +60,12 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
                      'since', held_since, 'models', held_models
                  ) END,
                  'hidden', CASE WHEN hidden_since IS NOT NULL THEN json_object(
-                     'since', hidden_since, 'reason', hidden_reason
+                     'since', hidden_since, 'reason', IIF(gone, 'gone', hidden_reason)
                  ) END,
-                 'skipped', json(skipped)
+                 'ending', CASE WHEN end_sign IS NOT NULL THEN json_object(
+                     'sign', end_sign, 'since', end_sign_since
+                 ) END,
+                 'skipped', json(skipped), 'server_version', server_version
              )) FROM sources WHERE ?1 IS NULL OR name = ?1) AS "sources!: String",
             (SELECT json_object(
                  'name', name, 'address', address,

@@ -7,11 +7,13 @@ import sys
 import tempfile
 import time
 from threading import Thread
-from urllib.request import urlopen
 
+import codex
 import nginx
 import python_clients
 import stand_ins
+import strict
+from strict import read
 
 RESULTS = []
 
@@ -31,11 +33,6 @@ def compare(name, ids, expected, error=None):
     if set(ids) - set(expected):
         error = error or f"unexpected: {sorted(set(ids) - set(expected))[:3]}"
     report(name, len(set(ids) & set(expected)), len(expected), error)
-
-
-def read(url):
-    with urlopen(url, timeout=10) as answer:
-        return json.load(answer)
 
 
 def start(binary, directory, providers):
@@ -65,18 +62,54 @@ def start(binary, directory, providers):
     return catalog, root
 
 
-def strict(root):
-    """A client that needs OpenAI's four fields, and a provider's base that loses nothing."""
-    for path, expected in [
-        ("/v1/models", python_clients.MERGED), ("/v1beta/openai/models", python_clients.MERGED),
-        ("/catalog/providers/openai/models", stand_ins.OPENAI),
-        ("/catalog/providers/google/v1beta/openai/models", stand_ins.GOOGLE),
-        ("/catalog/providers/box/v1/models", stand_ins.OLLAMA),
-    ]:
-        data = read(root + path)["data"]
-        types = [("id", str), ("object", str), ("created", int), ("owned_by", str)]
-        good = [entry for entry in data if all(type(entry.get(name)) is kind for name, kind in types)]
-        report(f"a strict client, {path}", len(good), len(expected))
+def readable(check, entries):
+    """How many `check` reads, and what it says of the first other."""
+    good, error = 0, None
+    for entry in entries:
+        try:
+            check(entry)
+            good += 1
+        except (AssertionError, ValueError, OverflowError, OSError, TypeError) as caught:
+            error = error or f"{type(caught).__name__}: {caught}"
+    return good, error
+
+
+def strict_readers(root):
+    """Clients in languages with types read every entry, and every time of every answer."""
+    providers = f"{root}/catalog/providers"
+    lists = [
+        (f"{root}/v1/models", "data", python_clients.MERGED),
+        (f"{root}/v1/models?revision={read(f'{root}/catalog/sources')['revision']}", "data", python_clients.MERGED),
+        (f"{root}/v1beta/openai/models", "data", python_clients.MERGED),
+        (f"{root}/ollama/v1/models", "data", python_clients.MERGED),
+        (f"{providers}/google/v1beta/openai/models", "data", stand_ins.GOOGLE),
+        (f"{providers}/box/v1/models", "data", stand_ins.OLLAMA),
+    ]
+    for url, field, expected in lists:
+        good, error = readable(strict.entry, read(url)[field])
+        report(f"a strict reader, {url.removeprefix(root)}", good, len(expected), error)
+    # Below their bases entries have the fields of their sources.
+    lists += [
+        (f"{root}/ollama/api/tags", "models", python_clients.MERGED),
+        (f"{providers}/openai/models", "data", stand_ins.OPENAI),
+        (f"{providers}/openai/v1/models", "data", stand_ins.OPENAI),
+        (f"{providers}/anthropic/v1/models?limit=1000", "data", python_clients.not_retired(stand_ins.ANTHROPIC)),
+        (f"{providers}/box/api/tags", "models", stand_ins.OLLAMA),
+    ]
+    for url, field, expected in lists:
+        good, error = readable(strict.times, read(url)[field])
+        report(f"every time, {url.removeprefix(root)}", good, len(expected), error)
+    for base, ids in [("/ollama", python_clients.MERGED), ("/catalog/providers/box", stand_ins.OLLAMA)]:
+        good, error = readable(lambda model: strict.times(read(f"{root}{base}/api/show", {"model": model})), ids)
+        report(f"every time, {base}/api/show", good, len(ids), error)
+    routes = ["changes", "changes?since=0&limit=10000", "sources", "retirements", "models/openai:odd-milliseconds/history",
+              "why/openai:odd-milliseconds"]
+    good, error = readable(lambda route: strict.times(read(f"{root}/catalog/{route}")), routes)
+    report("every time below /catalog", good, len(routes), error)
+
+
+def unchanged(root):
+    """A provider's base loses nothing."""
     for path, field, sent in [
         ("openai/v1/models", "data", stand_ins.OPENAI),
         ("anthropic/v1/models?limit=1000", "data", stand_ins.ANTHROPIC),
@@ -84,7 +117,8 @@ def strict(root):
         ("box/api/tags", "models", stand_ins.OLLAMA),
     ]:
         entries = read(f"{root}/catalog/providers/{path}")[field]
-        expected = [entry for entry in sent.values() if entry.get("lifecycle") != "retired"]
+        expected = [entry for entry in sent.values()
+                    if entry.get("lifecycle") != "retired" and not python_clients.has_odd_time(entry)]
         report(f"as it was sent, {path}", sum(entry in expected for entry in entries), len(expected))
 
 
@@ -100,7 +134,7 @@ def run(root, node_clients, gateway):
     lists = {
         "merged": python_clients.MERGED, "not_retired": python_clients.NOT_RETIRED,
         "gemini_merged": python_clients.prefixed("models/", python_clients.MERGED),
-        "openai": stand_ins.OPENAI, "gemini": python_clients.prefixed("models/", stand_ins.GOOGLE),
+        "ollama": stand_ins.OLLAMA, "openai": stand_ins.OPENAI, "gemini": python_clients.prefixed("models/", stand_ins.GOOGLE),
         "anthropic": [model_id for model_id in stand_ins.ANTHROPIC if model_id != python_clients.ENDED],
     }
     node = subprocess.run(["node", node_clients, root], stdout=subprocess.PIPE, text=True)
@@ -110,7 +144,9 @@ def run(root, node_clients, gateway):
     if node.returncode or not results:
         report("the Node clients end in order", 0, 1)
 
-    strict(root)
+    strict_readers(root)
+    unchanged(root)
+    report(*codex.check(root, os.path.dirname(node_clients)))
     report("nginx as documented, in front of a gateway", *nginx.check(root, gateway))
 
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { GoogleGenAI } from "@google/genai";
+import { Ollama } from "ollama";
 import OpenAI from "openai";
 
 const root = process.argv[2];
@@ -38,6 +39,18 @@ async function* ofGoogle(baseUrl) {
   }
 }
 
+async function* ofOllama(host, version) {
+  const client = new Ollama({ host });
+  assert.equal((await client.version()).version, version);
+  assert.deepEqual((await client.ps()).models, []);
+  await assert.rejects(client.show({ model: "nope" }), { status_code: 404 });
+  for (const model of (await client.list()).models) {
+    assert.equal(model.digest.length, 64);
+    assert.ok(Array.isArray((await client.show({ model: model.model })).capabilities));
+    yield model.model;
+  }
+}
+
 const checks = [
   [`${named("openai")}, the root`, "merged", ofOpenAI(`${root}/v1`)],
   [`${named("openai")}, a provider's base`, "openai", ofOpenAI(base("openai"))],
@@ -45,6 +58,8 @@ const checks = [
   [`${named("@anthropic-ai/sdk")}, a provider's base`, "anthropic", ofAnthropic(base("anthropic"))],
   [`${named("@google/genai")}, the root`, "gemini_merged", ofGoogle(root)],
   [`${named("@google/genai")}, a provider's base`, "gemini", ofGoogle(base("google"))],
+  [`${named("ollama")}, the root`, "merged", ofOllama(`${root}/ollama`, "0.0.0")],
+  [`${named("ollama")}, an endpoint's base`, "ollama", ofOllama(base("box"), "0.31.2")],
 ];
 for (const [name, expected, models] of checks) {
   const ids = [];

@@ -27,19 +27,28 @@ def anthropic_entry(model_id):
 
 
 def ollama_entry(model_id):
-    return {"name": model_id, "model": model_id, "size": 4_733_363_377, "digest": "3ddd2d3f",
-            "modified_at": "2026-02-03T00:54:07.035483248-05:00",
-            "details": {"parent_model": "", "format": "gguf", "family": "llama", "families": None,
+    return {"name": model_id, "model": model_id, "size": 4_733_363_377, "digest": "3ddd2d3f" * 8,
+            "modified_at": "2026-02-03T00:54:07.035483248-05:00", "capabilities": ["completion", "tools"],
+            "details": {"context_length": 131_072, "parent_model": "", "format": "gguf", "family": "llama", "families": None,
                         "parameter_size": "8B", "quantization_level": "Q4_K_M"}}
 
 
 OPENAI = {entry["id"]: entry for entry in map(
     openai_entry, [f"gpt-{number:02}" for number in range(70)] + ["ft:gpt-4o:org::x", "org/model-7b"])}
+# Times as some services send them: strict clients raise on them.
+ODD_TIMES = {"odd-milliseconds": 1_790_000_000_000, "odd-before-year-one": -62_135_596_801, "odd-text": "2024-01-01T00:00:00Z",
+             "odd-fraction": 1.5e9, "odd-far": 10**30, "odd-nothing": None}
+OPENAI.update({model_id: openai_entry(model_id) | {"created": created} for model_id, created in ODD_TIMES.items()})
 GOOGLE = {f"gemini-{number:02}": google_entry(f"gemini-{number:02}") for number in range(60)}
 ANTHROPIC = {entry["id"]: entry for entry in map(
     anthropic_entry, [f"claude-{number:02}" for number in range(45)] + ["claude-deprecated", "claude-retired"])}
 OLLAMA = {entry["name"]: entry for entry in map(
     ollama_entry, [f"llama-{number}:8b" for number in range(8)] + ["hf.co/org/model:Q4"])}
+
+
+# What some imitators of it send.
+OLLAMA["odd-time:1b"] = ollama_entry("odd-time:1b") | {"modified_at": ""}
+OLLAMA_VERSION = "0.31.2"
 
 
 class StandIn(BaseHTTPRequestHandler):
@@ -66,6 +75,8 @@ class StandIn(BaseHTTPRequestHandler):
                              "has_more": start + 20 < len(ids), "first_id": page[0], "last_id": page[-1]})
             case "/box/api/tags":
                 self.answer({"models": list(OLLAMA.values())})
+            case "/box/api/version":
+                self.answer({"version": OLLAMA_VERSION})
             case _ if url.path.startswith(("/openai", "/google", "/anthropic", "/box")):
                 self.answer({"error": "not here"}, 404)
             case _:

@@ -136,6 +136,88 @@ async fn anthropics_and_googles_entries_are_as_they_were_sent() {
     app.stop().await;
 }
 
+/// .NET and Python raise on a time outside of the years 1 to 9999, so one entry would spoil the list.
+#[tokio::test]
+async fn a_time_that_strict_clients_cannot_read_is_not_passed_on() {
+    let mut setup = Setup::happy().await;
+    for server in [&setup.openai, &setup.anthropic] {
+        server.reset().await;
+    }
+    let created = [
+        ("before", json!(-62_135_596_801_i64), 0),
+        ("fraction", json!(1.7e9), 1_700_000_000),
+        ("millis", json!(1_790_000_000_000_i64), 1_790_000_000),
+        ("text", json!("2024-01-01T00:00:00Z"), 1_704_067_200),
+    ];
+    let data = created
+        .iter()
+        .map(|(id, created, _)| json!({"id": id, "created": created, "kept": 1}));
+    mount(
+        &setup.openai,
+        "/v1/models",
+        json!({"data": data.collect::<Vec<_>>()}),
+    )
+    .await;
+    let times = [
+        ("", "1970-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59-05:00", "1970-01-01T00:00:00Z"),
+        ("2026-02-04", "2026-02-04T00:00:00Z"),
+        ("2026-02-04T00:00:00+01:00", "2026-02-04T00:00:00+01:00"),
+    ];
+    let data = times.iter().enumerate().map(|(id, (time, _))| {
+        json!({"id": format!("c-{id}"), "type": "model",
+        "created_at": time, "retires_at": time, "kept": 1})
+    });
+    mount(
+        &setup.anthropic,
+        "/v1/models",
+        json!({"data": data.collect::<Vec<_>>(), "has_more": false}),
+    )
+    .await;
+    let tags = json!({"models": [{"name": "m:1", "model": "m:1", "modified_at": "", "kept": 1}]});
+    let ollama = setup.add_endpoint("box").await;
+    mount(ollama, "/api/tags", tags).await;
+    let root = wiremock::ResponseTemplate::new(200).set_body_string("Ollama is running");
+    crate::helpers::mount_template(ollama, "/", root).await;
+    let app = setup.start_ready().await;
+
+    let list = get(&app, "openai/v1/models", &[]).await.json();
+    for (place, (id, _, second)) in created.iter().enumerate() {
+        let entry = &list["data"][place];
+        assert_eq!(
+            (&entry["id"], &entry["created"], &entry["kept"]),
+            (&json!(id), &json!(second), &json!(1))
+        );
+    }
+    let list = get(&app, "anthropic/v1/models", &[]).await.json();
+    for (place, (sent, served)) in times.iter().enumerate() {
+        let entry = &list["data"][place];
+        assert_eq!(
+            (&entry["created_at"], &entry["kept"]),
+            (&json!(served), &json!(1))
+        );
+        let retires_at = if sent == served {
+            json!(served)
+        } else {
+            Value::Null
+        };
+        assert_eq!(entry["retires_at"], retires_at);
+    }
+    for path in [
+        format!("{BASE}/box/api/tags"),
+        "/ollama/api/tags".to_owned(),
+    ] {
+        let list = app.get(&path).await.json();
+        let entry = &list["models"][0];
+        assert_eq!(
+            (entry.get("modified_at"), &entry["kept"]),
+            (None, &json!(1)),
+            "{path}"
+        );
+    }
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn every_base_speaks_the_dialect_of_its_caller() {
     let app = Setup::happy().await.start_ready().await;

@@ -832,7 +832,10 @@ fn subjects() -> Vec<Subject> {
                        "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]},
                        "status": {"value": "loaded"}})
             },
-            served: || json!({"created": 7, "context_window": 100, "input_modalities": ["text"], "output_modalities": ["text"]}),
+            served: || {
+                json!({"created": 7, "context_window": 100, "max_context_window": 200,
+                              "input_modalities": ["text"], "output_modalities": ["text"]})
+            },
             page: |entries, _| json!({"models": [{"name": "the same again"}], "object": "list", "data": entries}),
             refusal: (
                 401,

@@ -88,7 +88,7 @@ async fn pages_read_what_the_setting_allows(
             );
             assert_eq!(
                 before.header("access-control-allow-methods"),
-                Some("GET,HEAD")
+                Some("GET,HEAD,POST")
             );
             let exposed = answer
                 .header("access-control-expose-headers")
@@ -101,6 +101,20 @@ async fn pages_read_what_the_setting_allows(
             assert_eq!(before.status, 405, "{path}");
         }
     }
+    // Ollama's clients ask about a model with a POST.
+    let show = app.http.post(app.url("/ollama/api/show")).bearer_auth(KEY);
+    let show = show
+        .header("origin", PAGE)
+        .body(r#"{"model": "openai:gpt-a"}"#);
+    let answer = app.send(show).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), lists);
+    assert_eq!(
+        preflight(&app, "/ollama/api/show", PAGE)
+            .await
+            .header("access-control-allow-origin"),
+        lists
+    );
     // What changes something is no page's business.
     for path in ["/catalog/refresh", "/metrics"] {
         let before = preflight(&app, path, PAGE).await;

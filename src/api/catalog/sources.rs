@@ -112,6 +112,7 @@ impl<'a> SourceAnswer<'a> {
 pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     match source.freshness(now) {
         _ if !source.configured => "unconfigured",
+        _ if source.is_gone() => "gone",
         _ if source.hidden.is_some() => "hidden",
         Freshness::Fresh => "fresh",
         Freshness::Stale => "stale",

@@ -52,16 +52,18 @@ pub async fn models(
     answer.map_err(|error| error.in_dialect(dialect))
 }
 
-struct ProviderRoute {
+/// A source's own routes, for one request.
+pub struct ProviderRoute {
     catalog: Catalog,
-    source: SourceState,
+    /// The source.
+    pub source: SourceState,
     dialect: Dialect,
 }
 
 impl ProviderRoute {
     /// Finds the provider route of `path`. Fails unless the source is configured and visible to the
     /// caller.
-    fn find(
+    pub fn find(
         catalog: Catalog,
         path: &ModelsPath,
         uri: &Uri,
@@ -128,34 +130,39 @@ impl ProviderRoute {
         headers: HeaderMap,
         raw: String,
     ) -> Result<Response, ApiError> {
+        let ids = ids(Some(&raw)).map(Cow::into_owned);
+        let missing = ApiError::no_model(&ids[1]);
+        let (dialect, now) = (self.dialect, self.catalog.now());
+        let write = move |model: &ModelView| dialect.model(model, now);
+        self.answer_one(uri, headers, ids, write, missing).await
+    }
+
+    /// The answer that `write` makes of the first of `ids` that the source has; `missing` if it has none.
+    pub async fn answer_one(
+        self,
+        uri: Uri,
+        headers: HeaderMap,
+        ids: [String; 2],
+        write: impl FnOnce(&ModelView) -> serde_json::Result<Vec<u8>> + Send + 'static,
+        missing: ApiError,
+    ) -> Result<Response, ApiError> {
         let SourceState { name, role, .. } = &self.source;
-        let wanted = Wanted::Own(name.clone(), *role, ids(Some(&raw)).map(Cow::into_owned));
+        let wanted = Wanted::Own(name.clone(), *role, ids);
         let catalog = self.catalog.clone();
         let asked = Asked::for_model(catalog.clone(), &uri, &headers)?;
         let current = asked.current_with(&wanted).await?;
         let made = async move {
             let view = asked.make(current).await?;
             let raw_entries = self.raw_entries(&view).await?;
-            let model = wanted
-                .find(&view.snapshot)
-                .ok_or_else(|| ApiError::no_model(wanted.id()))?;
-            let model = self.with_raw(model, raw_entries.as_deref());
-            let body = written(self.dialect.model(&model, self.catalog.now()))?;
+            let model = wanted.find(&view.snapshot).ok_or(missing)?;
+            let body = written(write(&self.with_raw(model, raw_entries.as_deref())))?;
             Ok(view.answer(&body, &headers))
         };
         costly(&catalog, made).await
     }
 
-    /// The entries as the source sent them; none for the past or when they are in another dialect.
     async fn raw_entries(&self, view: &View) -> Result<Option<Arc<RawEntries>>, ApiError> {
-        if view.is_past() || !self.dialect.is_native_to(self.source.kind) {
-            return Ok(None);
-        }
-        let shared = self.catalog.shared();
-        let revision = view.snapshot.revision;
-        let SourceState { name, role, .. } = &self.source;
-        let raw = shared.raw.get(name, *role, revision, &shared.store).await?;
-        Ok(Some(raw))
+        raw_entries(&self.catalog, view, &self.source, self.dialect).await
     }
 
     fn with_raw<'a>(&self, model: ModelView<'a>, raw: Option<&'a RawEntries>) -> ModelView<'a> {
@@ -170,6 +177,23 @@ impl ProviderRoute {
             Role::Endpoint => Place::local(id),
         }
     }
+}
+
+/// The entries as `source` sent them; none for the past or when they are not in `dialect`.
+pub async fn raw_entries(
+    catalog: &Catalog,
+    view: &View,
+    source: &SourceState,
+    dialect: Dialect,
+) -> Result<Option<Arc<RawEntries>>, ApiError> {
+    if view.is_past() || !dialect.is_native_to(source.kind) {
+        return Ok(None);
+    }
+    let shared = catalog.shared();
+    let revision = view.snapshot.revision;
+    let SourceState { name, role, .. } = source;
+    let raw = shared.raw.get(name, *role, revision, &shared.store).await?;
+    Ok(Some(raw))
 }
 
 fn unknown() -> ApiError {

@@ -81,6 +81,11 @@ impl View {
         })
     }
 
+    /// The state of the source `name`.
+    pub fn find_source(&self, name: &SourceName) -> Option<&SourceState> {
+        self.sources.find(name)
+    }
+
     /// The sources behind the answer.
     fn visible_sources(&self) -> impl Iterator<Item = &SourceState> {
         // Includes stale sources that a filter leaves out: their staleness is why the models are

@@ -314,6 +314,7 @@ impl Task {
         };
         // Also when it was not due: another process may have changed the schedule.
         let reloaded = self.shared.reload().await;
+        let was_gone = before.as_ref().is_some_and(SourceState::is_gone);
         let was_ollama = before
             .as_ref()
             .is_some_and(|state| state.kind == Kind::Ollama);
@@ -325,6 +326,10 @@ impl Task {
             None => (None, None),
         };
         self.log(&outcome, known_error);
+        if !was_gone && self.state().is_some_and(|state| state.is_gone()) {
+            let provider = &self.source.name;
+            tracing::warn!(%provider, "{provider} has ended: its models are hidden, and it is asked once a day from now on; correct its base_url or remove it from the settings");
+        }
         self.log_skipped(known_skipped.as_ref());
         if let Some(outcome) = outcome.outcome() {
             let metrics = &self.shared.metrics;

@@ -3,7 +3,12 @@
 use rstest::rstest;
 
 use super::*;
-use crate::model::{attributes::Attributes, source::Role, state::Polling};
+use crate::model::{
+    attributes::Attributes,
+    fetch::EndSign,
+    source::Role,
+    state::{Ending, Polling},
+};
 
 const NOW_MS: i64 = 1_800_000_000_000;
 const HOUR: i64 = 3_600;
@@ -168,7 +173,7 @@ fn an_unchanged_listing_makes_no_revision_and_shows_a_hidden_source() {
         ..source(Role::Provider)
     };
     let plan = listed(&with_models(hidden, 5), 5, false);
-    assert_eq!(plan.source_event, Some(EventKind::Shown));
+    assert_eq!(plan.source_event, Some(SourceEvent::Shown));
     assert_eq!(plan.source.hidden, None);
     assert_eq!(plan.outcome(), Committed::Changed(Counts::default()));
 }
@@ -254,7 +259,7 @@ fn a_source_that_is_stale_for_too_long_is_hidden(
     assert_eq!(reason, is_hidden.then_some(HiddenReason::Unreachable));
     assert_eq!(
         plan.source_event,
-        is_hidden.then_some(EventKind::Hidden),
+        is_hidden.then_some(SourceEvent::Hidden(HiddenReason::Unreachable)),
         "in a revision of its own"
     );
     assert_eq!(plan.makes_revision(), is_hidden);
@@ -303,4 +308,99 @@ fn a_source_without_a_listing_or_hidden_already_is_not_hidden_again() {
     let plan = plan_failure(&hidden, Some(TimeDelta::zero()), &error, 0.0, at(0));
     assert_eq!(plan.source_event, None);
     assert_eq!(plan.source.hidden, hidden.hidden, "since when and why stay");
+}
+
+fn gone() -> FetchError {
+    FetchError {
+        http_status: Some(410),
+        ..failure(ErrorKind::Rejected)
+    }
+}
+
+fn ending(since_secs: i64) -> Option<Ending> {
+    Some(Ending {
+        sign: EndSign::Gone,
+        since: at(since_secs),
+    })
+}
+
+const DAY: i64 = 24 * HOUR;
+
+/// The source has answered 410 since then, and answers it again.
+#[rstest]
+#[case::first(Role::Provider, None, None, None, 30)]
+#[case::too_soon(Role::Provider, ending(-599), None, None, 30)]
+#[case::confirmed(Role::Provider, ending(-600), None, Some(0), DAY)]
+#[case::hidden_already(Role::Provider, ending(-600), Some(HiddenReason::Refused), Some(-9), DAY)]
+#[case::an_endpoint(Role::Endpoint, ending(-600), None, None, 30)]
+fn a_provider_that_answers_410_is_gone(
+    #[case] role: Role,
+    #[case] ending: Option<Ending>,
+    #[case] hidden: Option<HiddenReason>,
+    #[case] gone_since: Option<i64>,
+    #[case] next_secs: i64,
+) {
+    let reason = |reason| Hidden {
+        since: at(-9),
+        reason,
+    };
+    for fetched_at in [None, Some(at(-HOUR))] {
+        let mut source = SourceState {
+            ending: ending.clone(),
+            hidden: hidden.map(reason),
+            ..source(role)
+        };
+        source.polling.fetched_at = fetched_at;
+        let plan = plan_failure(&source, None, &gone(), 0.0, at(0));
+        let event = SourceEvent::Hidden(HiddenReason::Gone);
+        assert_eq!(plan.source_event, gone_since.map(|_| event));
+        assert_eq!(plan.source.is_gone(), gone_since.is_some());
+        if let Some(since) = gone_since {
+            assert_eq!(plan.source.hidden_since(), Some(at(since)));
+            assert!(!plan.source.is_missing(), "no list is expected of it");
+        }
+        assert_eq!(plan.source.polling.next_attempt_at, Some(at(next_secs)));
+    }
+}
+
+#[test]
+fn a_source_that_is_gone_says_so_once_and_returns_with_its_list() {
+    let mut source = SourceState {
+        ending: ending(-DAY),
+        hidden: Some(Hidden {
+            since: at(-DAY),
+            reason: HiddenReason::Gone,
+        }),
+        ..source(Role::Provider)
+    };
+    // Whatever it answers but a list, nothing is said again, not even when `max_stale` runs out.
+    for error in [
+        gone(),
+        failure(ErrorKind::Timeout),
+        failure(ErrorKind::Unauthorized),
+    ] {
+        for max_stale in [
+            None,
+            Some(TimeDelta::seconds(HOUR - 60)),
+            Some(TimeDelta::seconds(HOUR)),
+        ] {
+            let plan = plan_failure(&source, max_stale, &error, 1.0, at(0));
+            assert_eq!((plan.source_event, plan.source.is_gone()), (None, true));
+            assert_eq!(plan.source.polling.next_attempt_at, Some(at(DAY)));
+            assert!(!plan.makes_revision());
+        }
+    }
+    source.polling.consecutive_failures = 99;
+    let plan = listed(&with_models(source.clone(), 2), 2, false);
+    assert_eq!(plan.source_event, Some(SourceEvent::Shown));
+    assert_eq!((plan.source.hidden, plan.source.ending), (None, None));
+    let usual = listed(&with_models(self::source(Role::Provider), 2), 2, false);
+    assert_eq!(
+        plan.source.polling, usual.source.polling,
+        "it is asked as any other"
+    );
+    // A suspicious list is held as usual, and shown when it is confirmed.
+    let plan = listed(&with_models(source, 5), 1, false);
+    assert!(plan.source_event.is_none() && plan.source.held.is_some() && plan.source.is_gone());
+    assert_eq!(plan.source.polling.next_attempt_at, Some(at(600)));
 }

@@ -61,6 +61,7 @@ impl Serialize for Entry<'_> {
             display_name,
             description,
             context_window,
+            max_context_window,
             max_output_tokens,
             input_modalities,
             output_modalities,
@@ -87,6 +88,7 @@ impl Serialize for Entry<'_> {
         values.value("display_name", display_name.as_ref())?;
         values.value("description", description.as_ref())?;
         values.value("context_window", context_window.as_ref())?;
+        values.value("max_context_window", max_context_window.as_ref())?;
         values.value("max_output_tokens", max_output_tokens.as_ref())?;
         values.list("input_modalities", input_modalities)?;
         values.list("output_modalities", output_modalities)?;

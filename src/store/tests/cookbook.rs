@@ -404,7 +404,7 @@ type Models = BTreeMap<(String, String), (String, Attributes)>;
 /// What [`Story::models`] reads of each row: its columns, without those that are NULL.
 const MODEL: &str = "id, source, model_id, json_patch('{}', json_object(
     'created', created,
-    'display_name', display_name, 'description', description, 'context_window', context_window,
+    'display_name', display_name, 'description', description, 'context_window', context_window, 'max_context_window', max_context_window,
     'max_output_tokens', max_output_tokens, 'knowledge_cutoff', knowledge_cutoff, 'lifecycle', lifecycle,
     'deprecated_at', deprecated_at, 'retires_at', retires_at, 'alias_of', alias_of,
     'input_modalities', json(input_modalities), 'output_modalities', json(output_modalities), 'capabilities', json(capabilities),
