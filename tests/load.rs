@@ -80,7 +80,15 @@ async fn start(setup: &Setup, models: usize) -> Running {
         .args(["--listen", "127.0.0.1:0", "--config", "load.toml"])
         .env("MODEL_CATALOG_DISCOVER", "false");
     let running = Running::start(command).await;
-    assert_eq!(running.ids().await.len(), 3 * models);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while running.ids().await.len() != 3 * models {
+        assert!(
+            Instant::now() < deadline,
+            "{models} models three times\n{}",
+            running.log()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     running
 }
 
@@ -202,9 +210,9 @@ async fn two_thousand_clients_that_do_not_read_cost_little() {
     let _machine = MACHINE.lock().await;
     rlimit::increase_nofile_limit(12_000).expect("open files");
     let setup = Setup::new().await;
-    // A list of more than four megabytes, the most that the system would take by itself.
-    let running = start(&setup, 13_000).await;
-    assert!(running.get("/v1/models").await.len() > 4 << 20);
+    // A list of more than two megabytes, which the system would take whole by itself.
+    let running = start(&setup, 10_000).await;
+    assert!(running.get("/v1/models").await.len() > 2 << 20);
     let at_rest = running.peak_memory_kib();
     let address = running.base.trim_start_matches("http://").to_owned();
     let (_, port) = address.rsplit_once(':').expect("a port");
@@ -223,9 +231,9 @@ async fn two_thousand_clients_that_do_not_read_cost_little() {
         assert!(Instant::now() < deadline, "not all are being answered");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert_eq!(running.ids().await.len(), 39_000, "others are served");
+    assert_eq!(running.ids().await.len(), 30_000, "others are served");
     let largest = unsent.iter().max().copied().unwrap_or_default();
-    assert!(largest <= 256 << 10, "{largest} bytes for one client");
+    assert!(largest <= 512 << 10, "{largest} bytes for one client");
     let grown = running.peak_memory_kib() - at_rest;
     assert!(grown < 128 << 10, "{grown} KiB more");
     println!(
