@@ -20,6 +20,7 @@ mod page;
 mod paging;
 mod progress;
 mod recognise;
+pub mod redaction;
 mod refusal;
 mod request;
 mod time;
@@ -243,8 +244,8 @@ impl Fetch<'_> {
             return;
         };
         for example in &mut listing.skipped.examples {
-            example.what = failure::redact(&example.what, key);
-            example.why = failure::redact(&example.why, key);
+            example.what = redaction::redact(&example.what, key);
+            example.why = redaction::redact(&example.why, key);
         }
     }
 
