@@ -10,20 +10,31 @@ mod providers;
 mod report;
 mod serve;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 pub use self::{check::Check, lock::Lock, origin::Origin, providers::Providers, report::Format};
-use crate::config::{
-    environment::Environment,
-    read::{DEFAULT_LISTEN, Flags},
+use crate::{
+    config::{
+        environment::Environment,
+        read::{Flags, listen_address},
+    },
+    log,
 };
+
+/// The exit code of a command that could not do its work.
+const FAILED: u8 = 2;
+/// The exit code of a command whose output nobody reads any more: that of a shell for SIGPIPE.
+const PIPE_CLOSED: u8 = 128 + 13;
+/// How long the end waits for what still runs on other threads, and then for the log.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// One durable list of every model you can call, at GET /v1/models.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -36,9 +47,9 @@ enum Command {
     Serve(Flags),
     /// Serve made-up models from stand-in providers, to try the catalog without a key
     Demo {
-        /// Address to listen on
-        #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_LISTEN)]
-        listen: String,
+        /// Address to listen on (MODEL_CATALOG_LISTEN, default 127.0.0.1:8484)
+        #[arg(long, value_name = "HOST:PORT")]
+        listen: Option<String>,
     },
     /// Record models as they are listed now, for `check`
     Lock(Lock),
@@ -48,26 +59,49 @@ enum Command {
     Providers(Providers),
 }
 
+/// Runs the command of this process's arguments and returns its exit code. Prints an error as one
+/// line.
+pub fn main() -> ExitCode {
+    let code = match Cli::try_parse() {
+        Ok(cli) => cli.run().unwrap_or_else(|error| failed(&error)),
+        // Also `--help` and `--version`.
+        Err(usage) => match usage.print() {
+            Err(error) => failed(&error.into()),
+            Ok(()) => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(FAILED)),
+        },
+    };
+    log::flush(END_LIMIT);
+    code
+}
+
+/// Says why the command failed, unless that is because nobody reads its output.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let io = error.downcast_ref::<io::Error>();
+    if io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return ExitCode::from(PIPE_CLOSED);
+    }
+    log::say(&format!("model-catalog: {error}"));
+    ExitCode::from(FAILED)
+}
+
 impl Cli {
-    /// Runs the command. Prints an error as one line and exits with code 2.
-    pub async fn run(self) -> ExitCode {
-        match self.try_run().await {
-            Ok(code) => code,
-            Err(error) => {
-                eprintln!("model-catalog: {error}");
-                ExitCode::from(2)
-            }
-        }
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let runtime = Runtime::new()?;
+        let code = runtime.block_on(self.execute());
+        // What blocks a thread, such as the look-up of a name, must not keep the process.
+        runtime.shutdown_timeout(END_LIMIT);
+        code
     }
 
-    async fn try_run(self) -> anyhow::Result<ExitCode> {
+    async fn execute(self) -> anyhow::Result<ExitCode> {
         let environment = Environment::of_process();
         match self.command.unwrap_or(Command::Serve(self.flags)) {
             Command::Serve(flags) => serve::serve(&flags, &environment).await?,
             Command::Demo { listen } => {
+                let address = listen_address(listen, &environment, None);
                 serve::start_log(&environment)?;
                 let stopped = serve::stop_signal()?;
-                let listener = serve::bind(&listen).await?;
+                let listener = serve::bind(&address).await?;
                 demo::run(listener, stopped).await?;
             }
             Command::Lock(lock) => return lock.run(&environment).await,

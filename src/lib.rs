@@ -33,6 +33,7 @@ mod config;
 pub mod fuzzing;
 mod ingest;
 mod lock;
+mod log;
 mod metrics;
 mod model;
 mod provider;

@@ -53,6 +53,8 @@ metrics! {
         source_hidden: Family<Labels, Gauge>,
         /// Entries of a source's last listing that could not be used
         skipped_entries: Family<Labels, Gauge>,
+        /// Lines of the log that could not be written
+        log_lines_lost: Counter,
         /// 1 where something is wrong with a watched model
         watched_model_problem: Family<Labels, Gauge>,
     }

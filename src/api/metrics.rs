@@ -11,6 +11,7 @@ use super::{auth::Unrestricted, error::ApiError};
 use crate::{
     catalog::{Catalog, current::Current},
     lock::verdict::Verdict,
+    log,
     metrics::{Gauges, Labels},
     model::{source::Freshness, time::Timestamp},
 };
@@ -34,6 +35,7 @@ pub async fn metrics(
 fn gauges(current: &Current, verdicts: &[Verdict], now: Timestamp) -> Gauges {
     let gauges = Gauges::default();
     gauges.revision.set(current.snapshot.revision);
+    gauges.log_lines_lost.inc_by(log::lines_lost());
     let states = current.sources.states.iter();
     for source in states.filter(|source| source.configured) {
         let labels: Labels = vec![("source", source.name.to_string())];

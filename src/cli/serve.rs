@@ -1,19 +1,16 @@
 //! `model-catalog serve`: reads the settings, starts the log, binds, and serves until a signal.
 
-use std::io::IsTerminal;
-
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::EnvFilter;
 
 use crate::{
     config::{
         environment::Environment,
         read::{Flags, Settings},
     },
-    server,
+    log, server,
 };
 
 /// Serves until SIGTERM or SIGINT.
@@ -33,15 +30,9 @@ pub(super) fn start_log(environment: &Environment) -> anyhow::Result<()> {
     let directives = environment
         .get("RUST_LOG")
         .unwrap_or_else(|| "info".to_owned());
-    let filter = EnvFilter::try_new(&directives).map_err(|error| {
+    log::start(&directives).map_err(|error| {
         anyhow::anyhow!("RUST_LOG is not a log filter ({error}): set it to info or debug")
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-    Ok(())
+    })
 }
 
 pub(super) async fn bind(address: &str) -> anyhow::Result<TcpListener> {

@@ -65,15 +65,9 @@ impl Settings {
             Some(path) => read_file(&path)?,
             None => File::default(),
         };
-        let listen = flags
-            .listen
-            .clone()
-            .or_else(|| environment.get("MODEL_CATALOG_LISTEN"));
         let database_url = database_url(flags.database_url.clone(), environment, file.database_url);
         let mut settings = Self {
-            listen: listen
-                .or(file.listen)
-                .unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
+            listen: listen_address(flags.listen.clone(), environment, file.listen),
             config: Config::new(&database_url)?,
             warnings: Vec::new(),
         };
@@ -311,6 +305,17 @@ impl Settings {
             .iter()
             .any(|source| source.name.as_str() == name)
     }
+}
+
+/// The address to listen on from the flag, the environment or the file, in that order.
+pub(crate) fn listen_address(
+    flag: Option<String>,
+    environment: &Environment,
+    file: Option<String>,
+) -> String {
+    flag.or_else(|| environment.get("MODEL_CATALOG_LISTEN"))
+        .or(file)
+        .unwrap_or_else(|| DEFAULT_LISTEN.to_owned())
 }
 
 /// The database URL from the flag, the environment or the file, in that order.

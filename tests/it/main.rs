@@ -27,6 +27,8 @@ mod identity;
 mod keys;
 mod layout;
 mod lock;
+#[cfg(target_os = "linux")]
+mod logging;
 mod payloads;
 mod providers;
 mod reference;

@@ -84,6 +84,33 @@ impl Running {
         }
     }
 
+    /// Starts `command` with a log that the test does not read, and waits until it answers.
+    pub async fn start_unread(mut command: Command, stderr: Stdio) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let child = command
+            .env("MODEL_CATALOG_LISTEN", address.to_string())
+            .stderr(stderr)
+            .spawn()
+            .expect("the binary starts");
+        // The command holds an end of the pipe too.
+        drop(command);
+        let running = Self {
+            child,
+            base: format!("http://{address}"),
+            log: Arc::default(),
+            http: reqwest::Client::new(),
+        };
+        let url = format!("{}/healthz", running.base);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while running.http.get(&url).send().await.is_err() {
+            assert!(Instant::now() < deadline, "it does not answer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running
+    }
+
     /// Waits until a whole line with `text` has been logged; fails after 20 s.
     pub async fn until_logged(&self, text: &str) {
         self.until_logged_after(0, text).await;
