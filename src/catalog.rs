@@ -2,11 +2,13 @@
 //! on how long a request may wait is set here.
 
 pub mod current;
+pub mod health;
 pub mod listed;
 pub mod members;
 pub mod miss;
 pub mod raw;
 pub mod shared;
+pub mod supervisor;
 pub mod tasks;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -18,14 +20,17 @@ use tokio::{
 
 use self::{
     current::Current,
+    health::{Health, TaskName},
     members::{Member, Members},
     miss::MissAttempt,
     shared::{DatabaseError, Shared},
+    supervisor::Supervisor,
     tasks::{
         deliver::Deliverer,
         discover, enrich, follow, prune,
         refresh::RefreshOutcome,
         watch::{self, verdicts},
+        watchdog,
     },
 };
 use crate::{
@@ -151,34 +156,56 @@ impl Catalog {
         if sources.is_empty() {
             tracing::warn!("{}", NO_SOURCE);
         }
-        let watcher = store.subscribe().await?;
-        let shared = Shared::new(store, clients, config.fetch_timeout, config.clock).await?;
+        let shared = Shared::new(
+            store,
+            clients,
+            config.fetch_timeout,
+            config.clock,
+            config.on_step,
+        )
+        .await?;
         let members = Arc::new(Members::spawn(&shared, sources));
         let mut sleepers: Vec<_> = config
             .webhooks
             .into_iter()
             .map(|webhook| Deliverer::spawn(&shared, webhook))
             .collect();
-        let tasks = &shared.tasks;
+        let supervisor = &shared.supervisor;
         if let Some(source) = config.enrichment {
             let wake = Arc::new(Notify::new());
-            tasks.spawn(enrich::run(shared.clone(), source, wake.clone()));
-            sleepers.push(wake);
+            sleepers.push(wake.clone());
+            let shared = shared.clone();
+            supervisor.start(TaskName::Enrichment, Vec::new(), move |supervised| {
+                enrich::run(supervised, shared.clone(), source.clone(), wake.clone())
+            });
         }
         if !watch.is_empty() {
             let wake = Arc::new(Notify::new());
-            tasks.spawn(watch::run(shared.clone(), watch.clone(), wake.clone()));
-            sleepers.push(wake);
+            sleepers.push(wake.clone());
+            let (shared, watch) = (shared.clone(), watch.clone());
+            supervisor.start(TaskName::Watch, Vec::new(), move |supervised| {
+                watch::run(supervised, shared.clone(), watch.clone(), wake.clone())
+            });
         }
-        tasks.spawn(prune::run(shared.clone(), config.retention));
-        tasks.spawn(follow::run(
-            shared.clone(),
-            members.clone(),
-            sleepers.clone(),
-            watcher,
-        ));
+        let (of_task, retention) = (shared.clone(), config.retention);
+        supervisor.start(TaskName::Prune, Vec::new(), move |supervised| {
+            prune::run(supervised, of_task.clone(), retention)
+        });
+        let of_task = (shared.clone(), members.clone(), sleepers.clone());
+        supervisor.start(TaskName::Follow, Vec::new(), move |supervised| {
+            let (shared, members, sleepers) = of_task.clone();
+            follow::run(supervised, shared, members, sleepers)
+        });
+        let of_task = shared.clone();
+        supervisor.start(TaskName::Watchdog, Vec::new(), move |supervised| {
+            watchdog::run(supervised, of_task.clone())
+        });
         if !unknown.is_empty() {
-            tasks.spawn(discover::run(shared.clone(), members.clone(), unknown));
+            let of_task = (shared.clone(), members.clone(), Arc::new(unknown));
+            supervisor.start(TaskName::Discovery, Vec::new(), move |supervised| {
+                let (shared, members, unknown) = of_task.clone();
+                discover::run(supervised, shared, members, unknown)
+            });
         }
         Ok(Self(Arc::new(Inner {
             shared,
@@ -197,7 +224,9 @@ impl Catalog {
     /// Stops fetching, releases claims and closes the database. Takes 2 s at most.
     pub async fn stop(&self) {
         let Shared {
-            stop, tasks, store, ..
+            supervisor: Supervisor { stop, tasks, .. },
+            store,
+            ..
         } = &*self.0.shared;
         self.end_waits();
         stop.cancel();
@@ -296,8 +325,8 @@ impl Catalog {
         let outcome = member.refresher.request(ClaimMode::Miss, false);
         let (member, clock) = (member.clone(), self.0.shared.clock.clone());
         // In its own task: the attempt counts even when the caller disconnects.
-        self.0.shared.tasks.spawn(async move {
-            let outcome = outcome.await.unwrap_or(RefreshOutcome::Stopped);
+        self.0.shared.supervisor.tasks.spawn(async move {
+            let outcome = outcome.await;
             member.miss().end(&outcome, clock.now());
             end.send_replace(true);
         });
@@ -326,7 +355,7 @@ impl Catalog {
         }
         let mut outcomes = Vec::new();
         for (name, outcome) in requested {
-            outcomes.push((name, outcome.await.unwrap_or(RefreshOutcome::Stopped)));
+            outcomes.push((name, outcome.await));
         }
         Some(outcomes)
     }
@@ -350,6 +379,11 @@ impl Catalog {
                 .iter()
                 .filter(|source| source.configured)
                 .all(SourceState::was_attempted)
+    }
+
+    /// How the tasks are doing.
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.shared.supervisor.health
     }
 
     /// The current time by the catalog's clock.

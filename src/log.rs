@@ -289,6 +289,50 @@ mod tests {
         }
     }
 
+    /// What a log of the test's own wrote.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").extend(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_logged_without_what_it_is_composed_of() {
+        // The hook is the whole process's: other tests keep theirs.
+        let (usual, thread) = (std::panic::take_hook(), thread::current().id());
+        std::panic::set_hook(Box::new(move |panic| {
+            match thread::current().id() == thread {
+                true => log_panic(panic),
+                false => usual(panic),
+            }
+        }));
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        tracing::subscriber::with_default(subscriber.with_ansi(false).finish(), || {
+            for key in ["", "s3cret"] {
+                let panics = || match key {
+                    "" => panic!("on purpose"),
+                    key => panic!("with {key}"),
+                };
+                std::panic::catch_unwind(panics).expect_err("it panics");
+            }
+        });
+        let text = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].contains("a panic at src/log.rs:") && lines[0].ends_with(": on purpose"));
+        assert!(lines[1].contains("a panic at src/log.rs:") && !lines[1].contains("s3cret"));
+    }
+
     #[test]
     fn a_writer_that_blocks_costs_lines_beyond_the_limit_only() {
         let setup = start(8);

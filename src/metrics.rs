@@ -33,6 +33,8 @@ metrics! {
     Metrics {
         /// Attempts at sources in this process, by outcome
         fetches: Family<Labels, Counter>,
+        /// Restarts of a background task that panicked, hung or ended
+        task_restarts: Family<Labels, Counter>,
     }
 }
 
@@ -49,6 +51,8 @@ metrics! {
         consecutive_failures: Family<Labels, Gauge>,
         /// 1 where a source's listing is stale or missing
         listing_stale: Family<Labels, Gauge>,
+        /// 1 where a source is due and was not asked for three of its intervals
+        source_overdue: Family<Labels, Gauge>,
         /// 1 where a source's models are not served
         source_hidden: Family<Labels, Gauge>,
         /// Entries of a source's last listing that could not be used
@@ -72,6 +76,12 @@ impl Metrics {
             ("outcome", outcome.to_owned()),
         ];
         self.fetches.get_or_create(&labels).inc();
+    }
+
+    /// Counts a restart of `task`.
+    pub fn count_restart(&self, task: &str) {
+        let labels = vec![("task", task.to_owned())];
+        self.task_restarts.get_or_create(&labels).inc();
     }
 
     /// Encodes these metrics and `gauges` as text.

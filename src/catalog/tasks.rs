@@ -7,3 +7,4 @@ pub mod follow;
 pub mod prune;
 pub mod refresh;
 pub mod watch;
+pub mod watchdog;

@@ -56,6 +56,14 @@ pub fn is_due(polling: &Polling, now: Timestamp) -> bool {
         .is_none_or(|at| at <= now || at.since(now) > furthest)
 }
 
+/// The time between two attempts at a source, as its last attempt left it; that of a claim when there was none.
+pub fn interval(polling: &Polling) -> TimeDelta {
+    match (polling.attempted_at, polling.next_attempt_at) {
+        (Some(attempted_at), Some(next)) if next > attempted_at => next.since(attempted_at),
+        _ => CLAIM,
+    }
+}
+
 /// Whether the last attempt was at least `gap` before `now`. An attempt in the future comes from a
 /// clock that was set back and counts as long ago.
 fn has_rested(polling: &Polling, gap: TimeDelta, now: Timestamp) -> bool {

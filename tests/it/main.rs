@@ -36,6 +36,7 @@ mod refreshing;
 mod rules;
 mod running;
 mod store;
+mod supervision;
 mod watch;
 mod webhooks;
 mod why;

@@ -10,7 +10,7 @@ use crate::{
         query::{NoParameters, Parameters},
         response::no_store,
     },
-    catalog::{Catalog, NO_SOURCE, shared::DatabaseError},
+    catalog::{Catalog, NO_SOURCE, health::Restarts, shared::DatabaseError},
     config::Unconfigured,
     model::{
         listing::Skipped,
@@ -54,6 +54,12 @@ struct SourceAnswer<'a> {
     /// only some models.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'a Skipped>,
+    /// Since when it is due, when it was not asked for three of its intervals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overdue_since: Option<Timestamp>,
+    /// The restarts of its task, which panicked, hung or ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarts: Option<Restarts>,
     /// What to set for a well-known provider that is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
@@ -77,6 +83,8 @@ impl<'a> SourceAnswer<'a> {
             hidden_since: source.hidden_since(),
             held: source.held.clone(),
             skipped: source.skipped.as_ref(),
+            overdue_since: None,
+            restarts: None,
             hint,
         }
     }
@@ -97,6 +105,8 @@ impl<'a> SourceAnswer<'a> {
             hidden_since: None,
             held: None,
             skipped: None,
+            overdue_since: None,
+            restarts: None,
             hint: Some(hint),
         }
     }
@@ -133,13 +143,18 @@ pub async fn sources(
             .find(|other| other.name == *name)
             .map(|other| other.hint.as_str())
     };
-    let counts = &current.snapshot.counts;
+    let (health, counts) = (catalog.health(), &current.snapshot.counts);
+    let overdue = health.overdue();
     let states = current.sources.states.iter();
     let mut sources: Vec<SourceAnswer> = states
         .filter(|source| scope.allows_source(source.name.as_str()))
         .map(|source| {
             let models = counts.get(&source.name).copied().unwrap_or(0);
-            SourceAnswer::of(source, models, hint_for(&source.name), now)
+            SourceAnswer {
+                overdue_since: overdue.get(&source.name).copied(),
+                restarts: health.of_source(&source.name),
+                ..SourceAnswer::of(source, models, hint_for(&source.name), now)
+            }
         })
         .collect();
     let is_any_configured = sources.iter().any(|source| source.state != "unconfigured");
@@ -148,6 +163,9 @@ pub async fn sources(
         for source in &mut sources {
             source.models = seen.count_listed(source.name);
             source.skipped = None;
+            if let Some(restarts) = &mut source.restarts {
+                restarts.message = None;
+            }
             if let Some(held) = &mut source.held {
                 held.models = None;
             }

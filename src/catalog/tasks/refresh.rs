@@ -4,12 +4,17 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Mutex, Notify, mpsc, oneshot, watch},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::shared::Shared,
+    catalog::{
+        health::TaskName,
+        shared::Shared,
+        supervisor::{Supervised, TookTooLong},
+    },
     config::source::SourceConfig,
     ingest::{
         guard,
@@ -20,7 +25,7 @@ use crate::{
         fetch::{Committed, ErrorKind, FetchError, Outcome},
         listing::Skipped,
         settings::SourceSettings,
-        source::{Kind, Role, SourceName},
+        source::{Kind, Role},
         state::{Polling, SourceState},
         time::Timestamp,
     },
@@ -32,7 +37,9 @@ use crate::{
 pub const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest sleep between two checks of the schedule.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
-/// The sleep after a database failure or a panic.
+/// Time limit of a step. A fetch has its own, much shorter one, but the database may be locked or slow.
+pub const LIMIT: Duration = Duration::from_secs(120);
+/// The sleep after a database failure.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// The outcome of one step.
@@ -55,7 +62,8 @@ pub enum RefreshOutcome {
     Failed(FetchError),
     /// The database failed.
     StoreFailed(Arc<StoreError>),
-    /// The step panicked: a bug in the catalog. The log has details, and the source is retried.
+    /// The step panicked or did not end: a bug in the catalog. The log has details, and the source's
+    /// task is restarted.
     Panicked,
     /// The catalog is stopping. The claim was released.
     Stopped,
@@ -92,6 +100,7 @@ pub struct Refresher {
     wake: Arc<Notify>,
     first_attempt: watch::Receiver<bool>,
     began: Instant,
+    stop: CancellationToken,
 }
 
 impl Refresher {
@@ -101,16 +110,22 @@ impl Refresher {
         let (first_done, first_attempt) = watch::channel(false);
         let wake = Arc::new(Notify::new());
         let source = Arc::new(source);
-        let task = Task {
+        let task = Arc::new(Task {
             shared: shared.clone(),
             settings: source.settings(),
             source: source.clone(),
             wake: wake.clone(),
-        };
-        shared
-            .tasks
-            .spawn(Arc::new(task).run(requested, first_done));
+            requested: Mutex::new(requested),
+            first_done,
+        });
+        let name = TaskName::Source(source.name.clone());
+        let secrets = source.key.iter().cloned().collect();
+        let supervisor = &shared.supervisor;
+        supervisor.start(name, secrets, move |supervised| {
+            task.clone().run(supervised)
+        });
         Self {
+            stop: supervisor.stop.clone(),
             source,
             requests,
             wake,
@@ -119,16 +134,26 @@ impl Refresher {
         }
     }
 
-    /// Requests a refresh. It runs even if the caller drops the receiver.
-    pub fn request(&self, mode: ClaimMode, accept: bool) -> oneshot::Receiver<RefreshOutcome> {
+    /// Requests a refresh, and returns its outcome. It runs even if the caller does not wait.
+    pub fn request(
+        &self,
+        mode: ClaimMode,
+        accept: bool,
+    ) -> impl Future<Output = RefreshOutcome> + Send + use<> {
         let (reply, outcome) = oneshot::channel();
-        // A closed channel means a stopped catalog; the receiver then reports that.
+        // The channel is closed when the catalog has stopped.
         let _ = self.requests.send(Request {
             mode,
             accept,
             reply,
         });
-        outcome
+        let stop = self.stop.clone();
+        async move {
+            outcome.await.unwrap_or_else(|_| match stop.is_cancelled() {
+                true => RefreshOutcome::Stopped,
+                false => RefreshOutcome::Panicked,
+            })
+        }
     }
 
     /// Makes the task check its schedule now.
@@ -143,17 +168,6 @@ impl Refresher {
         // Both errors, the timeout and the end of the task, leave nothing to wait for.
         let _ = tokio::time::timeout_at(self.began + limit, done.wait_for(|done| *done)).await;
     }
-}
-
-/// Runs one step of the source `name`. A panic ends the step, not the task.
-async fn catch_panic(
-    name: &SourceName,
-    step: impl Future<Output = RefreshOutcome> + Send + 'static,
-) -> RefreshOutcome {
-    tokio::spawn(step).await.unwrap_or_else(|error| {
-        tracing::error!(provider = %name, %error, "refreshing {name} panicked: please report this; retrying");
-        RefreshOutcome::Panicked
-    })
 }
 
 /// Time from `now` until `polling` is due, at least `shortest`.
@@ -172,41 +186,37 @@ struct Task {
     source: Arc<SourceConfig>,
     settings: SourceSettings,
     wake: Arc<Notify>,
+    /// Outlives a restart of the task, with the requests that wait in it.
+    requested: Mutex<mpsc::UnboundedReceiver<Request>>,
+    first_done: watch::Sender<bool>,
 }
 
 impl Task {
-    async fn run(
-        self: Arc<Self>,
-        mut requested: mpsc::UnboundedReceiver<Request>,
-        first_done: watch::Sender<bool>,
-    ) {
+    async fn run(self: Arc<Self>, supervised: Supervised) -> Result<(), TookTooLong> {
+        let mut requested = self.requested.lock().await;
         let mut sleep = Duration::ZERO;
         loop {
             let request = tokio::select! {
                 biased;
-                () = self.shared.stop.cancelled() => break,
+                () = self.shared.supervisor.stop.cancelled() => return Ok(()),
                 request = requested.recv() => match request {
                     Some(request) => Some(request),
-                    None => break,
+                    None => return Ok(()),
                 },
                 () = self.wake.notified() => None,
                 () = tokio::time::sleep(sleep) => None,
             };
             let now = self.shared.clock.now();
-            let task = self.clone();
-            let refreshed = request
-                .as_ref()
-                .map(|request| (request.mode, request.accept));
-            let step = async move {
-                match refreshed {
-                    Some((mode, accept)) => task.refresh(mode, accept, now).await,
-                    None => task.refresh_if_due(now).await,
+            let step = async {
+                match &request {
+                    Some(request) => self.refresh(request.mode, request.accept, now).await,
+                    None => self.refresh_if_due(now).await,
                 }
             };
-            let outcome = catch_panic(&self.source.name, step).await;
-            first_done.send_replace(true);
+            let outcome = supervised.step(LIMIT, step).await?;
+            self.first_done.send_replace(true);
             sleep = match &outcome {
-                RefreshOutcome::StoreFailed(_) | RefreshOutcome::Panicked => SLEEP_AFTER_ERROR,
+                RefreshOutcome::StoreFailed(_) => SLEEP_AFTER_ERROR,
                 _ => self.until_due(self.shared.clock.now()),
             };
             if let Some(request) = request {
@@ -296,7 +306,7 @@ impl Task {
         let known = Some(&claim.details);
         let fetched = tokio::select! {
             biased;
-            () = self.shared.stop.cancelled() => {
+            () = self.shared.supervisor.stop.cancelled() => {
                 store.release(&self.settings, &claim).await?;
                 return Ok(RefreshOutcome::Stopped);
             }
@@ -378,19 +388,5 @@ impl Task {
                 tracing::debug!(%provider, outcome = label, "{provider} was not refreshed: {error}");
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_ends_a_step_and_not_the_task() {
-        let name = "acme".parse().expect("a name");
-        let outcome = catch_panic(&name, async { panic!("on purpose") }).await;
-        assert!(matches!(outcome, RefreshOutcome::Panicked));
-        let outcome = catch_panic(&name, async { RefreshOutcome::Unchanged }).await;
-        assert!(matches!(outcome, RefreshOutcome::Unchanged));
     }
 }
