@@ -20,18 +20,12 @@ use tokio::{
 
 use self::{
     current::Current,
-    health::{Health, TaskName},
+    health::Health,
     members::{Member, Members},
     miss::MissAttempt,
     shared::{DatabaseError, Shared},
     supervisor::Supervisor,
-    tasks::{
-        deliver::Deliverer,
-        discover, enrich, follow, prune,
-        refresh::RefreshOutcome,
-        watch::{self, verdicts},
-        watchdog,
-    },
+    tasks::{discover, refresh::RefreshOutcome, watch::verdicts},
 };
 use crate::{
     config::{
@@ -118,7 +112,7 @@ impl Catalog {
         match Self::start_with(config, clients, store.clone(), keys).await {
             Ok(catalog) => Ok(catalog),
             Err(error) => {
-                let error = store.at_start(error);
+                let error = store.at_start(error).await;
                 store.close().await;
                 Err(error.into())
             }
@@ -165,48 +159,14 @@ impl Catalog {
         )
         .await?;
         let members = Arc::new(Members::spawn(&shared, sources));
-        let mut sleepers: Vec<_> = config
-            .webhooks
-            .into_iter()
-            .map(|webhook| Deliverer::spawn(&shared, webhook))
-            .collect();
-        let supervisor = &shared.supervisor;
-        if let Some(source) = config.enrichment {
-            let wake = Arc::new(Notify::new());
-            sleepers.push(wake.clone());
-            let shared = shared.clone();
-            supervisor.start(TaskName::Enrichment, Vec::new(), move |supervised| {
-                enrich::run(supervised, shared.clone(), source.clone(), wake.clone())
-            });
-        }
-        if !watch.is_empty() {
-            let wake = Arc::new(Notify::new());
-            sleepers.push(wake.clone());
-            let (shared, watch) = (shared.clone(), watch.clone());
-            supervisor.start(TaskName::Watch, Vec::new(), move |supervised| {
-                watch::run(supervised, shared.clone(), watch.clone(), wake.clone())
-            });
-        }
-        let (of_task, retention) = (shared.clone(), config.retention);
-        supervisor.start(TaskName::Prune, Vec::new(), move |supervised| {
-            prune::run(supervised, of_task.clone(), retention)
-        });
-        let of_task = (shared.clone(), members.clone(), sleepers.clone());
-        supervisor.start(TaskName::Follow, Vec::new(), move |supervised| {
-            let (shared, members, sleepers) = of_task.clone();
-            follow::run(supervised, shared, members, sleepers)
-        });
-        let of_task = shared.clone();
-        supervisor.start(TaskName::Watchdog, Vec::new(), move |supervised| {
-            watchdog::run(supervised, of_task.clone())
-        });
-        if !unknown.is_empty() {
-            let of_task = (shared.clone(), members.clone(), Arc::new(unknown));
-            supervisor.start(TaskName::Discovery, Vec::new(), move |supervised| {
-                let (shared, members, unknown) = of_task.clone();
-                discover::run(supervised, shared, members, unknown)
-            });
-        }
+        let settings = tasks::Settings {
+            webhooks: config.webhooks,
+            enrichment: config.enrichment,
+            watch: watch.clone(),
+            retention: config.retention,
+            candidates: unknown,
+        };
+        let sleepers = tasks::start(&shared, &members, settings);
         Ok(Self(Arc::new(Inner {
             shared,
             members,

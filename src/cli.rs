@@ -10,7 +10,12 @@ mod providers;
 mod report;
 mod serve;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -28,6 +33,8 @@ use crate::{
 const FAILED: u8 = 2;
 /// The exit code of a command whose output nobody reads any more: that of a shell for SIGPIPE.
 const PIPE_CLOSED: u8 = 128 + 13;
+/// The exit code of Rust for a panic.
+const PANICKED: u8 = 101;
 /// How long the end waits for what still runs on other threads, and then for the log.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
@@ -63,7 +70,11 @@ enum Command {
 /// line.
 pub fn main() -> ExitCode {
     let code = match Cli::try_parse() {
-        Ok(cli) => cli.run().unwrap_or_else(|error| failed(&error)),
+        // A panic has been said; what it left behind is not used again.
+        Ok(cli) => match catch_unwind(AssertUnwindSafe(|| cli.run())) {
+            Ok(ended) => ended.unwrap_or_else(|error| failed(&error)),
+            Err(_) => ExitCode::from(PANICKED),
+        },
         // Also `--help` and `--version`.
         Err(usage) => match usage.print() {
             Err(error) => failed(&error.into()),

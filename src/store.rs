@@ -29,6 +29,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod unreadable;
 mod watch;
 pub mod watcher;
 mod webhooks;
@@ -36,6 +37,7 @@ mod webhooks;
 use std::{
     collections::BTreeSet,
     fs::{File, TryLockError},
+    io::ErrorKind,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -49,7 +51,7 @@ use sqlx::{
 
 use self::{
     enrichment::apply_enrichment,
-    error::{Result, StoreError, open_error},
+    error::{CHECK_FOLDER, Result, StoreError, open_error},
     sources::apply_sources,
     watch::apply_watch,
     watcher::CommitWatcher,
@@ -94,10 +96,7 @@ impl Store {
             .create_if_missing(true)
             .busy_timeout(BUSY_TIMEOUT);
         let path = options.get_filename().display().to_string();
-        let lock = lock(&options).await.map_err(|error| StoreError::Open {
-            path: path.clone(),
-            cause: error.to_string(),
-        })?;
+        let lock = lock(&options).await?;
         // Checked before any pragma is set: a foreign database must stay as it is.
         if is_foreign(&options)
             .await
@@ -195,12 +194,25 @@ impl Store {
         Ok(())
     }
 
-    /// Rewords `error` for a failed start, when it concerns the whole database.
-    pub fn at_start(&self, error: StoreError) -> StoreError {
+    /// Rewords `error` for a failed start, when it concerns the whole database or a row of it.
+    pub async fn at_start(&self, error: StoreError) -> StoreError {
+        let path = self.options.get_filename().display().to_string();
+        let error = match error {
+            StoreError::Statement(error) => open_error(&path, &error),
+            StoreError::Content(error) => StoreError::Unreadable {
+                path,
+                cause: error.to_string(),
+            },
+            other => other,
+        };
         match error {
-            StoreError::Statement(error) => {
-                open_error(&self.options.get_filename().display().to_string(), &error)
-            }
+            StoreError::Unreadable { path, cause } => StoreError::Unreadable {
+                cause: match self.find_unreadable().await {
+                    Some(row) => format!("{row}: {cause}"),
+                    None => cause,
+                },
+                path,
+            },
             other => other,
         }
     }
@@ -225,19 +237,33 @@ fn parse_url(url: &str) -> Result<SqliteConnectOptions> {
 /// Takes an advisory lock on a file beside the database. sqlx does not lock migrations on SQLite,
 /// so two concurrent first starts would both create the tables. Retries instead of blocking, so
 /// that a stop can interrupt the wait.
-async fn lock(options: &SqliteConnectOptions) -> std::io::Result<File> {
-    let mut path = options.get_filename().as_os_str().to_owned();
+async fn lock(options: &SqliteConnectOptions) -> Result<File> {
+    let database = options.get_filename();
+    let mut path = database.as_os_str().to_owned();
     path.push(".lock");
+    let path = PathBuf::from(path);
+    let failed = |error: std::io::Error| match error.kind() {
+        // There is no such folder: the database cannot be there either.
+        ErrorKind::NotFound => StoreError::Open {
+            path: database.display().to_string(),
+            cause: format!("{error}: {CHECK_FOLDER}"),
+        },
+        _ => StoreError::Lock {
+            lock: path.display().to_string(),
+            cause: error.to_string(),
+        },
+    };
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(PathBuf::from(path))?;
+        .open(&path)
+        .map_err(failed)?;
     let mut is_logged = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
             Err(TryLockError::WouldBlock) => {
                 if !std::mem::replace(&mut is_logged, true) {
                     tracing::info!("waiting for another process that starts on the same database");

@@ -12,6 +12,7 @@ use crate::{
     config::{
         Config,
         environment::Environment,
+        odd_key::oddity,
         read::{catalog_key, database_url},
         url::parse_base_url,
     },
@@ -123,8 +124,10 @@ async fn get(
         return Err(not_a_catalog(root));
     }
     if status == StatusCode::UNAUTHORIZED {
+        let oddity = key.and_then(|key| oddity(key.expose_secret()));
+        let hint = oddity.map_or_else(String::new, |oddity| format!("; the key {oddity}"));
         return Err(anyhow!(
-            "the catalog at {root} requires a valid key: set MODEL_CATALOG_KEY to one of its [[keys]]"
+            "the catalog at {root} requires a valid key: set MODEL_CATALOG_KEY to one of its [[keys]]{hint}"
         ));
     }
     if !status.is_success() {

@@ -6,7 +6,6 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
@@ -18,8 +17,10 @@ use super::{
         File, KeyTable, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file,
     },
     keys::{ClientKey, Keys},
+    odd_key::oddity,
+    proxy::check_proxies,
     secrets::{SecretPlaces, Secrets},
-    source::SourceConfig,
+    source::{SourceConfig, check_header},
     webhook::WebhookConfig,
 };
 use crate::model::source::{Kind, SourceName};
@@ -71,6 +72,7 @@ impl Settings {
             config: Config::new(&database_url)?,
             warnings: Vec::new(),
         };
+        check_proxies(environment)?;
         let mut secrets = Secrets::new(environment);
         settings.config.admin_key =
             secrets
@@ -84,6 +86,9 @@ impl Settings {
                         file: &None,
                     },
                 )?);
+        if let Some(key) = settings.config.admin_key.clone() {
+            settings.warn_of_odd("the admin key", key.expose_secret());
+        }
         settings.config.cors_origins = match environment.get("MODEL_CATALOG_CORS_ORIGINS") {
             Some(listed) => CorsOrigins::parse(&listed.split(',').collect::<Vec<_>>())?,
             None => CorsOrigins::parse(&file.cors_origins)?,
@@ -110,7 +115,7 @@ impl Settings {
         if discovers.unwrap_or(true) {
             settings.config.discovery_ports = DISCOVERY_PORTS.to_vec();
         }
-        settings.warnings = secrets.warnings;
+        settings.warnings.append(&mut secrets.warnings);
         Ok(settings)
     }
 
@@ -200,12 +205,10 @@ impl Settings {
                 "a provider and an endpoint are both called `{name}`: rename one"
             )));
         }
-        if let Some(key) = &key
-            && HeaderValue::try_from(key.expose_secret()).is_err()
-        {
-            return Err(ConfigError(format!(
-                "the key of `{name}` contains a character that is not allowed in a header (a line break?): copy it again"
-            )));
+        if let Some(key) = &key {
+            let what = format!("the key of `{name}`");
+            check_header(&what, key.expose_secret())?;
+            self.warn_of_odd(&what, key.expose_secret());
         }
         if let Some(ttl) = &table.ttl {
             source.ttl = parse_time(&format!("ttl of `{name}`"), ttl, LONGEST_TTL)?;
@@ -224,6 +227,13 @@ impl Settings {
         }
         self.config.sources.push(source);
         Ok(())
+    }
+
+    /// Warns when `key` was copied with something around it.
+    fn warn_of_odd(&mut self, what: &str, key: &str) {
+        if let Some(oddity) = oddity(key) {
+            self.warnings.push(format!("{what} {oddity}"));
+        }
     }
 
     fn add_webhooks(
@@ -272,6 +282,7 @@ impl Settings {
                     "key `{name}` of [[keys]] has no value: set one of key, key_env and key_file"
                 )));
             };
+            self.warn_of_odd(&format!("key `{name}` of [[keys]]"), value.expose_secret());
             let mut key = ClientKey::new(name, value.expose_secret())?;
             let lists = [("sources", &table.sources), ("models", &table.models)];
             if let Some((field, _)) = lists
@@ -332,13 +343,10 @@ pub(crate) fn database_url(
 /// The key that commands present to a running catalog. Fails when no header can carry it.
 pub(crate) fn catalog_key(environment: &Environment) -> Result<Option<SecretString>, ConfigError> {
     let key = Secrets::new(environment).read_variables(&["MODEL_CATALOG_KEY"])?;
-    match key {
-        Some(key) if HeaderValue::try_from(key.expose_secret()).is_err() => Err(ConfigError(
-            "MODEL_CATALOG_KEY contains a character that is not allowed in a header (a line break?): copy it again"
-                .to_owned(),
-        )),
-        key => Ok(key),
+    if let Some(key) = &key {
+        check_header("MODEL_CATALOG_KEY", key.expose_secret())?;
     }
+    Ok(key)
 }
 
 /// Reads the variable `name` as true or false; none when it is unset.

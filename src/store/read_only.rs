@@ -57,10 +57,10 @@ async fn read(options: &SqliteConnectOptions) -> Result<State> {
             other => other,
         }
     })?;
-    let state = store
-        .load(None)
-        .await
-        .map_err(|error| store.at_start(error));
+    let state = match store.load(None).await {
+        Ok(state) => Ok(state),
+        Err(error) => Err(store.at_start(error).await),
+    };
     store.close().await;
     state
 }

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one real server per test (a file database in a temporary
 //! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
 
+mod advice;
 mod bases;
 mod binary;
 mod cases;
