@@ -28,8 +28,8 @@ pub fn start(directives: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(directives)?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| Stderr)
-        .with_ansi(is_terminal())
+        .with_writer(|| LogWriter)
+        .with_ansi(stderr().is_terminal())
         // The writer cannot fail. What cannot be formatted must not be said past it.
         .log_internal_errors(false)
         .init();
@@ -70,7 +70,7 @@ fn start_writing() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
         let writer = || {
-            STDERR.write_to(&mut unlocked_stderr(), |lost| {
+            STDERR.write_to(&mut stderr(), |lost| {
                 tracing::warn!(lost, "{lost} lines of the log could not be written");
             });
         };
@@ -80,19 +80,14 @@ fn start_writing() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the only user of stderr")]
-fn unlocked_stderr() -> impl Write {
+fn stderr() -> io::Stderr {
     io::stderr()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the only user of stderr")]
-fn is_terminal() -> bool {
-    io::stderr().is_terminal()
-}
-
 /// The end of the queue to which `tracing` writes a line at a time.
-struct Stderr;
+struct LogWriter;
 
-impl Write for Stderr {
+impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         start_writing();
         STDERR.push(line);
@@ -164,23 +159,26 @@ impl Queue {
             waiting.is_writing = true;
             drop(waiting);
 
-            if is_torn {
-                lines.insert(0, b'\n');
-            }
-            let written = write_all(output, &lines);
+            // What the end of a torn line takes is not counted as a line.
+            let begins_anew = !is_torn || write_all(output, b"\n") == 1;
+            let written = if begins_anew {
+                write_all(output, &lines)
+            } else {
+                0
+            };
             let (written, unwritten) = lines.split_at(written);
-            is_torn = written.last().map_or(is_torn, |last| *last != b'\n');
+            is_torn = written.last().map_or(!begins_anew, |last| *last != b'\n');
 
             let mut waiting = self.lock();
-            waiting.is_writing = false;
             waiting.lost += count_lines(unwritten);
             let lost = waiting.lost;
-            self.changed.notify_all();
             drop(waiting);
             if unwritten.is_empty() && lost > reported {
                 report(lost - reported);
                 reported = lost;
             }
+            self.lock().is_writing = false;
+            self.changed.notify_all();
         }
     }
 

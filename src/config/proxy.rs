@@ -18,7 +18,7 @@ pub(super) fn check_proxies(environment: &Environment) -> Result<(), ConfigError
     for variables in VARIABLES {
         let mut set = variables
             .into_iter()
-            .filter_map(|name| Some((name, environment.get(name)?)));
+            .filter_map(|name| Some((name, environment.get_untrimmed(name)?)));
         let Some((name, proxy)) = set.next() else {
             continue;
         };
@@ -36,7 +36,7 @@ pub(super) fn check_proxies(environment: &Environment) -> Result<(), ConfigError
     Ok(())
 }
 
-/// Whether the client can use `proxy`: a URL, or a host and a port.
+/// Whether the client can use `proxy`: a URL, or a host and a port, without blanks around it.
 fn is_usable(proxy: &str) -> bool {
     let url = match proxy.contains("://") {
         true => proxy.to_owned(),
@@ -83,6 +83,7 @@ mod tests {
     #[case("://s3cret")]
     #[case("http://proxy:99999")]
     #[case("http://my proxy:3128")]
+    #[case(" http://proxy:3128")]
     #[case("ftp://proxy:21")]
     #[case("http://user:s3cr@et@proxy:3128")]
     #[case("socks5://s3cret@proxy:1080")]

@@ -164,8 +164,12 @@ fn a_writer_that_fails_costs_what_it_did_not_write_and_goes_on() {
     setup.queue.push(b"one\ntwo\n");
     setup.wait(|waiting| waiting.lost == 2);
     assert!(setup.reports.try_recv().is_err(), "it cannot write yet");
-    setup.allow.send(Ok(100)).expect("it writes");
+    // The end of the torn line, and the next one.
+    for _ in 0..2 {
+        setup.allow.send(Ok(100)).expect("it writes");
+    }
     setup.queue.push(b"three\n");
     assert_eq!(setup.reports.recv_timeout(Duration::from_secs(10)), Ok(2));
     assert_eq!(setup.text(), "on\nthree\n", "a torn line is ended first");
+    assert_eq!(setup.queue.lock().lost, 2);
 }

@@ -100,7 +100,10 @@ impl Running {
             child,
             base: format!("http://{address}"),
             log: Arc::default(),
-            http: reqwest::Client::new(),
+            http: reqwest::Client::builder()
+                .timeout(Duration::from_secs(20))
+                .build()
+                .expect("a client"),
         };
         let url = format!("{}/healthz", running.base);
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -191,7 +194,13 @@ impl Running {
     pub fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
         let began = Instant::now();
         self.signal(signal);
-        let status = self.child.wait().expect("it ends");
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it ran") {
+                break status;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        };
         (status.code(), began.elapsed())
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::refresh::{LIMIT, LONGEST_SLEEP, until_due};
+use super::refresh::{LONGEST_SLEEP, step_limit, until_due};
 use crate::{
     catalog::{
         shared::Shared,
@@ -29,7 +29,8 @@ pub async fn run(
     wake: Arc<Notify>,
 ) -> Result<(), TookTooLong> {
     loop {
-        if let Err(error) = supervised.step(LIMIT, step(&shared, &source)).await? {
+        let step = step(&shared, &source);
+        if let Err(error) = supervised.step(step_limit(&shared), step).await? {
             shared.record_database_error(&error);
         }
         // Another process may have configured another enrichment, or none.

@@ -37,8 +37,8 @@ use crate::{
 pub const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest sleep between two checks of the schedule.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
-/// Time limit of a step. A fetch has its own, much shorter one, but the database may be locked or slow.
-pub const LIMIT: Duration = Duration::from_secs(120);
+/// How much longer than its fetch a step may take: the database may be locked or slow.
+const DATABASE_LIMIT: Duration = Duration::from_secs(120);
 /// The sleep after a database failure.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
@@ -170,6 +170,11 @@ impl Refresher {
     }
 }
 
+/// Time limit of a step that fetches once.
+pub fn step_limit(shared: &Shared) -> Duration {
+    shared.fetch_timeout + DATABASE_LIMIT
+}
+
 /// Time from `now` until `polling` is due, at least `shortest`.
 pub fn until_due(polling: &Polling, now: Timestamp, shortest: Duration) -> Duration {
     let next = polling
@@ -213,7 +218,7 @@ impl Task {
                     None => self.refresh_if_due(now).await,
                 }
             };
-            let outcome = supervised.step(LIMIT, step).await?;
+            let outcome = supervised.step(step_limit(&self.shared), step).await?;
             self.first_done.send_replace(true);
             sleep = match &outcome {
                 RefreshOutcome::StoreFailed(_) => SLEEP_AFTER_ERROR,
