@@ -1,5 +1,6 @@
 //! Errors name their cause and what to do about it, and blame nothing else.
 
+use model_catalog::ClientKey;
 use rstest::rstest;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
@@ -127,6 +128,21 @@ async fn what_is_odd_about_a_key_is_said_at_the_start_and_when_it_is_refused() {
     for text in [text, running.log()] {
         assert!(!text.contains("s3cret"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_command_says_what_is_odd_about_its_key() {
+    let mut setup = Setup::happy().await;
+    setup.keys = vec![ClientKey::new("all", "s3cret-0123456789").expect("usable")];
+    let app = setup.start().await;
+    let mut lock = command(&setup);
+    lock.args(["lock", "openai:gpt-a", "--url", &app.base])
+        .env("MODEL_CATALOG_KEY", "'s3cret-0123456789'");
+    let text = tokio::task::spawn_blocking(|| refusal(lock)).await;
+    let text = text.expect("no panic");
+    assert!(text.contains("the key is in quotation marks"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+    app.stop().await;
 }
 
 #[rstest]

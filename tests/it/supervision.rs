@@ -12,7 +12,10 @@ use chrono::TimeDelta;
 use model_catalog::{OnStep, SourceConfig, Watch, WebhookConfig};
 use serde_json::json;
 
-use crate::helpers::{Setup, TestApp};
+use crate::{
+    helpers::{Setup, TestApp, mount_openai},
+    running::sqlx_exec,
+};
 
 /// Panics in each step of the task `name` while the switch is on.
 fn failing(name: &'static str) -> (OnStep, Arc<AtomicBool>) {
@@ -163,6 +166,18 @@ async fn every_task_is_restarted() {
     );
     app.until("all is listed", async |app| {
         app.get("/v1/models").await.ids().len() == 6
+    })
+    .await;
+
+    // They work as before: what another process commits is seen, and wakes the source's task.
+    setup.openai.reset().await;
+    mount_openai(&setup.openai, &["gpt-new", "gpt-a"]).await;
+    let due =
+        "UPDATE sources SET next_attempt_at = '2020-01-01T00:00:00.000Z' WHERE name = 'openai'";
+    sqlx_exec(&setup, due).await;
+    app.until("the new model is listed", async |app| {
+        let ids = app.get("/v1/models").await.ids();
+        ids.contains(&"openai:gpt-new".to_owned())
     })
     .await;
     app.stop().await;
