@@ -17,6 +17,8 @@ use crate::{
 
 /// Serves until SIGTERM or SIGINT. SIGHUP ends nothing.
 pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyhow::Result<()> {
+    // From the first moment on it ends nothing; `stop_signal` logs it.
+    let _hangup = signal(SignalKind::hangup())?;
     let settings = Settings::read(flags, environment)?;
     start_log(environment)?;
     for warning in &settings.warnings {
