@@ -7,7 +7,7 @@ mod cors;
 mod error;
 mod health;
 mod metrics;
-mod middleware;
+pub(crate) mod middleware;
 mod models;
 mod page_request;
 mod query;

@@ -29,8 +29,8 @@ use self::{
 };
 use crate::{
     config::{
-        Config, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError, keys::Keys,
-        source::SourceConfig,
+        Config, OnStep, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError,
+        keys::Keys, source::SourceConfig, webhook::WebhookConfig,
     },
     ingest::{
         rules,
@@ -42,7 +42,7 @@ use crate::{
         settings::CatalogSettings,
         source::{Role, SourceName},
         state::SourceState,
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
     provider::client::Clients,
     store::{Store, error::StoreError},
@@ -97,6 +97,11 @@ impl Catalog {
     /// Opens the database, applies the settings and starts refreshing due sources. Serves the
     /// stored models at once. Fails when the database or a setting cannot be used.
     pub async fn start(mut config: Config) -> Result<Self, StartError> {
+        if config.fetch_timeout.is_zero() || config.fetch_timeout > schedule::LONGEST_FETCH {
+            let longest = schedule::LONGEST_FETCH.as_secs();
+            let message = format!("fetch_timeout must be longer than 0 and at most {longest} s");
+            return Err(ConfigError(message).into());
+        }
         let keys = Keys::new(std::mem::take(&mut config.keys), config.admin_key.as_ref())?;
         // Reads every CA certificate of the system: too slow for a serving thread.
         let clients = tokio::task::spawn_blocking(Clients::new)
@@ -108,7 +113,7 @@ impl Catalog {
                 "no CA certificates ({problem}): cannot reach HTTPS sources, still serving stored models; install the package ca-certificates and restart"
             );
         }
-        let store = Store::open(&config.database_url).await?;
+        let store = Store::open(&config.database_url, config.clock.clone()).await?;
         match Self::start_with(config, clients, store.clone(), keys).await {
             Ok(catalog) => Ok(catalog),
             Err(error) => {
@@ -135,11 +140,11 @@ impl Catalog {
             webhooks: config
                 .webhooks
                 .iter()
-                .map(|webhook| webhook.name.to_string())
+                .map(WebhookConfig::settings)
                 .collect(),
             watched: watch.ids().map(str::to_owned).collect(),
         };
-        let applied = store.apply(&settings, config.clock.now()).await?;
+        let applied = store.apply(&settings).await?;
         for webhook in applied.late_webhooks {
             tracing::warn!(%webhook, "webhook {webhook} missed revisions that keep_events has since deleted: continuing with the oldest kept revision");
         }
@@ -159,14 +164,15 @@ impl Catalog {
         )
         .await?;
         let members = Arc::new(Members::spawn(&shared, sources));
-        let settings = tasks::Settings {
+        let tasks = tasks::Settings {
+            applied: settings,
             webhooks: config.webhooks,
             enrichment: config.enrichment,
             watch: watch.clone(),
             retention: config.retention,
             candidates: unknown,
         };
-        let sleepers = tasks::start(&shared, &members, settings);
+        let sleepers = tasks::start(&shared, &members, tasks);
         Ok(Self(Arc::new(Inner {
             shared,
             members,
@@ -177,6 +183,33 @@ impl Catalog {
             client_timeout: config.client_timeout,
             keys,
             cors_origins: config.cors_origins,
+            started: Instant::now(),
+        })))
+    }
+
+    /// The catalog in `store` as it is stored: nothing is fetched, followed or written.
+    pub(crate) async fn of_stored(store: Store) -> Result<Self, StartError> {
+        let clients = tokio::task::spawn_blocking(Clients::new)
+            .await
+            .map_err(|error| StartError::Client(error.to_string()))?
+            .map_err(|error| StartError::Client(error.to_string()))?;
+        let clock = Clock::system();
+        let on_step = OnStep::default();
+        let shared = Shared::new(store.clone(), clients, Duration::ZERO, clock, on_step).await;
+        let shared = match shared {
+            Ok(shared) => shared,
+            Err(error) => return Err(store.at_start(error).await.into()),
+        };
+        Ok(Self(Arc::new(Inner {
+            shared,
+            members: Arc::default(),
+            sleepers: Vec::new(),
+            watch: Arc::default(),
+            unconfigured: Vec::new(),
+            presets: Vec::new(),
+            client_timeout: Duration::from_secs(60),
+            keys: Keys::default(),
+            cors_origins: CorsOrigins::default(),
             started: Instant::now(),
         })))
     }
@@ -344,6 +377,12 @@ impl Catalog {
     /// How the tasks are doing.
     pub(crate) fn health(&self) -> &Health {
         &self.0.shared.supervisor.health
+    }
+
+    /// Why this process does not ask the source with this `state`, although its settings have it:
+    /// another process has configured it otherwise.
+    pub(crate) fn elsewhere(&self, state: &SourceState) -> Option<String> {
+        self.0.members.find(&state.name)?.refresher.elsewhere(state)
     }
 
     /// The current time by the catalog's clock.

@@ -1,14 +1,24 @@
 //! The command line: one file per command, one struct per command's arguments. An error means that
 //! the command could not do its work (exit code 2).
 
+mod changes;
 mod check;
 pub mod demo;
+mod diff;
 mod files;
+mod generate;
+mod health;
+mod list;
 mod lock;
 mod origin;
 mod providers;
+mod reader;
+mod refresh;
 mod report;
 mod serve;
+mod show;
+mod sources;
+mod text;
 
 use std::{
     io,
@@ -20,7 +30,21 @@ use std::{
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-pub use self::{check::Check, lock::Lock, origin::Origin, providers::Providers, report::Format};
+pub use self::{
+    changes::{Changes, Since},
+    check::Check,
+    diff::Diff,
+    generate::{Completions, Man},
+    health::Health,
+    list::{Filters, List},
+    lock::Lock,
+    origin::Origin,
+    providers::Providers,
+    refresh::Refresh,
+    report::Format,
+    show::Show,
+    sources::Sources,
+};
 use crate::{
     config::{
         environment::Environment,
@@ -58,12 +82,39 @@ enum Command {
         #[arg(long, value_name = "HOST:PORT")]
         listen: Option<String>,
     },
+    /// List the models
+    #[command(
+        after_help = "Examples:\n  model-catalog list -q claude\n  model-catalog list --capability tools --ids\n  model-catalog list --at 2026-11-01 --url http://127.0.0.1:8484"
+    )]
+    List(List),
+    /// Show everything known of one model: its fields, its history, why it is listed or not
+    Show(Show),
+    /// Show how each source is doing
+    Sources(Sources),
+    /// Show what changed
+    #[command(
+        after_help = "Examples:\n  model-catalog changes --since 30d --event removed\n  model-catalog changes --since 2026-11-01 --source openai"
+    )]
+    Changes(Changes),
+    /// Compare the lists of two times
+    #[command(
+        after_help = "Examples:\n  model-catalog diff 2026-11-01\n  model-catalog diff 2026-11-01 2026-11-15"
+    )]
+    Diff(Diff),
+    /// Make a running catalog fetch its sources now
+    Refresh(Refresh),
     /// Record models as they are listed now, for `check`
     Lock(Lock),
     /// Report locked models that are gone, retiring or smaller
     Check(Check),
     /// List the providers that only need a key, and which of them are on
     Providers(Providers),
+    /// Say whether a running catalog is well (for health checks; exit code 2 when it is not)
+    Health(Health),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Print a manual page
+    Man(Man),
 }
 
 /// Runs the command of this process's arguments and returns its exit code. Prints an error as one
@@ -115,9 +166,18 @@ impl Cli {
                 let listener = serve::bind(&address).await?;
                 demo::run(listener, stopped).await?;
             }
+            Command::List(list) => return list.run(&environment).await,
+            Command::Show(show) => return show.run(&environment).await,
+            Command::Sources(sources) => return sources.run(&environment).await,
+            Command::Changes(changes) => return changes.run(&environment).await,
+            Command::Diff(diff) => return diff.run(&environment).await,
+            Command::Refresh(refresh) => return refresh.run(&environment).await,
             Command::Lock(lock) => return lock.run(&environment).await,
             Command::Check(check) => return check.run(&environment).await,
             Command::Providers(providers) => return providers.run(&environment),
+            Command::Health(health) => return health.run().await,
+            Command::Completions(completions) => return completions.run(),
+            Command::Man(man) => return man.run(),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -63,7 +63,7 @@ pub struct Config {
     /// Every preset and its state according to the settings; empty when the settings were built in
     /// code.
     pub presets: Vec<PresetStatus>,
-    /// Time limit for fetching one source's whole listing: 10 s.
+    /// Time limit for fetching one source's whole listing: 10 s. At most 10 minutes.
     pub fetch_timeout: Duration,
     /// How long a client may take to send a request's head or to read the answer, and how long an
     /// idle connection stays open: 30 s.

@@ -5,5 +5,6 @@ pub mod diff;
 pub mod enrich;
 pub mod guard;
 pub mod plan;
+pub mod reconfigure;
 pub mod rules;
 pub mod schedule;

@@ -87,27 +87,39 @@ struct Fetch<'a> {
     clients: &'a Clients,
     source: &'a SourceConfig,
     known: Option<&'a Details>,
+    looks_again: bool,
     now: Timestamp,
     /// When the fetch must end.
     deadline: Instant,
 }
 
-/// Fetches the whole list of `source`: all pages within `limit`, or an error. `recognised` is the
-/// kind in which a source of kind [`Kind::Auto`] last answered; it is tried first. `known` holds
-/// the details that the source gave beyond its list; without it, only the list is fetched.
+/// What earlier fetches of a source told of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The kind in which a source of kind [`Kind::Auto`] last answered; it is tried first.
+    pub kind: Option<Kind>,
+    /// Whether to look if it is Ollama after all, which may have answered in another kind only because
+    /// of a fault.
+    pub looks_again: bool,
+    /// The details that the source gave beyond its list; without them, only the list is fetched.
+    pub details: Option<&'a Details>,
+}
+
+/// Fetches the whole list of `source`, of which `known` is known: all pages within `limit`, or an error.
 pub async fn fetch(
     clients: &Clients,
     source: &SourceConfig,
-    recognised: Option<Kind>,
-    known: Option<&Details>,
+    known: Known<'_>,
     limit: Duration,
     now: Timestamp,
 ) -> Result<Fetched, FetchError> {
     let deadline = Instant::now() + limit;
+    let recognised = known.kind;
     let fetch = Fetch {
         clients,
         source,
-        known,
+        known: known.details,
+        looks_again: known.looks_again,
         now,
         deadline,
     };
@@ -184,6 +196,16 @@ impl Fetch<'_> {
         };
         let was_ollama = recognised == Some(Kind::Ollama);
         let (api, listing, is_proven) = match api.kind {
+            Kind::OpenAi
+                if self.looks_again
+                    && self.source.kind == Kind::Auto
+                    && recognised == Some(Kind::OpenAi) =>
+            {
+                match self.find_ollama(&listing).await {
+                    Some(tags) => (&ollama::API, tags, true),
+                    None => (api, listing, false),
+                }
+            }
             Kind::Ollama if self.source.kind == Kind::Auto => {
                 match self.recognise(&listing, was_ollama).await? {
                     Recognised::Ollama { is_proven } => (api, listing, is_proven),

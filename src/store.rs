@@ -10,6 +10,7 @@
 //! | `past`, `changes`, `latest_changes`, `traces` | `history`, `changes`, `traces` |
 //! | `record_watched`, `next_alert` | `watch` |
 //! | `find_webhook`, `skip_delivery`, `claim_delivery`, `release_delivery`, `commit_delivery` | `webhooks` |
+//! | `processes`, `beat`, `forget_processes` | `processes` |
 //! | `prune` | `prune` |
 
 pub mod changes;
@@ -22,6 +23,7 @@ mod events;
 mod fetches;
 pub mod history;
 mod models;
+pub mod processes;
 mod prune;
 pub mod read_only;
 pub mod sources;
@@ -40,6 +42,10 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,6 +58,8 @@ use sqlx::{
 use self::{
     enrichment::apply_enrichment,
     error::{CHECK_FOLDER, Result, StoreError, open_error},
+    events::NextRevision,
+    processes::put_in_force,
     sources::apply_sources,
     watch::apply_watch,
     watcher::CommitWatcher,
@@ -60,14 +68,13 @@ use self::{
 use crate::model::{
     settings::{CatalogSettings, SourceSettings},
     source::SourceName,
-    time::Timestamp,
+    time::{Clock, Timestamp},
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 /// The first SQLite without the WAL-reset bug, which can corrupt a database.
 const MIN_SQLITE_VERSION: [u32; 3] = [3, 51, 3];
-/// How long a statement waits for another process's lock. Together with the time limit of a fetch,
-/// it is shorter than a claim.
+/// How long a statement waits for another process's lock. A lease lasts for the fetch and this.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the first start retries the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
@@ -77,6 +84,21 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 pub struct Store {
     pool: SqlitePool,
     options: SqliteConnectOptions,
+    clock: Clock,
+    /// Whether the log says that the clock was set back.
+    is_set_back: Arc<AtomicBool>,
+    /// The number of this process; 0 before it has applied its settings.
+    process: Arc<AtomicI64>,
+}
+
+/// A transaction that holds the write lock from its start, so that its reads stay valid until it
+/// writes.
+struct Write {
+    tx: Transaction<'static, Sqlite>,
+    /// When it got the lock: waiting for it may have taken long.
+    now: Timestamp,
+    /// The revision that it makes, if clients see any change.
+    revision: NextRevision,
 }
 
 /// The result of applying the settings.
@@ -90,8 +112,9 @@ pub struct Applied {
 
 impl Store {
     /// Opens the database, creating and migrating it if needed. Several processes may do so at
-    /// once. Fails when the file cannot be used or belongs to another application.
-    pub async fn open(url: &str) -> Result<Self> {
+    /// once. `clock` dates everything that is written. Fails when the file cannot be used or belongs to
+    /// another application.
+    pub async fn open(url: &str, clock: Clock) -> Result<Self> {
         let options = parse_url(url)?
             .create_if_missing(true)
             .busy_timeout(BUSY_TIMEOUT);
@@ -139,13 +162,28 @@ impl Store {
             },
         })?;
         drop(lock);
-        Ok(Self { pool, options })
+        Ok(Self::new(pool, options, clock))
     }
 
-    /// Applies the settings of a starting process; the last one to start wins. Uses one
-    /// transaction, so that no other process sees half of them.
-    pub async fn apply(&self, settings: &CatalogSettings, now: Timestamp) -> Result<Applied> {
-        let mut tx = self.begin().await?;
+    fn new(pool: SqlitePool, options: SqliteConnectOptions, clock: Clock) -> Self {
+        Self {
+            pool,
+            options,
+            clock,
+            is_set_back: Arc::default(),
+            process: Arc::default(),
+        }
+    }
+
+    /// Puts the settings of this process in force: when it starts, and again when the process that had
+    /// started last has ended. Uses one transaction, so that no other process sees half of them.
+    pub async fn apply(&self, settings: &CatalogSettings) -> Result<Applied> {
+        let Write {
+            mut tx,
+            now,
+            revision,
+        } = self.begin().await?;
+        let process = put_in_force(&mut tx, self.process()).await?;
         apply_enrichment(&mut tx, settings.enrichment.as_ref()).await?;
         let known: BTreeSet<String> = sqlx::query_scalar!("SELECT name FROM sources")
             .fetch_all(&mut *tx)
@@ -159,10 +197,11 @@ impl Store {
             .filter(|source| known.contains(source.name.as_str()))
             .collect();
         let sources: Vec<&SourceSettings> = settings.sources.iter().chain(found.clone()).collect();
-        apply_sources(&mut tx, &sources, now).await?;
+        apply_sources(&mut tx, &sources, revision, now).await?;
         let late_webhooks = apply_webhooks(&mut tx, &settings.webhooks).await?;
         apply_watch(&mut tx, &settings.watched).await?;
         tx.commit().await?;
+        self.process.store(process, Ordering::Relaxed);
         Ok(Applied {
             found: found.iter().map(|source| source.name.clone()).collect(),
             late_webhooks,
@@ -170,9 +209,13 @@ impl Store {
     }
 
     /// Adds one source, which discovery found, to the configured ones.
-    pub async fn add_source(&self, source: &SourceSettings, now: Timestamp) -> Result<()> {
-        let mut tx = self.begin().await?;
-        sources::add_source(&mut tx, source, now).await?;
+    pub async fn add_source(&self, source: &SourceSettings) -> Result<()> {
+        let Write {
+            mut tx,
+            now,
+            revision,
+        } = self.begin().await?;
+        sources::add_source(&mut tx, source, revision, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -222,10 +265,19 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Begins a transaction that holds the write lock from its start, so that its reads stay valid
-    /// until it writes.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    /// Begins a transaction that writes.
+    async fn begin(&self) -> Result<Write> {
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let now = self.clock.now();
+        let revision = NextRevision::read(&mut tx, now).await?;
+        let ahead = revision.last_at.filter(|last| *last > now);
+        let is_logged = self.is_set_back.swap(ahead.is_some(), Ordering::Relaxed);
+        if let (Some(last), false) = (ahead, is_logged) {
+            tracing::warn!(
+                "the clock was set back: it shows {now}, but the last revision was made at {last}; new ones are dated right after it until the clock has passed it"
+            );
+        }
+        Ok(Write { tx, now, revision })
     }
 }
 

@@ -35,6 +35,8 @@ pub enum TaskName {
     Prune,
     /// Follows other processes' commits.
     Follow,
+    /// Takes over from a process that has ended.
+    Presence,
     /// Looks for local servers.
     Discovery,
     /// Looks for overdue sources.
@@ -51,6 +53,7 @@ impl TaskName {
             Self::Watch => "watch",
             Self::Prune => "prune",
             Self::Follow => "follow",
+            Self::Presence => "presence",
             Self::Discovery => "discovery",
             Self::Watchdog => "watchdog",
         }

@@ -63,8 +63,7 @@ impl Members {
 
     /// Configures the discovered `source` and starts its task.
     pub async fn add(&self, shared: &Arc<Shared>, source: SourceConfig) -> Result<()> {
-        let now = shared.clock.now();
-        shared.store.add_source(&source.settings(), now).await?;
+        shared.store.add_source(&source.settings()).await?;
         shared.reload().await?;
         let member = Member::spawn(shared, source);
         self.0.rcu(|members| {

@@ -55,7 +55,9 @@ impl MissRefresh {
         self.under_way = None;
         self.found_nothing = match outcome {
             // The source was not fetched, so this does not count as an attempt.
-            RefreshOutcome::NotDue | RefreshOutcome::Stopped => return,
+            RefreshOutcome::NotDue | RefreshOutcome::Stopped | RefreshOutcome::Elsewhere(_) => {
+                return;
+            }
             RefreshOutcome::Changed(counts) if counts.added + counts.returned > 0 => 0,
             _ => self.found_nothing.saturating_add(1),
         };

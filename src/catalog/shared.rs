@@ -233,12 +233,12 @@ mod tests {
         let clock = Config::new(&url).expect("usable").clock;
         let source = SourceConfig::provider("acme", Kind::OpenAi, "http://x", None);
         let source = source.expect("usable").settings();
-        let store = Store::open(&url).await.expect("it opens");
+        let store = Store::open(&url, clock.clone()).await.expect("it opens");
         let settings = CatalogSettings {
             sources: vec![source.clone()],
             ..CatalogSettings::default()
         };
-        store.apply(&settings, clock.now()).await.expect("settings");
+        store.apply(&settings).await.expect("settings");
         let clients = Clients::new().expect("clients");
         let shared = Shared::new(
             store,
@@ -250,8 +250,10 @@ mod tests {
         let shared = shared.await.expect("it starts");
         let attempt = async |result: std::result::Result<Fetched, FetchError>| {
             clock.advance(chrono::TimeDelta::seconds(11));
-            let (store, now) = (&shared.store, clock.now());
-            let claim = store.claim(&source, ClaimMode::Requested, now).await;
+            let store = &shared.store;
+            let claim = store
+                .claim(&source, ClaimMode::Requested, Duration::from_secs(10))
+                .await;
             let claim = claim.expect("a claim").expect("it is allowed");
             let attempt = Attempt {
                 accept: true,

@@ -5,6 +5,7 @@ pub mod deliver;
 pub mod discover;
 pub mod enrich;
 pub mod follow;
+pub mod presence;
 pub mod prune;
 pub mod refresh;
 pub mod watch;
@@ -19,6 +20,7 @@ use crate::{
     catalog::{health::TaskName, members::Members, shared::Shared},
     config::{Retention, source::SourceConfig, webhook::WebhookConfig},
     lock::watch::Watch,
+    model::settings::CatalogSettings,
 };
 
 /// What the tasks are to do.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub enrichment: Option<SourceConfig>,
     /// Check these models.
     pub watch: Arc<Watch>,
+    /// Apply these again when the process ends that has replaced them.
+    pub applied: CatalogSettings,
     /// Keep history this long.
     pub retention: Retention,
     /// Look for these local servers.
@@ -66,6 +70,11 @@ pub fn start(shared: &Arc<Shared>, members: &Arc<Members>, settings: Settings) -
     let of_task = shared.clone();
     supervisor.start(TaskName::Prune, Vec::new(), move |supervised| {
         prune::run(supervised, of_task.clone(), settings.retention)
+    });
+    let of_task = (shared.clone(), Arc::new(settings.applied));
+    supervisor.start(TaskName::Presence, Vec::new(), move |supervised| {
+        let (shared, applied) = of_task.clone();
+        presence::run(supervised, shared, applied)
     });
     let of_task = (shared.clone(), members.clone(), sleepers.clone());
     supervisor.start(TaskName::Follow, Vec::new(), move |supervised| {

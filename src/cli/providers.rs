@@ -3,10 +3,9 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::files::print;
+use super::{files::print, text::table};
 use crate::config::{
     PresetState, PresetStatus,
     environment::Environment,
@@ -42,41 +41,36 @@ impl Providers {
                 providers: &providers,
             })?
         } else {
-            table(&providers)
+            text(&providers)
         };
         print(&format!("{text}\n"))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn table(providers: &[PresetStatus]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["PROVIDER", "STATE", "LIST", "KEY", "BASE URL"]);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    for provider in providers {
+fn text(providers: &[PresetStatus]) -> String {
+    let rows = providers.iter().map(|provider| {
         let key = provider.key_variables.join(" or ");
         let further = provider.further_variables.iter();
         let further: Vec<String> = further.map(|names| names.join(" or ")).collect();
         let base_url = provider.base_url_variable;
-        table.add_row([
-            provider.name,
-            state(provider.state),
-            if provider.public_list { "public" } else { "" },
-            &[&[key], further.as_slice()].concat().join(" with "),
-            &match provider.base_url {
+        [
+            provider.name.to_owned(),
+            state(provider.state).to_owned(),
+            if provider.public_list { "public" } else { "" }.to_owned(),
+            [&[key], further.as_slice()].concat().join(" with "),
+            match provider.base_url {
                 Some(_) => base_url.to_owned(),
                 None => format!("{base_url} (needed)"),
             },
-        ]);
-    }
+        ]
+    });
+    let table = table(["PROVIDER", "STATE", "LIST", "KEY", "BASE URL"], rows);
     let is_on = |provider: &&PresetStatus| {
         matches!(provider.state, PresetState::On | PresetState::OnWithoutKey)
     };
     let on = providers.iter().filter(is_on).count();
-    let mut text = format!("{}\n\n", table.trim_fmt());
+    let mut text = format!("{table}\n\n");
     for provider in providers {
         if let (PresetState::Incomplete, Some(hint)) = (provider.state, &provider.hint) {
             text += &format!("{}: {hint}\n", provider.name);

@@ -1,9 +1,9 @@
 //! The report of `model-catalog check`: a table for people, JSON, or JUnit XML for CI. Pure.
 
-use comfy_table::{Table, presets};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
+use super::text::table;
 use crate::{
     lock::verdict::Verdict,
     model::{event::Problem, time::Timestamp, xml::xml_text},
@@ -63,24 +63,21 @@ impl Report {
 
     /// A row for each problem and warning, and one for each model without any.
     fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        table.set_header(["MODEL", "VERDICT", "WHAT"]);
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
+        let mut rows = Vec::new();
         for verdict in &self.verdicts {
-            let id = verdict.id.as_str();
+            let row =
+                |kind: &str, what: &str| [verdict.id.clone(), kind.to_owned(), what.to_owned()];
             for Problem { kind, message } in &verdict.problems {
-                table.add_row([id, kind.as_str(), message]);
+                rows.push(row(kind.as_str(), message));
             }
             for warning in &verdict.warnings {
-                table.add_row([id, "warning", warning]);
+                rows.push(row("warning", warning));
             }
             if verdict.is_ok() && verdict.warnings.is_empty() {
-                table.add_row([id, "ok", ""]);
+                rows.push(row("ok", ""));
             }
         }
+        let table = table(["MODEL", "VERDICT", "WHAT"], rows);
         let count = self.verdicts.len();
         let bad = self
             .verdicts
@@ -92,7 +89,7 @@ impl Report {
             (0, _) => format!("all {count} models are ok"),
             _ => format!("{bad} of {count} models not ok"),
         };
-        format!("{}\n\n{summary}", table.trim_fmt())
+        format!("{table}\n\n{summary}")
     }
 
     fn json(&self) -> serde_json::Result<String> {

@@ -340,11 +340,15 @@ pub(crate) fn database_url(
         .unwrap_or_else(|| DEFAULT_DATABASE_URL.to_owned())
 }
 
-/// The key that commands present to a running catalog. Fails when no header can carry it.
-pub(crate) fn catalog_key(environment: &Environment) -> Result<Option<SecretString>, ConfigError> {
-    let key = Secrets::new(environment).read_variables(&["MODEL_CATALOG_KEY"])?;
+/// The key in `variable` that a command presents to a running catalog. Fails when no header can carry
+/// it.
+pub(crate) fn command_key(
+    environment: &Environment,
+    variable: &'static str,
+) -> Result<Option<SecretString>, ConfigError> {
+    let key = Secrets::new(environment).read_variables(&[variable])?;
     if let Some(key) = &key {
-        check_header("MODEL_CATALOG_KEY", key.expose_secret())?;
+        check_header(variable, key.expose_secret())?;
     }
     Ok(key)
 }

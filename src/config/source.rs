@@ -1,16 +1,13 @@
 //! The settings of one source.
 
-use std::fmt::Write;
-
 use chrono::TimeDelta;
 use reqwest::{Url, header::HeaderValue};
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 
 use super::{
     error::ConfigError,
     globs::parse_patterns,
-    url::{is_loopback, parse_base_url},
+    url::{fingerprint, is_loopback, parse_base_url},
 };
 use crate::model::{
     listing::is_usable_id,
@@ -168,12 +165,7 @@ impl SourceConfig {
 
     /// Identifies its base URL. A hash, because a URL may hold a secret in its path.
     pub(crate) fn address(&self) -> String {
-        let digest = Sha256::digest(self.base_url.as_str());
-        digest[..16].iter().fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        fingerprint(self.base_url.as_str())
     }
 
     /// Whether its base URL is the loopback port `port`.

@@ -1,6 +1,9 @@
 //! Parsing URLs from the settings, and recognizing this machine's own.
 
+use std::fmt::Write;
+
 use reqwest::Url;
+use sha2::{Digest, Sha256};
 
 use super::error::ConfigError;
 
@@ -39,4 +42,14 @@ pub(crate) fn parse_target(setting: &str, text: &str) -> Result<Url, ConfigError
         return refuse("must not hold a user name or password: put the key in its own setting");
     }
     Ok(url)
+}
+
+/// Identifies `url` where it must not be stored, because it may hold a secret.
+pub(super) fn fingerprint(url: &str) -> String {
+    let digest = Sha256::digest(url);
+    digest[..16].iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

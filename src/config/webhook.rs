@@ -3,13 +3,18 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use standardwebhooks::Webhook;
 
-use super::{error::ConfigError, globs::parse_patterns, url::parse_target};
+use super::{
+    error::ConfigError,
+    globs::parse_patterns,
+    url::{fingerprint, parse_target},
+};
 use crate::model::{
     event::{Alert, EventKind},
     scope::Scope,
+    settings::WebhookSettings,
     source::SourceName,
 };
 
@@ -93,6 +98,14 @@ impl WebhookConfig {
         let setting = format!("webhook `{}`: models", self.name);
         self.scope.set_models(parse_patterns(&setting, globs)?);
         Ok(self)
+    }
+
+    /// The part of its settings that the store keeps.
+    pub(crate) fn settings(&self) -> WebhookSettings {
+        WebhookSettings {
+            name: self.name.clone(),
+            address: fingerprint(self.url.expose_secret()),
+        }
     }
 
     /// Whether it receives `alert`.

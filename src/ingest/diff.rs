@@ -40,7 +40,7 @@ pub struct Change {
     pub changed: Vec<String>,
     /// The new row; none when the model is gone.
     pub row: Option<Row>,
-    /// When the model was first listed; none unless that was before this change.
+    /// When clients first saw the model; none unless that was before this change.
     pub first_seen_at: Option<String>,
 }
 
@@ -55,15 +55,14 @@ pub struct Row {
     pub hidden_by: Option<String>,
 }
 
-/// A model's first event.
+/// What the earlier events of a model say.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FirstEvent {
-    /// When it happened.
+    /// When the first one happened.
     pub at: String,
-    /// Its `created` at that time, in Unix seconds.
-    pub created: i64,
-    /// The model that it was an alias of at that time.
-    pub alias_of: Option<String>,
+    /// Each `created` (Unix seconds) that was said, the first one first, with the model that it was an
+    /// alias of then.
+    pub created: Vec<(Option<String>, i64)>,
 }
 
 impl Change {
@@ -73,16 +72,23 @@ impl Change {
         row.hidden_by.is_none().then_some(&row.attributes)
     }
 
-    /// Turns `added` into `returned`: the model was listed before, and `first` is its first event.
-    pub fn mark_returned(&mut self, first: FirstEvent) {
-        self.event = Some(EventKind::Returned);
-        if let Some(row) = &mut self.row
-            && row.attributes.alias_of == first.alias_of
-        {
-            let new = std::mem::take(&mut row.attributes);
-            row.attributes = with_first_created(new, first.created);
+    /// Whether clients did not see the model before: it is served from now on, or hidden by a rule.
+    pub fn is_unseen(&self) -> bool {
+        self.row.is_some() && matches!(self.event, Some(EventKind::Added) | None)
+    }
+
+    /// Keeps what `first`, the earlier events of the model, say. `added` becomes `returned`.
+    pub fn mark_seen(&mut self, first: &FirstEvent) {
+        if self.event == Some(EventKind::Added) {
+            self.event = Some(EventKind::Returned);
         }
-        self.first_seen_at = Some(first.at);
+        if let Some(row) = &mut self.row {
+            let mut said = first.created.iter();
+            let said = said.find(|(alias_of, _)| *alias_of == row.attributes.alias_of);
+            let new = std::mem::take(&mut row.attributes);
+            row.attributes = with_first_created(new, said.map_or(0, |(_, created)| *created));
+        }
+        self.first_seen_at = Some(first.at.clone());
     }
 }
 

@@ -46,8 +46,7 @@ pub struct Plan {
     pub source: SourceState,
     /// The event of the whole source: `hidden` or `shown`.
     pub source_event: Option<EventKind>,
-    /// The changes of its models. Until [`Plan::mark_returned`], returning models are among the
-    /// added ones.
+    /// The changes of its models. Until [`mark_seen`], returning models are among the added ones.
     pub changes: Vec<Change>,
     verdict: Verdict,
 }
@@ -60,17 +59,6 @@ enum Verdict {
 }
 
 impl Plan {
-    /// The ids of the newly listed models.
-    pub fn list_added(&self) -> Vec<&str> {
-        list_added(&self.changes)
-    }
-
-    /// Turns `added` into `returned` for models with an earlier event, given the first event of
-    /// each.
-    pub fn mark_returned(&mut self, firsts: BTreeMap<String, FirstEvent>) {
-        mark_returned(&mut self.changes, firsts);
-    }
-
     /// The number of models that clients see change.
     pub fn counts(&self) -> Counts {
         count(&self.changes)
@@ -95,22 +83,22 @@ impl Plan {
     }
 }
 
-/// The ids of the newly listed models among `changes`.
-pub fn list_added(changes: &[Change]) -> Vec<&str> {
+/// The ids of the models among `changes` that clients did not see before: served from now on, or
+/// hidden by a rule.
+pub fn list_unseen(changes: &[Change]) -> Vec<&str> {
     changes
         .iter()
-        .filter(|change| change.event == Some(EventKind::Added))
+        .filter(|change| change.is_unseen())
         .map(|change| change.model_id.as_str())
         .collect()
 }
 
-/// Turns `added` into `returned` for models with an earlier event, given the first event of each.
-pub fn mark_returned(changes: &mut [Change], mut firsts: BTreeMap<String, FirstEvent>) {
-    for change in changes {
-        if change.event == Some(EventKind::Added)
-            && let Some(first) = firsts.remove(&change.model_id)
-        {
-            change.mark_returned(first);
+/// Gives the models of [`list_unseen`] what their earlier events say, given what is known of each
+/// that has any. Turns `added` into `returned`.
+pub fn mark_seen(changes: &mut [Change], firsts: &BTreeMap<String, FirstEvent>) {
+    for change in changes.iter_mut().filter(|change| change.is_unseen()) {
+        if let Some(first) = firsts.get(&change.model_id) {
+            change.mark_seen(first);
         }
     }
 }

@@ -6,14 +6,22 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::model::{
-    fetch::{ErrorKind, FetchError},
+    fetch::FetchError,
     source::Role,
     state::{LastError, Polling, SourceState},
     time::Timestamp,
 };
 
-/// How long a claim keeps others away: well above the time limit of a fetch.
-pub const CLAIM: TimeDelta = TimeDelta::seconds(30);
+/// The longest time limit of a fetch.
+pub const LONGEST_FETCH: Duration = Duration::from_secs(600);
+/// What a lease lasts beyond the fetch and the wait for the write lock.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// The longest lease, and some.
+const LONGEST_LEASE: TimeDelta = TimeDelta::minutes(15);
+/// The shortest time between the refusal of a key and the attempt at a restart.
+pub const REFUSED_REST: TimeDelta = TimeDelta::seconds(30);
+/// The interval of a source that was never asked: it is due at once.
+const FIRST_INTERVAL: TimeDelta = TimeDelta::seconds(30);
 /// The shortest time between an attempt and a requested refresh.
 const REQUEST_GAP: TimeDelta = TimeDelta::seconds(10);
 /// The shortest time between an attempt and a refresh on miss.
@@ -38,29 +46,48 @@ pub fn may_claim(source: &SourceState, mode: ClaimMode, now: Timestamp) -> bool 
     source.configured
         && match mode {
             ClaimMode::Due => is_due(polling, now),
-            ClaimMode::Requested => has_rested(polling, REQUEST_GAP, now),
+            ClaimMode::Requested => {
+                !is_claimed(polling, now) && has_rested(polling, REQUEST_GAP, now)
+            }
             ClaimMode::Miss => {
                 polling.consecutive_failures == 0
                     && source.held.is_none()
+                    && !is_claimed(polling, now)
                     && has_rested(polling, MISS_GAP, now)
             }
         }
 }
 
+/// How long a claim keeps others away: for a fetch within `limit`, and for the commit's wait for the
+/// write lock, which is at most `lock_wait`.
+pub fn lease(limit: Duration, lock_wait: Duration) -> TimeDelta {
+    let lease = limit.min(LONGEST_FETCH) + lock_wait + LEASE_MARGIN;
+    TimeDelta::from_std(lease).unwrap_or(LONGEST_LEASE)
+}
+
+/// Whether a fetch is under way at `now`. A claim in the future comes from a clock that was set back
+/// and counts as lost.
+pub fn is_claimed(polling: &Polling, now: Timestamp) -> bool {
+    let Some(until) = polling.claimed_until else {
+        return false;
+    };
+    now < until && polling.attempted_at.is_some_and(|at| at <= now)
+}
+
 /// Whether an attempt is due at `now`. A time further ahead than any rule sets comes from a wrong
 /// clock and counts as due.
 pub fn is_due(polling: &Polling, now: Timestamp) -> bool {
-    let furthest = polling.ttl().max(RETRY_AFTER_MAX) + CLAIM;
+    let furthest = polling.ttl().max(RETRY_AFTER_MAX) + LONGEST_LEASE;
     polling
         .next_attempt_at
         .is_none_or(|at| at <= now || at.since(now) > furthest)
 }
 
-/// The time between two attempts at a source, as its last attempt left it; that of a claim when there was none.
+/// The time between two attempts at a source, as its last attempt left it.
 pub fn interval(polling: &Polling) -> TimeDelta {
     match (polling.attempted_at, polling.next_attempt_at) {
         (Some(attempted_at), Some(next)) if next > attempted_at => next.since(attempted_at),
-        _ => CLAIM,
+        _ => FIRST_INTERVAL,
     }
 }
 
@@ -72,30 +99,27 @@ fn has_rested(polling: &Polling, gap: TimeDelta, now: Timestamp) -> bool {
         .is_none_or(|at| at > now || now.since(at) >= gap)
 }
 
-/// The next attempt after a restart at `now`; none when the schedule stays.
-pub fn next_attempt_after_restart(source: &SourceState, now: Timestamp) -> Option<Timestamp> {
-    let polling = &source.polling;
-    let is_unauthorized = |error: &LastError| error.kind == ErrorKind::Unauthorized;
-    if polling.error.as_ref().is_some_and(is_unauthorized) {
-        // The operator may have replaced the key.
-        let rested = polling
-            .attempted_at
-            .is_none_or(|at| at > now || now.since(at) > CLAIM);
-        return rested.then_some(now);
-    }
-    // After a success without a later attempt, only the TTL counts.
+/// When the listing that was fetched at `fetched_at` is fetched again: before its TTL ends, so that a
+/// healthy source is not stale while it is fetched. By a sixth of the TTL, and a minute at most.
+pub fn refresh_at(fetched_at: Timestamp, ttl: TimeDelta) -> Timestamp {
+    fetched_at.plus(ttl - (ttl / 6).min(TimeDelta::minutes(1)))
+}
+
+/// The next attempt under the TTL `ttl`; none when the last attempt was no success.
+pub fn after_last_success(polling: &Polling, ttl: TimeDelta) -> Option<Timestamp> {
+    // A later attempt that was cut off is repeated as it was scheduled.
     let fetched_at = polling
         .fetched_at
-        .filter(|_| !source.moved)
-        .filter(|at| polling.attempted_at.is_none_or(|tried| tried <= *at))?;
-    (polling.consecutive_failures == 0).then(|| fetched_at.plus(polling.ttl()))
+        .filter(|at| polling.attempted_at.is_none_or(|tried| tried <= *at))
+        .filter(|_| polling.consecutive_failures == 0)?;
+    Some(refresh_at(fetched_at, ttl))
 }
 
 /// `polling` after a success at `now`.
 pub fn after_success(polling: &Polling, now: Timestamp) -> Polling {
     Polling {
         fetched_at: Some(now),
-        next_attempt_at: Some(now.plus(polling.ttl())),
+        next_attempt_at: Some(refresh_at(now, polling.ttl())),
         consecutive_failures: 0,
         error: None,
         ..polling.clone()
@@ -210,7 +234,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::model::state::Held;
+    use crate::model::{fetch::ErrorKind, state::Held};
 
     const NOW_MS: i64 = 1_800_000_000_000;
 
@@ -297,45 +321,26 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_applies_the_ttl_and_forgives_refused_keys() {
-        let fetched = Polling {
-            fetched_at: Some(at(-100)),
-            attempted_at: Some(at(-101)),
-            next_attempt_at: Some(at(5)),
-            ..polling(60)
-        };
-        let next = |polling: &Polling| next_attempt_after_restart(&source(polling.clone()), at(0));
-        assert_eq!(next(&fetched), Some(at(-40)));
-        let moved = SourceState {
-            moved: true,
-            ..source(fetched.clone())
-        };
-        assert_eq!(next_attempt_after_restart(&moved, at(0)), None);
-        let claimed_by_another = Polling {
-            attempted_at: Some(at(-3)),
-            ..fetched.clone()
-        };
-        assert_eq!(next(&claimed_by_another), None);
-        let failing = Polling {
-            consecutive_failures: 2,
-            attempted_at: Some(at(-31)),
-            ..fetched
-        };
-        assert_eq!(next(&failing), None);
-        let refused = Polling {
-            error: Some(LastError {
-                kind: ErrorKind::Unauthorized,
-                message: String::new(),
-                since: at(-31),
-            }),
-            ..failing
-        };
-        assert_eq!(next(&refused), Some(at(0)));
-        let just_refused = Polling {
-            attempted_at: Some(at(-30)),
-            ..refused
-        };
-        assert_eq!(next(&just_refused), None);
+    fn a_fetch_that_is_under_way_is_not_hurried_and_a_lost_one_is_repeated() {
+        let limit = Duration::from_secs(60);
+        assert_eq!(
+            lease(limit, Duration::from_secs(15)),
+            TimeDelta::seconds(80)
+        );
+        let claimed = source(Polling {
+            attempted_at: Some(at(0)),
+            next_attempt_at: Some(at(80)),
+            claimed_until: Some(at(80)),
+            ..polling(86_400)
+        });
+        for mode in [ClaimMode::Requested, ClaimMode::Due, ClaimMode::Miss] {
+            assert!(!may_claim(&claimed, mode, at(79)), "{mode:?}");
+            assert!(may_claim(&claimed, mode, at(80)), "{mode:?}");
+        }
+        assert!(
+            may_claim(&claimed, ClaimMode::Requested, at(-1)),
+            "the clock was set back"
+        );
     }
 
     #[test]
@@ -359,7 +364,11 @@ mod tests {
         assert_eq!(healthy.consecutive_failures, 0);
         assert_eq!(healthy.error, None);
         assert_eq!(healthy.fetched_at, Some(at(100)));
-        assert_eq!(healthy.next_attempt_at, Some(at(160)));
+        assert_eq!(
+            healthy.next_attempt_at,
+            Some(at(150)),
+            "before the TTL of a minute ends"
+        );
     }
 
     #[rstest]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::time::Timestamp;
+use super::{settings::WebhookSettings, time::Timestamp};
 
 /// How long a target may fail before older deliveries are given up.
 pub const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(3);
@@ -66,8 +66,10 @@ impl DeliveryId {
 /// One attempt at a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
-    /// The target's name.
-    pub webhook: &'a str,
+    /// The target.
+    pub webhook: &'a WebhookSettings,
+    /// Until when it is claimed for this attempt.
+    pub claimed_until: Timestamp,
     /// The delivered message.
     pub id: DeliveryId,
     /// When it began.

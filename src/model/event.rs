@@ -346,3 +346,15 @@ pub struct Problem {
     /// One line for the operator.
     pub message: String,
 }
+
+impl Problem {
+    /// What is news about it: its kind and, where it has become smaller, from what to what. Other
+    /// messages change by themselves as days pass.
+    pub fn fact(&self) -> (ProblemKind, Option<&str>) {
+        let has_size = matches!(
+            self.kind,
+            ProblemKind::SmallerContext | ProblemKind::SmallerOutput
+        );
+        (self.kind, has_size.then_some(self.message.as_str()))
+    }
+}

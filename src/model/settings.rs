@@ -42,6 +42,15 @@ pub struct SourceSettings {
     pub rules: Rules,
 }
 
+/// The settings of one webhook.
+#[derive(Clone, Debug, Serialize)]
+pub struct WebhookSettings {
+    /// Its name.
+    pub name: SourceName,
+    /// Identifies its URL. A hash, because a URL may hold a secret.
+    pub address: String,
+}
+
 /// The settings of a catalog.
 #[derive(Clone, Debug, Default)]
 pub struct CatalogSettings {
@@ -51,8 +60,8 @@ pub struct CatalogSettings {
     pub discoverable: Vec<SourceSettings>,
     /// The enrichment file, which fills in the fields that sources omit.
     pub enrichment: Option<SourceSettings>,
-    /// The names of the webhooks.
-    pub webhooks: Vec<String>,
+    /// The webhooks.
+    pub webhooks: Vec<WebhookSettings>,
     /// The whole ids of the watched models.
     pub watched: Vec<String>,
 }

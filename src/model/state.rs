@@ -9,6 +9,7 @@ use super::{
     attributes::Attributes,
     fetch::ErrorKind,
     listing::Skipped,
+    settings::SourceSettings,
     source::{Freshness, Kind, Role, SourceName},
     time::Timestamp,
 };
@@ -76,6 +77,9 @@ pub struct Polling {
     pub attempted_at: Option<Timestamp>,
     /// The next scheduled attempt. Only requested refreshes may come before it.
     pub next_attempt_at: Option<Timestamp>,
+    /// While a fetch is under way: when others may take it for lost.
+    #[serde(skip_serializing)]
+    pub claimed_until: Option<Timestamp>,
     /// Failures since the last success.
     pub consecutive_failures: i64,
     /// The error of the last attempt; none after a success.
@@ -157,6 +161,12 @@ pub struct SourceState {
     /// Whether the stored listing came from another address than the configured one.
     #[serde(deserialize_with = "zero_or_one")]
     pub moved: bool,
+    /// The configured address; none in rows of an older version.
+    pub address: Option<String>,
+    /// The kind in the settings; none in rows of an older version.
+    pub configured_kind: Option<Kind>,
+    /// The number of its last claim, or of the change that superseded it.
+    pub claim: i64,
     /// Its polling state.
     #[serde(flatten)]
     pub polling: Polling,
@@ -203,6 +213,17 @@ impl SourceState {
         self.configured && self.hidden.is_none() && self.freshness(now) == Freshness::Stale
     }
 
+    /// Whether it is configured as `settings` say. Otherwise the settings of another process are in
+    /// force.
+    pub fn is_asked_as(&self, settings: &SourceSettings) -> bool {
+        let address = self.address.as_ref();
+        self.configured
+            && address.is_none_or(|address| *address == settings.address)
+            && self
+                .configured_kind
+                .is_none_or(|kind| kind == settings.kind)
+    }
+
     /// When it was hidden; none while it is served.
     pub fn hidden_since(&self) -> Option<Timestamp> {
         self.hidden.as_ref().map(|hidden| hidden.since)
@@ -214,6 +235,9 @@ impl SourceState {
 pub struct EnrichmentState {
     /// The name that marks the fields it filled in.
     pub name: String,
+    /// Identifies its URL.
+    #[serde(skip_serializing)]
+    pub address: String,
     /// Number of models that it describes.
     pub models: i64,
     /// Its polling state.
@@ -228,6 +252,8 @@ pub struct Sources {
     pub states: Vec<SourceState>,
     /// The enrichment; none when none is configured.
     pub enrichment: Option<EnrichmentState>,
+    /// The process whose settings are in force.
+    pub process: i64,
 }
 
 impl Sources {
@@ -251,6 +277,9 @@ impl SourceState {
             kind: Kind::OpenAi,
             configured: true,
             moved: false,
+            address: Some("here".to_owned()),
+            configured_kind: Some(Kind::OpenAi),
+            claim: 0,
             polling: Polling {
                 ttl_secs: 60,
                 ..Polling::default()

@@ -144,6 +144,8 @@ pub fn parse_duration(text: &str) -> Option<TimeDelta> {
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     offset_ms: Arc<AtomicI64>,
+    /// Whether it moves only by [`Clock::advance`].
+    is_stopped: bool,
 }
 
 impl Clock {
@@ -152,11 +154,23 @@ impl Clock {
         Self::default()
     }
 
+    /// A clock that shows `time` and moves only by [`Clock::advance`].
+    #[cfg(test)]
+    pub fn stopped_at(time: Timestamp) -> Self {
+        Self {
+            offset_ms: Arc::new(AtomicI64::new(time.millis())),
+            is_stopped: true,
+        }
+    }
+
     /// The current time.
     pub fn now(&self) -> Timestamp {
-        Timestamp::from(Utc::now()).plus(TimeDelta::milliseconds(
-            self.offset_ms.load(Ordering::Relaxed),
-        ))
+        let base = match self.is_stopped {
+            true => Timestamp::from_millis(0),
+            false => Timestamp::from(Utc::now()),
+        };
+        let offset_ms = self.offset_ms.load(Ordering::Relaxed);
+        base.plus(TimeDelta::milliseconds(offset_ms))
     }
 
     /// Moves this clock and its clones by `by`, forward or back.

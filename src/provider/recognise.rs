@@ -2,10 +2,13 @@
 //! `/api/tags` with names that no call accepts (KoboldCpp, LocalAI, Lemonade, Docker Model Runner);
 //! their ids are those of `/v1/models`. Ollama has the same ids at both.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Fetch, ollama, openai,
+    CLOSING_MARGIN, Fetch, ollama, openai,
     request::{read_body, root_url},
 };
 use crate::model::{
@@ -16,6 +19,9 @@ use crate::model::{
 
 /// The most bytes of an answer that counts as a proof.
 const MAX_PROOF_BYTES: usize = 256 * 1024;
+
+/// The time limit for finding out that a server is Ollama after all.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// The kind of a server that answered with Ollama's list.
 pub(super) enum Recognised {
@@ -52,6 +58,18 @@ impl Fetch<'_> {
             return Ok(Recognised::Ollama { is_proven: true });
         }
         Ok(Recognised::Imitator(own))
+    }
+
+    /// Ollama's list, if the server that lists `own` as OpenAI's API does is Ollama. Takes 2 s at most: it
+    /// must not cost the list.
+    pub(super) async fn find_ollama(&self, own: &Listing) -> Option<Listing> {
+        let find = async {
+            let tags = self.list(&ollama::API).await.ok()?;
+            let is_ollama = agree(&tags, own) && self.proves_ollama(&tags).await == Some(true);
+            is_ollama.then_some(tags)
+        };
+        let until = (Instant::now() + LOOK_LIMIT).min(self.deadline - CLOSING_MARGIN);
+        timeout_at(until, find).await.ok().flatten()
     }
 
     /// Whether the server proves to be Ollama by its root, or by its `/api/version` and its

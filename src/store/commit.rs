@@ -7,19 +7,20 @@ use chrono::TimeDelta;
 use sqlx::SqliteConnection;
 
 use super::{
-    Store,
+    Store, Write,
     derive::{Target, read_derivation},
     details::write_details,
     error::Result,
-    events::{next_revision, record_source_event},
+    events::record_source_event,
     fetches::{FetchRow, ListingSize},
     models::{list_first_events, list_stored},
     sources::{Claim, write_source},
     state::find_source,
 };
 use crate::{
-    ingest::plan::{Before, plan_failure, plan_listing},
+    ingest::plan::{Before, list_unseen, mark_seen, plan_failure, plan_listing},
     model::{
+        event::EventKind,
         fetch::{Committed, FetchError, Fetched},
         settings::SourceSettings,
         source::{Kind, Role},
@@ -38,6 +39,15 @@ pub struct Attempt {
     pub jitter: f64,
 }
 
+impl Attempt {
+    /// When the fetch ended, by the clock that now shows `now`. Not `now` itself: since then, the
+    /// commit may have waited for the write lock.
+    pub(super) fn ended_at(&self, claim: &Claim, now: Timestamp) -> Timestamp {
+        let duration = TimeDelta::from_std(self.duration).unwrap_or_default();
+        claim.at.plus(duration).min(now)
+    }
+}
+
 impl Store {
     /// Commits the result of fetching `source`: a listing with its models, events and state, or a
     /// failure, which only changes the state. Atomic. Writes nothing when `claim` is no longer
@@ -49,21 +59,23 @@ impl Store {
         result: std::result::Result<Fetched, FetchError>,
         attempt: Attempt,
     ) -> Result<Committed> {
-        let now = claim
-            .at
-            .plus(TimeDelta::from_std(attempt.duration).unwrap_or_default());
         if source.kind == Kind::Enrichment {
-            return self.commit_enrichment(claim, result, attempt, now).await;
+            return self.commit_enrichment(source, claim, result, attempt).await;
         }
         let name = source.name.as_str();
-        let mut tx = self.begin().await?;
-        let stands = |at| at == Some(claim.at);
-        let Some(before) = find_source(&mut tx, name)
+        let Write {
+            mut tx,
+            now,
+            revision,
+        } = self.begin().await?;
+        let ended_at = attempt.ended_at(claim, now);
+        let Some(mut before) = find_source(&mut tx, name)
             .await?
-            .filter(|before| before.configured && stands(before.polling.attempted_at))
+            .filter(|before| before.configured && before.claim == claim.number)
         else {
             return Ok(Committed::Superseded);
         };
+        before.polling.claimed_until = None;
         let last_seen_at = before.polling.fetched_at;
         let size = result.as_ref().ok().map(|fetched| ListingSize {
             pages: fetched.listing.pages,
@@ -72,7 +84,7 @@ impl Store {
         });
         let mut details = None;
         let mut plan = match result {
-            Err(error) => plan_failure(&before, source.max_stale, &error, attempt.jitter, now),
+            Err(error) => plan_failure(&before, source.max_stale, &error, attempt.jitter, ended_at),
             Ok(Fetched { kind, mut listing }) => {
                 details = Some(std::mem::take(&mut listing.details));
                 let before = Before {
@@ -80,33 +92,38 @@ impl Store {
                     source: before,
                 };
                 let derivation = read_derivation(&mut tx, source.role, name).await?;
-                plan_listing(&before, kind, listing, &derivation, attempt.accept, now)
+                plan_listing(
+                    &before,
+                    kind,
+                    listing,
+                    &derivation,
+                    attempt.accept,
+                    ended_at,
+                )
             }
         };
-        let firsts = list_first_events(&mut tx, name, &plan.list_added()).await?;
-        plan.mark_returned(firsts);
-
-        let revision = match plan.makes_revision() {
-            true => Some(next_revision(&mut tx).await?),
-            false => None,
-        };
+        let firsts = list_first_events(&mut tx, name, &list_unseen(&plan.changes)).await?;
+        mark_seen(&mut plan.changes, &firsts);
         let outcome = plan.outcome();
         let is_listed = matches!(outcome, Committed::Unchanged | Committed::Changed(_));
-        write_source(&mut tx, &plan.source, is_listed).await?;
-        if let (Some(revision), Some(event)) = (revision, plan.source_event) {
-            record_source_event(&mut tx, revision, name, now, event).await?;
+        if let Some(event) = plan.source_event {
+            // As the event says.
+            if let (EventKind::Hidden, Some(hidden)) = (event, &mut plan.source.hidden) {
+                hidden.since = revision.at;
+            }
+            record_source_event(&mut tx, revision, name, event).await?;
         }
+        write_source(&mut tx, &plan.source, is_listed).await?;
         if is_listed {
             let target = Target {
                 role: source.role,
                 name,
-                revision: revision.unwrap_or_default(),
-                at: now,
+                revision,
                 last_seen_at,
-                fetched_at: now,
+                fetched_at: ended_at,
             };
             target.write(&mut tx, &plan.changes).await?;
-            touch_models(&mut tx, source.role, name, now).await?;
+            touch_models(&mut tx, source.role, name, ended_at).await?;
             if let Some(details) = details {
                 write_details(&mut tx, name, &details).await?;
             }
@@ -123,7 +140,7 @@ impl Store {
                 _ => None,
             },
             counts: plan.counts(),
-            revision,
+            revision: plan.makes_revision().then_some(revision.number),
         };
         row.record(&mut tx).await?;
         tx.commit().await?;

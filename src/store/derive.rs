@@ -5,14 +5,14 @@ use sqlx::SqliteConnection;
 
 use super::{
     error::Result,
-    events::record_events,
+    events::{NextRevision, record_events},
     models::{list_first_events, list_raw, list_stored, remove_models, upsert_models},
 };
 use crate::{
     ingest::{
         diff::{Change, count},
         enrich::Enrichment,
-        plan::{Derivation, list_added, mark_returned, plan_models},
+        plan::{Derivation, list_unseen, mark_seen, plan_models},
     },
     model::{event::Counts, source::Role, time::Timestamp},
 };
@@ -23,8 +23,7 @@ pub(super) struct Target<'a> {
     pub(super) role: Role,
     pub(super) name: &'a str,
     /// The new revision, if clients see any change.
-    pub(super) revision: i64,
-    pub(super) at: Timestamp,
+    pub(super) revision: NextRevision,
     /// The previous success.
     pub(super) last_seen_at: Option<Timestamp>,
     /// The new last success.
@@ -39,17 +38,10 @@ impl Target<'_> {
         changes: &[Change],
     ) -> Result<()> {
         let Self { role, name, .. } = *self;
-        record_events(
-            connection,
-            self.revision,
-            name,
-            self.at,
-            self.last_seen_at,
-            changes,
-        )
-        .await?;
+        record_events(connection, self.revision, name, self.last_seen_at, changes).await?;
         remove_models(connection, role, name, changes).await?;
-        upsert_models(connection, role, name, self.at, self.fetched_at, changes).await
+        let at = self.revision.at;
+        upsert_models(connection, role, name, at, self.fetched_at, changes).await
     }
 
     /// Derives the source's models again from its last raw entries, with the present rules and
@@ -59,8 +51,8 @@ impl Target<'_> {
         let entries = list_raw(connection, self.role, self.name).await?;
         let derivation = read_derivation(connection, self.role, self.name).await?;
         let mut changes = plan_models(&stored, entries, &derivation);
-        let firsts = list_first_events(connection, self.name, &list_added(&changes)).await?;
-        mark_returned(&mut changes, firsts);
+        let firsts = list_first_events(connection, self.name, &list_unseen(&changes)).await?;
+        mark_seen(&mut changes, &firsts);
         self.write(connection, &changes).await?;
         Ok(count(&changes))
     }

@@ -24,6 +24,14 @@ pub(super) async fn read_details(
     Ok(serde_json::from_str(&json)?)
 }
 
+/// Deletes the stored details of `source`.
+pub(super) async fn forget_details(connection: &mut SqliteConnection, source: &str) -> Result<()> {
+    sqlx::query!("DELETE FROM model_details WHERE source = ?1", source)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Replaces the stored details of `source` with `details`.
 pub(super) async fn write_details(
     connection: &mut SqliteConnection,
@@ -35,9 +43,7 @@ pub(super) async fn write_details(
     if stored == *details {
         return Ok(());
     }
-    sqlx::query!("DELETE FROM model_details WHERE source = ?1", source)
-        .execute(&mut *connection)
-        .await?;
+    forget_details(connection, source).await?;
     let rows: Vec<_> = details
         .iter()
         .map(|(id, detail)| {

@@ -1,11 +1,13 @@
 //! The enrichment's rows: applies its setting, claims it, and commits its data with the changes it
 //! causes.
 
+use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::{
-    Store, commit::Attempt, derive::Target, error::Result, events::next_revision, sources::Claim,
+    Store, Write, commit::Attempt, derive::Target, error::Result, events::NextRevision,
+    sources::Claim,
 };
 use crate::{
     ingest::schedule::{self, Backoff},
@@ -40,17 +42,27 @@ pub(super) async fn apply_enrichment(
             .execute(&mut *connection)
             .await?;
     }
-    if let Some(source) = source {
-        let ttl_secs = source.ttl.num_seconds();
-        sqlx::query!(
-            "INSERT INTO enrichment (name, address, ttl_secs) VALUES (?1, ?2, ?3)
-             ON CONFLICT (name) DO UPDATE SET ttl_secs = excluded.ttl_secs",
-            name,
-            address,
-            ttl_secs,
-        )
-        .execute(connection)
-        .await?;
+    let Some(source) = source else {
+        return Ok(());
+    };
+    let ttl_secs = source.ttl.num_seconds();
+    sqlx::query!(
+        "INSERT INTO enrichment (name, address, ttl_secs) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET ttl_secs = excluded.ttl_secs",
+        name,
+        address,
+        ttl_secs,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let polling = find_polling(connection, Some(address), None).await?;
+    // Another TTL counts from the last success.
+    if let Some(next) =
+        polling.and_then(|polling| schedule::after_last_success(&polling, source.ttl))
+    {
+        sqlx::query!("UPDATE enrichment SET next_attempt_at = ?1", next)
+            .execute(connection)
+            .await?;
     }
     Ok(())
 }
@@ -61,16 +73,16 @@ impl Store {
     pub(super) async fn claim_enrichment(
         &self,
         source: &SourceSettings,
-        now: Timestamp,
+        lease: TimeDelta,
     ) -> Result<Option<Claim>> {
-        let mut tx = self.begin().await?;
+        let Write { mut tx, now, .. } = self.begin().await?;
         let Some(polling) = find_polling(&mut tx, Some(&source.address), None).await? else {
             return Ok(None);
         };
         if !schedule::is_due(&polling, now) {
             return Ok(None);
         }
-        let until = now.plus(schedule::CLAIM);
+        let until = now.plus(lease);
         sqlx::query!(
             "UPDATE enrichment SET attempted_at = ?2, next_attempt_at = ?3 WHERE address = ?1",
             source.address,
@@ -82,6 +94,7 @@ impl Store {
         tx.commit().await?;
         Ok(Some(Claim {
             at: now,
+            number: 0,
             attempted_at: polling.attempted_at,
             next_attempt_at: polling.next_attempt_at,
             details: Details::new(),
@@ -105,13 +118,19 @@ impl Store {
     /// revision. A failure keeps the previous data.
     pub(super) async fn commit_enrichment(
         &self,
+        source: &SourceSettings,
         claim: &Claim,
         result: std::result::Result<Fetched, FetchError>,
         attempt: Attempt,
-        now: Timestamp,
     ) -> Result<Committed> {
-        let mut tx = self.begin().await?;
-        let Some(polling) = find_polling(&mut tx, None, Some(claim.at)).await? else {
+        let Write {
+            mut tx,
+            now,
+            revision,
+        } = self.begin().await?;
+        let now = attempt.ended_at(claim, now);
+        let Some(polling) = find_polling(&mut tx, Some(&source.address), Some(claim.at)).await?
+        else {
             return Ok(Committed::Superseded);
         };
         let (polling, committed) = match result {
@@ -123,7 +142,7 @@ impl Store {
             }
             Ok(fetched) => {
                 replace_models(&mut tx, &fetched.listing.entries).await?;
-                let counts = rederive_providers(&mut tx, now).await?;
+                let counts = rederive_providers(&mut tx, revision).await?;
                 let committed = match counts == Counts::default() {
                     true => Committed::Unchanged,
                     false => Committed::Changed(counts),
@@ -210,8 +229,10 @@ async fn replace_models(connection: &mut SqliteConnection, entries: &[Entry]) ->
 
 /// Derives the models of every visible provider again, in one revision. A hidden provider's models
 /// are derived when it is shown.
-async fn rederive_providers(connection: &mut SqliteConnection, now: Timestamp) -> Result<Counts> {
-    let revision = next_revision(connection).await?;
+async fn rederive_providers(
+    connection: &mut SqliteConnection,
+    revision: NextRevision,
+) -> Result<Counts> {
     let providers = sqlx::query!(
         r#"SELECT name, fetched_at AS "fetched_at!: Timestamp"
            FROM sources
@@ -225,7 +246,6 @@ async fn rederive_providers(connection: &mut SqliteConnection, now: Timestamp) -
             role: Role::Provider,
             name: &provider.name,
             revision,
-            at: now,
             last_seen_at: Some(provider.fetched_at),
             fetched_at: provider.fetched_at,
         };

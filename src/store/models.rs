@@ -11,6 +11,7 @@ use crate::{
     ingest::diff::{Change, FirstEvent, Stored},
     model::{
         attributes::Attributes,
+        event::EventKind,
         listing::{Entry, RawEntries},
         source::{Role, SourceName},
         state::StoredModel,
@@ -53,7 +54,7 @@ pub(super) async fn list_stored(
     Ok(serde_json::from_str(&json)?)
 }
 
-/// The first event of each of the models `ids` of the source `name`, for those that have one.
+/// What the earlier events of the models `ids` of the source `name` say, for those that have any.
 pub(super) async fn list_first_events(
     connection: &mut SqliteConnection,
     name: &str,
@@ -64,15 +65,21 @@ pub(super) async fn list_first_events(
     }
     let ids = serde_json::to_string(ids)?;
     let json = sqlx::query_scalar!(
-        r#"SELECT json_group_object(model_id, json_object('at', at, 'created', created, 'alias_of', alias_of)) AS "json!: String"
+        r#"SELECT json_group_object(model_id, json_object('at', at, 'created', json((
+               SELECT json_group_array(json_array(alias_of, created)) FROM (
+                   SELECT attributes ->> 'alias_of' AS alias_of, attributes ->> 'created' AS created
+                   FROM model_events AS e
+                   WHERE e.source = ?1 AND e.model_id = firsts.model_id AND created <> 0
+                   ORDER BY revision
+               )
+           )))) AS "json!: String"
            FROM (
                -- With a single MIN, SQLite takes the other columns from the row with the minimum.
-               SELECT model_id, MIN(revision), at, attributes ->> 'created' AS created,
-                      attributes ->> 'alias_of' AS alias_of
+               SELECT model_id, MIN(revision), at
                FROM model_events
                WHERE source = ?1 AND model_id IN (SELECT value FROM json_each(?2))
                GROUP BY model_id
-           )"#,
+           ) AS firsts"#,
         name,
         ids,
     )
@@ -227,6 +234,7 @@ pub(super) async fn upsert_models(
             let row = change.row.as_ref()?;
             Some(json!({
                 "id": change.model_id, "row": row, "first_seen_at": change.first_seen_at,
+                "is_added": change.event == Some(EventKind::Added),
             }))
         })
         .collect();
@@ -241,12 +249,16 @@ pub(super) async fn upsert_models(
                      provider, model_id, attributes, hidden_by, first_seen_at, fetched_at, raw
                  )
                  SELECT ?1, value ->> 'id', value -> '$.row.attributes', value ->> '$.row.hidden_by',
-                        COALESCE(value ->> 'first_seen_at', ?2), ?4, value ->> '$.row.raw'
+                        -- As the first event says. Without any, since a rule hides it.
+                        COALESCE(value ->> 'first_seen_at', (
+                            SELECT first_seen_at FROM cloud_models
+                            WHERE provider = ?1 AND model_id = value ->> 'id' AND NOT value ->> 'is_added'
+                        ), ?2), ?4, value ->> '$.row.raw'
                  FROM json_each(?3)
                  WHERE true
                  ON CONFLICT (provider, model_id) DO UPDATE
                  SET attributes = excluded.attributes, hidden_by = excluded.hidden_by,
-                     raw = excluded.raw",
+                     first_seen_at = excluded.first_seen_at, raw = excluded.raw",
                 name,
                 now,
                 rows,
@@ -261,12 +273,15 @@ pub(super) async fn upsert_models(
                      endpoint, model_id, attributes, hidden_by, first_seen_at, raw
                  )
                  SELECT ?1, value ->> 'id', value -> '$.row.attributes', value ->> '$.row.hidden_by',
-                        COALESCE(value ->> 'first_seen_at', ?2), value ->> '$.row.raw'
+                        COALESCE(value ->> 'first_seen_at', (
+                            SELECT first_seen_at FROM local_models
+                            WHERE endpoint = ?1 AND model_id = value ->> 'id' AND NOT value ->> 'is_added'
+                        ), ?2), value ->> '$.row.raw'
                  FROM json_each(?3)
                  WHERE true
                  ON CONFLICT (endpoint, model_id) DO UPDATE
                  SET attributes = excluded.attributes, hidden_by = excluded.hidden_by,
-                     raw = excluded.raw",
+                     first_seen_at = excluded.first_seen_at, raw = excluded.raw",
                 name,
                 now,
                 rows,

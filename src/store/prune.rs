@@ -1,30 +1,41 @@
 //! Deletes history past its retention.
 
-use super::{Store, error::Result};
-use crate::model::time::Timestamp;
+use super::{Store, Write, error::Result};
+use crate::model::{delivery::GIVE_UP_AFTER, time::Timestamp};
 
 impl Store {
     /// Deletes attempts before `attempts_from` and, if set, events before `events_from`. Returns
     /// the number of deleted events.
     ///
-    /// Each model keeps its first event (when it was first seen) and its last one before the
-    /// horizon (the state at that time), so that history from the horizon on stays exact.
+    /// Each model keeps its first event (when it was first seen), the first one that says when it was
+    /// `created`, and its last one before the horizon (the state at that time), so that history from
+    /// the horizon on stays exact.
     pub async fn prune(
         &self,
         events_from: Option<Timestamp>,
         attempts_from: Timestamp,
     ) -> Result<u64> {
         let oldest = attempts_from;
-        let mut tx = self.begin().await?;
+        let Write { mut tx, now, .. } = self.begin().await?;
+        let gone_from = now.plus(-GIVE_UP_AFTER);
         sqlx::query!("DELETE FROM fetches WHERE started_at < ?1", oldest)
             .execute(&mut *tx)
             .await?;
         sqlx::query!("DELETE FROM webhook_deliveries WHERE at < ?1", oldest)
             .execute(&mut *tx)
             .await?;
-        sqlx::query!("DELETE FROM watch_alerts WHERE at < ?1", oldest)
-            .execute(&mut *tx)
-            .await?;
+        // What a webhook has yet to receive stays.
+        sqlx::query!(
+            "DELETE FROM watch_alerts
+             WHERE at < ?1 AND alert <= (
+                 SELECT COALESCE(MIN(alert_cursor), 9223372036854775807)
+                 FROM webhooks WHERE configured = 1 AND COALESCE(gone_at > ?2, 1)
+             )",
+            oldest,
+            gone_from,
+        )
+        .execute(&mut *tx)
+        .await?;
         let mut pruned = 0;
         if let Some(oldest) = events_from {
             // The horizon stops at the first younger event, so that a single event with a wrong
@@ -37,9 +48,10 @@ impl Store {
                            0
                        ),
                        (SELECT COALESCE(MIN(cursor), 9223372036854775807)
-                        FROM webhooks WHERE configured = 1 AND gone_at IS NULL)
+                        FROM webhooks WHERE configured = 1 AND COALESCE(gone_at > ?2, 1))
                    ) AS "horizon!: i64""#,
                 oldest,
+                gone_from,
             )
             .fetch_one(&mut *tx)
             .await?;
@@ -55,6 +67,16 @@ impl Store {
                        SELECT 1 FROM model_events AS earlier
                        WHERE earlier.source = e.source AND earlier.model_id = e.model_id
                          AND earlier.revision < e.revision
+                   )
+                   AND (
+                       COALESCE(e.attributes ->> 'created', 0) = 0
+                       OR EXISTS (
+                           SELECT 1 FROM model_events AS earlier
+                           WHERE earlier.source = e.source AND earlier.model_id = e.model_id
+                             AND earlier.revision < e.revision
+                             AND earlier.attributes ->> 'created' <> 0
+                             AND earlier.attributes ->> 'alias_of' IS e.attributes ->> 'alias_of'
+                       )
                    )",
                 horizon,
             )

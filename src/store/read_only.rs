@@ -10,11 +10,14 @@ use super::{
     error::{Result, StoreError, open_error},
     is_foreign, parse_url,
 };
-use crate::model::state::State;
+use crate::model::time::Clock;
 
-/// The served state in the database at `url`. Fails when the file does not exist or this version
-/// cannot read it.
-pub async fn read_state(url: &str) -> Result<State> {
+/// What `read` makes of the database at `url`. Calls it again if a service started on the database in
+/// the meantime. Fails when the file does not exist or this version cannot read it.
+pub async fn read<T, E: From<StoreError>>(
+    url: &str,
+    read: impl AsyncFn(&Store) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
     let options = parse_url(url)?;
     let path = options.get_filename();
     let database = std::fs::canonicalize(path).map_err(|error| {
@@ -35,34 +38,30 @@ pub async fn read_state(url: &str) -> Result<State> {
         .create_if_missing(false)
         .read_only(true)
         .busy_timeout(BUSY_TIMEOUT);
+    let read_with = async |options: &SqliteConnectOptions| {
+        let store = open(options).await.map_err(|error| {
+            // Every statement up to here concerns the whole database.
+            match error {
+                StoreError::Statement(error) => {
+                    open_error(&options.get_filename().display().to_string(), &error)
+                }
+                other => other,
+            }
+        })?;
+        let result = read(&store).await;
+        store.close().await;
+        result
+    };
     // Even a reader of a WAL database leaves files beside it. Without a WAL file, no process has
     // the database open and the file is complete, so it can be read as immutable.
     if !wal.exists() {
-        let state = read(&options.clone().immutable(true)).await;
+        let result = read_with(&options.clone().immutable(true)).await;
         if !wal.exists() {
-            return state;
+            return result;
         }
         // A service started in the meantime: the result may contain half of its first commit.
     }
-    read(&options).await
-}
-
-async fn read(options: &SqliteConnectOptions) -> Result<State> {
-    let store = open(options).await.map_err(|error| {
-        // Every statement up to here concerns the whole database.
-        match error {
-            StoreError::Statement(error) => {
-                open_error(&options.get_filename().display().to_string(), &error)
-            }
-            other => other,
-        }
-    })?;
-    let state = match store.load(None).await {
-        Ok(state) => Ok(state),
-        Err(error) => Err(store.at_start(error).await),
-    };
-    store.close().await;
-    state
+    read_with(&options).await
 }
 
 async fn open(options: &SqliteConnectOptions) -> Result<Store> {
@@ -99,8 +98,5 @@ async fn open(options: &SqliteConnectOptions) -> Result<Store> {
         let version = migration.version;
         return Err(StoreError::Older { path, version });
     }
-    Ok(Store {
-        pool,
-        options: options.clone(),
-    })
+    Ok(Store::new(pool, options.clone(), Clock::system()))
 }

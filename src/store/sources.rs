@@ -1,19 +1,25 @@
 //! The sources' rows: applies the settings, claims fetches, and writes the sources' state.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::{
-    Store,
+    BUSY_TIMEOUT, Store, Write,
     derive::Target,
-    details::read_details,
+    details::{forget_details, read_details},
     error::{Result, StoreError},
-    events::next_revision,
+    events::{NextRevision, record_source_event},
     state::find_source,
 };
 use crate::{
-    ingest::schedule::{self, ClaimMode},
+    ingest::{
+        reconfigure::{Reconfigured, reconfigure},
+        schedule::{self, ClaimMode},
+    },
     model::{
+        event::EventKind,
         listing::Details,
         names::Names,
         settings::{Rules, SourceSettings},
@@ -23,12 +29,14 @@ use crate::{
     },
 };
 
-/// The exclusive right to fetch one source and commit the result. Others respect it for 30 s, until
-/// `next_attempt_at`.
+/// The exclusive right to fetch one source, as it is configured, and commit the result. Others respect
+/// it until its lease ends. Another address or kind ends it at once.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// When the claim was made.
     pub at: Timestamp,
+    /// Its number: no other claim of the source has it.
+    pub(super) number: i64,
     /// The stored details of the source's models.
     pub details: Details,
     /// The last attempt before the claim.
@@ -38,44 +46,43 @@ pub struct Claim {
 }
 
 impl Store {
-    /// Claims `source` for one fetch at `now`; none when `mode` does not allow it or another task
-    /// or process holds a claim.
+    /// Claims `source` for one fetch within `limit`; none when `mode` does not allow it, another task
+    /// or process holds a claim, or another process has configured the source otherwise.
     pub async fn claim(
         &self,
         source: &SourceSettings,
         mode: ClaimMode,
-        now: Timestamp,
+        limit: Duration,
     ) -> Result<Option<Claim>> {
+        let lease = schedule::lease(limit, BUSY_TIMEOUT);
         if source.kind == Kind::Enrichment {
-            return self.claim_enrichment(source, now).await;
+            return self.claim_enrichment(source, lease).await;
         }
         let name = source.name.as_str();
-        let mut tx = self.begin().await?;
+        let Write { mut tx, now, .. } = self.begin().await?;
         let Some(before) = find_source(&mut tx, name)
             .await?
-            .filter(|before| schedule::may_claim(before, mode, now))
+            .filter(|before| before.is_asked_as(source) && schedule::may_claim(before, mode, now))
         else {
             return Ok(None);
         };
-        let until = now.plus(schedule::CLAIM);
-        let claimed = sqlx::query!(
-            "UPDATE sources SET attempted_at = ?2, next_attempt_at = ?3
-             WHERE name = ?1 AND address = ?4",
+        let until = now.plus(lease);
+        let number = sqlx::query_scalar!(
+            "UPDATE sources
+             SET claim = claim + 1, attempted_at = ?2, next_attempt_at = ?3, claimed_until = ?3
+             WHERE name = ?1
+             RETURNING claim",
             name,
             now,
             until,
-            source.address,
         )
-        .execute(&mut *tx)
+        .fetch_one(&mut *tx)
         .await?;
-        if claimed.rows_affected() == 0 {
-            // A process that started later configured another address.
-            return Ok(None);
-        }
         let details = read_details(&mut tx, name).await?;
         tx.commit().await?;
         Ok(Some(Claim {
             at: now,
+            number,
             details,
             attempted_at: before.polling.attempted_at,
             next_attempt_at: before.polling.next_attempt_at,
@@ -89,10 +96,10 @@ impl Store {
         }
         let name = source.name.as_str();
         sqlx::query!(
-            "UPDATE sources SET attempted_at = ?3, next_attempt_at = ?4
-             WHERE name = ?1 AND attempted_at = ?2",
+            "UPDATE sources SET attempted_at = ?3, next_attempt_at = ?4, claimed_until = NULL
+             WHERE name = ?1 AND claim = ?2",
             name,
-            claim.at,
+            claim.number,
             claim.attempted_at,
             claim.next_attempt_at,
         )
@@ -103,15 +110,13 @@ impl Store {
 }
 
 /// Makes `sources` the configured ones, in one revision if clients see any change. Hides sources
-/// that are no longer configured and shows those that are again. A changed TTL takes effect. A
-/// source is due if its address changed, or if its key was refused more than 30 s ago, because the
-/// key may have been replaced.
+/// that are no longer configured and shows those that are again.
 pub(super) async fn apply_sources(
     connection: &mut SqliteConnection,
     sources: &[&SourceSettings],
+    revision: NextRevision,
     now: Timestamp,
 ) -> Result<()> {
-    let revision = next_revision(connection).await?;
     for source in sources {
         configure(connection, source, revision, now).await?;
     }
@@ -124,71 +129,37 @@ pub(super) async fn apply_sources(
     )
     .execute(&mut *connection)
     .await?;
-    rename_local_models(connection, revision, now).await?;
-    hide_and_show(connection, revision, now).await
+    rename_local_models(connection, revision).await?;
+    hide_and_show(connection, revision).await
 }
 
 /// Adds `source` to the configured ones.
 pub(super) async fn add_source(
     connection: &mut SqliteConnection,
     source: &SourceSettings,
+    revision: NextRevision,
     now: Timestamp,
 ) -> Result<()> {
-    let revision = next_revision(connection).await?;
     configure(connection, source, revision, now).await?;
-    rename_local_models(connection, revision, now).await?;
-    hide_and_show(connection, revision, now).await
+    rename_local_models(connection, revision).await?;
+    hide_and_show(connection, revision).await
 }
 
-/// Writes the settings of `source`. If they add or remove models for clients, the events go into
-/// `revision`.
+/// Writes the settings of `source`, and what they change in its state. If they add or remove models
+/// for clients, the events go into `revision`.
 async fn configure(
     connection: &mut SqliteConnection,
     source: &SourceSettings,
-    revision: i64,
+    revision: NextRevision,
     now: Timestamp,
 ) -> Result<()> {
-    let (name, role, kind) = (
-        source.name.as_str(),
-        source.role.as_str(),
-        source.kind.as_str(),
-    );
-    let ttl_secs = source.ttl.num_seconds();
+    let name = source.name.as_str();
     let rules = match source.rules == Rules::default() {
         true => None,
         false => Some(serde_json::to_string(&source.rules)?),
     };
-    sqlx::query!(
-        "INSERT INTO sources (name, role, kind, configured, ttl_secs, address, rules, known_from)
-         VALUES (?1, ?2, ?3, 1, ?4, ?6, ?7, ?8)
-         ON CONFLICT (name) DO UPDATE
-         SET configured = 1,
-             ttl_secs = excluded.ttl_secs,
-             -- A new address starts without the errors of the old one.
-             next_attempt_at = IIF(address <> excluded.address, ?5, next_attempt_at),
-             consecutive_failures = IIF(address <> excluded.address, 0, consecutive_failures),
-             refusals = IIF(address <> excluded.address, 0, refusals),
-             refused_since = IIF(address <> excluded.address, NULL, refused_since),
-             held_since = IIF(address <> excluded.address, NULL, held_since),
-             held_models = IIF(address <> excluded.address, NULL, held_models),
-             skipped = IIF(address <> excluded.address, NULL, skipped),
-             address = excluded.address,
-             rules = excluded.rules,
-             -- Keeps the recognised kind of an endpoint.
-             kind = CASE excluded.kind WHEN 'auto' THEN kind ELSE excluded.kind END",
-        name,
-        role,
-        kind,
-        ttl_secs,
-        now,
-        source.address,
-        rules,
-        revision,
-    )
-    .execute(&mut *connection)
-    .await?;
     let Some(stored) = find_source(connection, name).await? else {
-        return Err(sqlx::Error::RowNotFound.into());
+        return insert(connection, source, rules.as_deref(), revision).await;
     };
     if stored.role != source.role {
         return Err(StoreError::RoleChanged {
@@ -196,34 +167,83 @@ async fn configure(
             stored: stored.role.as_str().to_owned(),
         });
     }
+    let Reconfigured {
+        source: state,
+        is_another,
+        is_shown,
+    } = reconfigure(&stored, source, now);
+    write_source(connection, &state, false).await?;
+    sqlx::query!(
+        "UPDATE sources
+         SET configured = 1, ttl_secs = ?2, rules = ?3, claim = ?4, attempted_at = ?5, address = ?6,
+             configured_kind = ?7,
+             -- What another list API gave is no baseline, as if it came from another address.
+             listed_address = IIF(configured_kind <> ?7, '', listed_address)
+         WHERE name = ?1",
+        name,
+        state.polling.ttl_secs,
+        rules,
+        state.claim,
+        state.polling.attempted_at,
+        source.address,
+        source.kind.as_str(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    if is_another {
+        forget_details(connection, name).await?;
+    }
+    if is_shown {
+        record_source_event(connection, revision, name, EventKind::Shown).await?;
+    }
     // The listing that shows a hidden source will derive its models; until then, clients see no
     // change.
-    let stays_hidden = stored
+    let stays_hidden = state
         .hidden
         .as_ref()
         .is_some_and(|hidden| hidden.reason != HiddenReason::Unconfigured);
-    if let Some(fetched_at) = stored.polling.fetched_at
+    if let Some(fetched_at) = state.polling.fetched_at
         && !stays_hidden
     {
         let target = Target {
             role: source.role,
             name,
             revision,
-            at: now,
             last_seen_at: Some(fetched_at),
             fetched_at,
         };
         target.rederive(connection).await?;
     }
-    if let Some(next) = schedule::next_attempt_after_restart(&stored, now) {
-        sqlx::query!(
-            "UPDATE sources SET next_attempt_at = ?2 WHERE name = ?1",
-            name,
-            next
-        )
-        .execute(connection)
-        .await?;
-    }
+    Ok(())
+}
+
+/// Adds a `source` that was never configured before.
+async fn insert(
+    connection: &mut SqliteConnection,
+    source: &SourceSettings,
+    rules: Option<&str>,
+    revision: NextRevision,
+) -> Result<()> {
+    let (name, role, kind) = (
+        source.name.as_str(),
+        source.role.as_str(),
+        source.kind.as_str(),
+    );
+    let ttl_secs = source.ttl.num_seconds();
+    sqlx::query!(
+        "INSERT INTO sources (
+             name, role, kind, configured_kind, configured, ttl_secs, address, rules, known_from
+         ) VALUES (?1, ?2, ?3, ?3, 1, ?4, ?5, ?6, ?7)",
+        name,
+        role,
+        kind,
+        ttl_secs,
+        source.address,
+        rules,
+        revision.number,
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -231,12 +251,12 @@ async fn configure(
 /// new in it.
 async fn rename_local_models(
     connection: &mut SqliteConnection,
-    revision: i64,
-    now: Timestamp,
+    revision: NextRevision,
 ) -> Result<()> {
+    let NextRevision { number, at, .. } = revision;
     let sources = sqlx::query!(
         r#"SELECT name, role, known_from < ?1 AS "is_old!: bool" FROM sources"#,
-        revision
+        number
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -267,8 +287,8 @@ async fn rename_local_models(
                FROM local_models WHERE endpoint = ?3 AND model_id = ?4
                -- A change of the rules may already have recorded one.
                ON CONFLICT DO NOTHING"#,
-            revision,
-            now,
+            number,
+            at,
             model.endpoint,
             model.model_id,
         )
@@ -280,19 +300,16 @@ async fn rename_local_models(
 
 /// Hides sources that are no longer configured and shows those that are again, in `revision`. A
 /// source without a listing has nothing to hide.
-async fn hide_and_show(
-    connection: &mut SqliteConnection,
-    revision: i64,
-    now: Timestamp,
-) -> Result<()> {
+async fn hide_and_show(connection: &mut SqliteConnection, revision: NextRevision) -> Result<()> {
+    let NextRevision { number, at, .. } = revision;
     sqlx::query!(
         "INSERT INTO model_events (revision, source, model_id, at, event)
          SELECT ?2, name, '', ?1, CASE configured WHEN 1 THEN 'shown' ELSE 'hidden' END
          FROM sources
          WHERE (configured = 1 AND hidden_reason = 'unconfigured')
             OR (configured = 0 AND hidden_since IS NULL AND fetched_at IS NOT NULL)",
-        now,
-        revision,
+        at,
+        number,
     )
     .execute(&mut *connection)
     .await?;
@@ -302,7 +319,7 @@ async fn hide_and_show(
              hidden_reason = CASE configured WHEN 1 THEN NULL ELSE 'unconfigured' END
          WHERE (configured = 1 AND hidden_reason = 'unconfigured')
             OR (configured = 0 AND hidden_since IS NULL AND fetched_at IS NOT NULL)",
-        now,
+        at,
     )
     .execute(connection)
     .await?;
@@ -338,7 +355,7 @@ pub(super) async fn write_source(
          SET kind = ?2, fetched_at = ?3, next_attempt_at = ?4, consecutive_failures = ?5,
              error_kind = ?6, error_message = ?7, error_since = ?8,
              refusals = ?9, refused_since = ?10, held_since = ?11, held_models = ?12,
-             hidden_since = ?13, hidden_reason = ?14, skipped = ?16,
+             hidden_since = ?13, hidden_reason = ?14, skipped = ?16, claimed_until = ?17,
              listed_address = IIF(?15, address, listed_address)
          WHERE name = ?1",
         name,
@@ -357,6 +374,7 @@ pub(super) async fn write_source(
         hidden_reason,
         is_listed,
         skipped,
+        polling.claimed_until,
     )
     .execute(connection)
     .await?;

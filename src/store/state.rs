@@ -44,11 +44,13 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
         r#"SELECT
             c.id AS "catalog_id!: String",
             c.revision AS "revision!: i64",
+            c.process AS "process!: i64",
             (SELECT json_group_array(json_object(
                  'name', name, 'role', role, 'kind', kind, 'configured', configured,
-                 'moved', COALESCE(listed_address <> address, 0), 'ttl_secs', ttl_secs,
+                 'moved', COALESCE(listed_address <> address, 0), 'address', address,
+                 'configured_kind', configured_kind, 'claim', claim, 'ttl_secs', ttl_secs,
                  'fetched_at', fetched_at, 'attempted_at', attempted_at,
-                 'next_attempt_at', next_attempt_at,
+                 'next_attempt_at', next_attempt_at, 'claimed_until', claimed_until,
                  'consecutive_failures', consecutive_failures,
                  'error', CASE WHEN error_kind IS NOT NULL THEN json_object(
                      'kind', error_kind, 'message', error_message, 'since', error_since
@@ -63,7 +65,8 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
                  'skipped', json(skipped)
              )) FROM sources WHERE ?1 IS NULL OR name = ?1) AS "sources!: String",
             (SELECT json_object(
-                 'name', name, 'models', (SELECT COUNT(*) FROM enrichment_models),
+                 'name', name, 'address', address,
+                 'models', (SELECT COUNT(*) FROM enrichment_models),
                  'ttl_secs', ttl_secs, 'fetched_at', fetched_at, 'attempted_at', attempted_at,
                  'next_attempt_at', next_attempt_at,
                  'consecutive_failures', consecutive_failures,
@@ -89,7 +92,7 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
              FROM sources AS s CROSS JOIN local_models AS m ON m.endpoint = s.name
              WHERE s.hidden_since IS NULL AND m.hidden_by IS NULL), NULL) AS "local_models: String"
            FROM (
-               SELECT id, revision, ?2 AND ?3 IS NOT revision AS wants_models
+               SELECT id, process, revision, ?2 AND ?3 IS NOT revision AS wants_models
                FROM catalog, (SELECT COALESCE(MAX(revision), 0) AS revision FROM model_events)
            ) AS c"#,
         name,
@@ -121,7 +124,11 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
     Ok(State {
         catalog_id: row.catalog_id,
         revision: row.revision,
-        sources: Sources { states, enrichment },
+        sources: Sources {
+            states,
+            enrichment,
+            process: row.process,
+        },
         content,
     })
 }

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use sqlx::SqliteConnection;
 
-use super::{Store, error::Result};
+use super::{Store, Write, error::Result};
 use crate::model::{
     event::{Alert, Problem},
     names::ModelKey,
@@ -27,24 +27,26 @@ pub(super) async fn apply_watch(
 }
 
 impl Store {
-    /// Records the `problems` of `model`, which the sources `listed_by` list, at `now`. `keys` are the
+    /// Records the `problems` of `model`, which the sources `listed_by` list. `keys` are the
     /// models that its id may mean. Returns whether
-    /// they are news: other kinds of problems than before. A changed message alone is not.
+    /// they are news: other problems than before, or other sizes. That a date comes nearer is none.
     pub async fn record_watched(
         &self,
         model: &str,
         problems: &[Problem],
         listed_by: &[&SourceName],
         keys: &[ModelKey],
-        now: Timestamp,
     ) -> Result<bool> {
-        let kinds = |problems: &[Problem]| -> Vec<_> {
-            problems.iter().map(|problem| problem.kind).collect()
+        let facts = |problems: &[Problem]| -> Vec<_> {
+            let facts = problems.iter().map(Problem::fact);
+            facts
+                .map(|(kind, size)| (kind, size.map(str::to_owned)))
+                .collect()
         };
         let is_known = |known: &Option<Vec<Problem>>| {
             known
                 .as_ref()
-                .is_some_and(|known| kinds(known) == kinds(problems))
+                .is_some_and(|known| facts(known) == facts(problems))
         };
         // Usually nothing changed; finding that out takes no write lock.
         let mut connection = self.pool.acquire().await?;
@@ -52,7 +54,7 @@ impl Store {
             return Ok(false);
         }
         drop(connection);
-        let mut tx = self.begin().await?;
+        let Write { mut tx, now, .. } = self.begin().await?;
         let known = find_problems(&mut tx, model).await?;
         if is_known(&known) {
             return Ok(false);

@@ -3,38 +3,44 @@
 use chrono::TimeDelta;
 use sqlx::SqliteConnection;
 
-use super::{Store, error::Result};
+use super::{Store, Write, error::Result};
 use crate::model::{
     delivery::{Delivery, DeliveryId, GIVE_UP_AFTER, Undelivered, WebhookState},
+    settings::WebhookSettings,
     time::Timestamp,
 };
 
 /// How long a claim of a delivery keeps others away: well above its time limit.
 const CLAIM: TimeDelta = TimeDelta::seconds(60);
 
-/// Makes `names` the configured webhooks. A new one starts after the last revision and alert. A
-/// webhook that was gone is retried. Returns the webhooks that were unconfigured for so long that
+/// Makes `webhooks` the configured ones. A new one starts after the last revision and alert. A webhook
+/// that was gone is retried, and one with another URL starts without the failures of the old one. Returns the webhooks that were unconfigured for so long that
 /// some of their events were pruned; they continue with the oldest kept ones.
 pub(super) async fn apply_webhooks(
     connection: &mut SqliteConnection,
-    names: &[String],
+    webhooks: &[WebhookSettings],
 ) -> Result<Vec<String>> {
-    let names = serde_json::to_string(names)?;
+    let webhooks = serde_json::to_string(webhooks)?;
     sqlx::query!(
         "UPDATE webhooks SET configured = 0
-         WHERE configured = 1 AND name NOT IN (SELECT value FROM json_each(?1))",
-        names,
+         WHERE configured = 1 AND name NOT IN (SELECT value ->> 'name' FROM json_each(?1))",
+        webhooks,
     )
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "INSERT INTO webhooks (name, configured, cursor, alert_cursor)
-         SELECT value, 1, (SELECT COALESCE(MAX(revision), 0) FROM model_events),
+        "INSERT INTO webhooks (name, address, configured, cursor, alert_cursor)
+         SELECT value ->> 'name', value ->> 'address', 1, (SELECT COALESCE(MAX(revision), 0) FROM model_events),
                 (SELECT COALESCE(MAX(alert), 0) FROM watch_alerts)
          FROM json_each(?1)
          WHERE true
-         ON CONFLICT (name) DO UPDATE SET configured = 1, gone_at = NULL",
-        names,
+         ON CONFLICT (name) DO UPDATE
+         SET configured = 1, gone_at = NULL,
+             next_attempt_at = IIF(address IS excluded.address, next_attempt_at, NULL),
+             consecutive_failures = IIF(address IS excluded.address, consecutive_failures, 0),
+             failing_since = IIF(address IS excluded.address, failing_since, NULL),
+             address = excluded.address",
+        webhooks,
     )
     .execute(&mut *connection)
     .await?;
@@ -49,8 +55,9 @@ pub(super) async fn apply_webhooks(
 }
 
 impl Store {
-    /// The progress of `webhook`; none while it is not configured.
-    pub async fn find_webhook(&self, webhook: &str) -> Result<Option<WebhookState>> {
+    /// The progress of `webhook`; none while it is not configured with this address.
+    pub async fn find_webhook(&self, webhook: &WebhookSettings) -> Result<Option<WebhookState>> {
+        let name = webhook.name.as_str();
         Ok(sqlx::query_as!(
             WebhookState,
             r#"SELECT cursor,
@@ -58,61 +65,74 @@ impl Store {
                       next_attempt_at AS "next_attempt_at: Timestamp",
                       consecutive_failures,
                       gone_at AS "gone_at: Timestamp"
-               FROM webhooks WHERE name = ?1 AND configured = 1"#,
-            webhook,
+               FROM webhooks WHERE name = ?1 AND address = ?2 AND configured = 1"#,
+            name,
+            webhook.address,
         )
         .fetch_optional(&self.pool)
         .await?)
     }
 
     /// Advances `webhook` past `id` without a delivery.
-    pub async fn skip_delivery(&self, webhook: &str, id: DeliveryId) -> Result<()> {
+    pub async fn skip_delivery(&self, webhook: &WebhookSettings, id: DeliveryId) -> Result<()> {
+        let name = webhook.name.as_str();
         let (revision, alert) = (id.revision(), id.alert());
         sqlx::query!(
             "UPDATE webhooks
              SET cursor = MAX(cursor, COALESCE(?2, 0)), alert_cursor = MAX(alert_cursor, COALESCE(?3, 0))
-             WHERE name = ?1",
-            webhook,
+             WHERE name = ?1 AND address = ?4",
+            name,
             revision,
             alert,
+            webhook.address,
         )
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// Claims the next delivery to `webhook`, whose state is `state`. Returns false when another
-    /// task or process holds the claim.
+    /// Claims the next delivery to `webhook`, whose state is `state`. Returns until when; none when
+    /// another task or process holds the claim.
     pub async fn claim_delivery(
         &self,
-        webhook: &str,
+        webhook: &WebhookSettings,
         state: &WebhookState,
-        now: Timestamp,
-    ) -> Result<bool> {
+    ) -> Result<Option<Timestamp>> {
+        let name = webhook.name.as_str();
+        let Write { mut tx, now, .. } = self.begin().await?;
         let until = now.plus(CLAIM);
         let claimed = sqlx::query!(
             "UPDATE webhooks SET next_attempt_at = ?4
-             WHERE name = ?1 AND cursor = ?2 AND alert_cursor = ?5 AND next_attempt_at IS ?3",
-            webhook,
+             WHERE name = ?1 AND address = ?6 AND cursor = ?2 AND alert_cursor = ?5
+               AND next_attempt_at IS ?3",
+            name,
             state.cursor,
             state.next_attempt_at,
             until,
             state.alert_cursor,
+            webhook.address,
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
-        Ok(claimed.rows_affected() == 1)
+        tx.commit().await?;
+        Ok((claimed.rows_affected() == 1).then_some(until))
     }
 
-    /// Releases an unused claim.
-    pub async fn release_delivery(&self, webhook: &str, state: &WebhookState) -> Result<()> {
+    /// Releases an unused claim, which lasts until `claimed_until`.
+    pub async fn release_delivery(
+        &self,
+        webhook: &WebhookSettings,
+        state: &WebhookState,
+        claimed_until: Timestamp,
+    ) -> Result<()> {
+        let name = webhook.name.as_str();
         sqlx::query!(
             "UPDATE webhooks SET next_attempt_at = ?3
-             WHERE name = ?1 AND cursor = ?2 AND alert_cursor = ?4",
-            webhook,
-            state.cursor,
+             WHERE name = ?1 AND address = ?2 AND next_attempt_at = ?4",
+            name,
+            webhook.address,
             state.next_attempt_at,
-            state.alert_cursor,
+            claimed_until,
         )
         .execute(&self.pool)
         .await?;
@@ -120,13 +140,28 @@ impl Store {
     }
 
     /// Commits an attempt: the HTTP status, or why it failed. After three days of failures, gives
-    /// up older messages and returns the last of them.
+    /// up older messages and returns the last of them. Writes nothing when the claim is no longer
+    /// valid: the webhook has another URL by now, or another process delivers.
     pub async fn commit_delivery(
         &self,
         delivery: Delivery<'_>,
         result: std::result::Result<u16, &Undelivered>,
     ) -> Result<Option<DeliveryId>> {
-        let mut tx = self.begin().await?;
+        let Write { mut tx, .. } = self.begin().await?;
+        let name = delivery.webhook.name.as_str();
+        let stands = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                   SELECT 1 FROM webhooks WHERE name = ?1 AND address = ?2 AND next_attempt_at = ?3
+               ) AS "stands!: bool""#,
+            name,
+            delivery.webhook.address,
+            delivery.claimed_until,
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        if !stands {
+            return Ok(None);
+        }
         let given_up = match result {
             Ok(http_status) => {
                 advance(&mut tx, delivery).await?;
@@ -134,7 +169,7 @@ impl Store {
                     "UPDATE webhooks
                      SET next_attempt_at = NULL, consecutive_failures = 0, failing_since = NULL
                      WHERE name = ?1",
-                    delivery.webhook,
+                    name,
                 )
                 .execute(&mut *tx)
                 .await?;
@@ -151,11 +186,12 @@ impl Store {
 /// Advances the webhook past the message of `delivery`.
 async fn advance(connection: &mut SqliteConnection, delivery: Delivery<'_>) -> Result<()> {
     let (revision, alert) = (delivery.id.revision(), delivery.id.alert());
+    let name = delivery.webhook.name.as_str();
     sqlx::query!(
         "UPDATE webhooks
          SET cursor = MAX(cursor, COALESCE(?2, 0)), alert_cursor = MAX(alert_cursor, COALESCE(?3, 0))
          WHERE name = ?1",
-        delivery.webhook,
+        name,
         revision,
         alert,
     )
@@ -175,13 +211,14 @@ async fn record_failure(
         .plus(TimeDelta::from_std(delivery.duration).unwrap_or_default());
     let next = ended_at.plus(failure.wait);
     let gone_at = failure.is_gone.then_some(ended_at);
+    let name = delivery.webhook.name.as_str();
     let failing_since = sqlx::query_scalar!(
         r#"UPDATE webhooks
            SET next_attempt_at = ?2, consecutive_failures = consecutive_failures + 1,
                failing_since = COALESCE(failing_since, ?3), gone_at = ?4
            WHERE name = ?1
            RETURNING failing_since AS "failing_since!: Timestamp""#,
-        delivery.webhook,
+        name,
         next,
         delivery.at,
         gone_at,
@@ -234,11 +271,12 @@ async fn record(
 ) -> Result<()> {
     let duration_ms = i64::try_from(delivery.duration.as_millis()).unwrap_or(i64::MAX);
     let (revision, alert) = (delivery.id.revision(), delivery.id.alert());
+    let name = delivery.webhook.name.as_str();
     sqlx::query!(
         "INSERT INTO webhook_deliveries (
              webhook, revision, alert, at, duration_ms, outcome, http_status, error
          ) VALUES (?1, ?2, ?8, ?3, ?4, ?5, ?6, ?7)",
-        delivery.webhook,
+        name,
         revision,
         delivery.at,
         duration_ms,

@@ -18,7 +18,7 @@ use wiremock::{
     matchers::{body_json, method, path},
 };
 
-use crate::helpers::{Setup, TestApp, mount, mount_template};
+use crate::helpers::{Setup, TestApp, mount, mount_ollama, mount_template};
 
 fn tag(id: &str, digest: &str) -> Value {
     json!({"name": id, "model": id, "modified_at": "2026-02-03T00:00:00Z", "size": 7, "digest": digest,
@@ -317,5 +317,57 @@ async fn another_kind_of_server_starts_anew() {
     assert_eq!(said(&app, "a").await, json!([null, null]));
     let known = setup.sql("SELECT COUNT(*) FROM model_details").await;
     assert_eq!(known, [[json!(0)]]);
+    app.stop().await;
+}
+
+/// One fault must not decide for ever what kind of server it is.
+#[tokio::test]
+async fn an_ollama_that_once_seemed_to_be_another_server_is_recognised_again() {
+    let setup = setup().await;
+    let server = &setup.endpoints["box"];
+    mount_ollama(server, &["a"]).await;
+    let app = setup.start_ready().await;
+    assert_eq!(app.source("box").await["kind"], "ollama");
+    server.reset().await;
+    mount(
+        server,
+        "/v1/models",
+        json!({"data": [{"id": "a", "owned_by": "library"}]}),
+    )
+    .await;
+    again(&setup, &app).await;
+    assert_eq!(app.source("box").await["kind"], "openai");
+    server.reset().await;
+    mount_ollama(server, &["a"]).await;
+    mount(
+        server,
+        "/v1/models",
+        json!({"data": [{"id": "a", "owned_by": "library"}]}),
+    )
+    .await;
+    again(&setup, &app).await;
+    assert_eq!(app.source("box").await["kind"], "ollama");
+    // Nor for the next process.
+    server.reset().await;
+    mount(
+        server,
+        "/v1/models",
+        json!({"data": [{"id": "a", "owned_by": "library"}]}),
+    )
+    .await;
+    again(&setup, &app).await;
+    assert_eq!(app.source("box").await["kind"], "openai");
+    app.stop().await;
+    server.reset().await;
+    mount_ollama(server, &["a"]).await;
+    mount(
+        server,
+        "/v1/models",
+        json!({"data": [{"id": "a", "owned_by": "library"}]}),
+    )
+    .await;
+    let app = setup.start_ready().await;
+    again(&setup, &app).await;
+    assert_eq!(app.source("box").await["kind"], "ollama");
     app.stop().await;
 }

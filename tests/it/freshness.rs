@@ -79,6 +79,31 @@ async fn a_restart_with_expired_rows_serves_them_at_once_and_then_the_new_ones()
 }
 
 #[tokio::test]
+async fn a_healthy_source_is_fresh_also_while_it_is_fetched() {
+    let mut setup = Setup::new().await;
+    setup.providers.clear();
+    setup.add_endpoint("box").await;
+    let server = &setup.endpoints["box"];
+    let slow = ResponseTemplate::new(200)
+        .set_body_json(json!({"data": [{"id": "m", "owned_by": "vllm"}]}))
+        .set_delay(Duration::from_millis(500));
+    mount_template(server, "/v1/models", slow).await;
+    let app = setup.start_ready().await;
+    for _ in 0..3 {
+        let fetched_at = app.source("box").await["fetched_at"].clone();
+        setup.advance(TimeDelta::seconds(25));
+        app.catalog.wake();
+        app.until("it is fetched again", async |app| {
+            let source = app.source("box").await;
+            assert_eq!(source["state"], "fresh");
+            source["fetched_at"] != fetched_at
+        })
+        .await;
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_first_request_waits_for_a_hanging_provider_until_2500_ms_and_no_second_one_does() {
     let setup = Setup::happy().await;
     setup.openai.reset().await;

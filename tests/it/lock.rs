@@ -123,17 +123,20 @@ version = 1
 
 [[model]]
 id = "anthropic:claude-a"
+owned_by = "anthropic"
 context_window = 200000
 max_output_tokens = 64000
 last_seen_at = "{}"
 
 [[model]]
 id = "m:7b"
+owned_by = "lb"
 context_window = 65536
 last_seen_at = "{}"
 
 [[model]]
 id = "openai:gpt-a"
+owned_by = "openai"
 last_seen_at = "{}"
 "#,
             seen("anthropic"),

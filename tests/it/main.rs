@@ -7,6 +7,7 @@ mod binary;
 mod cases;
 mod choosing;
 mod clients;
+mod commands;
 mod conformance;
 mod contract;
 mod cors;

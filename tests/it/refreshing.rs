@@ -609,11 +609,16 @@ async fn the_settings_of_the_last_process_decide_where_a_source_is_asked_and_how
         })
         .await;
     setup.advance(TimeDelta::minutes(61));
-    assert_eq!(first.refresh("acme").await["outcome"], "busy");
+    let refused = first.refresh("acme").await;
+    assert_eq!(refused["outcome"], "busy");
+    assert_eq!(refused["error"]["kind"], "configured_elsewhere");
+    let elsewhere = first.source("acme").await["configured_elsewhere"].to_string();
+    assert!(elsewhere.contains("another address"), "{elsewhere}");
+    assert!(second.source("acme").await["configured_elsewhere"].is_null());
     assert_eq!(second.refresh("acme").await["outcome"], "unchanged");
     let source = second.source("acme").await;
     let waits = seconds_between(&source, "fetched_at", "next_attempt_at");
-    assert!((3599.0..=3601.0).contains(&waits), "{waits}");
+    assert!((3539.0..=3541.0).contains(&waits), "{waits}");
     second.stop().await;
     first.stop().await;
     assert_eq!(Setup::calls(&old).await, 1);

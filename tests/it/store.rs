@@ -34,6 +34,10 @@ async fn keeps_rows_events_and_attempts() {
         .sql("SELECT provider, model_id, created, owned_by, context_window, first_seen_at, fetched_at, raw FROM cloud_models ORDER BY model_id")
         .await;
     let (first_at, last_at) = (first["fetched_at"].clone(), last["fetched_at"].clone());
+    let made = setup
+        .sql("SELECT DISTINCT at FROM model_events WHERE revision = 1")
+        .await;
+    let made = made[0][0].clone();
     assert_eq!(rows.len(), 3);
     assert_eq!(
         rows[0][..7],
@@ -43,12 +47,16 @@ async fn keeps_rows_events_and_attempts() {
             json!(1_700_000_000),
             json!("openai"),
             Value::Null,
-            first_at.clone(),
+            made.clone(),
             last_at.clone()
         ],
         "created keeps its first value"
     );
-    assert_eq!(rows[1][5], first_at, "seen first before the gap");
+    assert_eq!(rows[1][5], made, "seen first before the gap");
+    assert!(
+        first_at.as_str() <= made.as_str(),
+        "fetched, then committed"
+    );
     assert_eq!(
         rows[1][6], last_at,
         "one fetched_at for all rows of a provider"

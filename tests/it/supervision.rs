@@ -124,6 +124,10 @@ async fn every_task_is_restarted() {
     let seen: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let restarted = seen.clone();
     let hook = OnStep::new(move |task| {
+        // Its first step is 30 s after the start.
+        if task == "presence" {
+            return;
+        }
         let is_first = failed
             .lock()
             .is_ok_and(|mut failed| failed.insert(task.to_owned()));

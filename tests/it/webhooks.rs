@@ -247,6 +247,23 @@ async fn failures_wait_longer_and_longer_and_as_long_as_they_ask() {
 }
 
 #[tokio::test]
+async fn a_corrected_url_does_not_wait_for_the_failures_of_the_old_one() {
+    let (wrong, right) = (
+        target(ResponseTemplate::new(404).insert_header("retry-after", "20000")).await,
+        target(ResponseTemplate::new(200)).await,
+    );
+    let mut setup = setup(&[webhook("ops", &wrong)]).await;
+    let app = setup.start_ready().await;
+    until_told(&app, &wrong, &[1]).await;
+    app.stop().await;
+    setup.webhooks = vec![webhook("ops", &right)];
+    let app = setup.start_ready().await;
+    until_told(&app, &right, &[1]).await;
+    app.stop().await;
+    assert_eq!(told(&wrong).await.len(), 1);
+}
+
+#[tokio::test]
 async fn after_three_days_what_is_old_is_given_up_and_what_is_new_is_told() {
     let server = target(ResponseTemplate::new(500)).await;
     let setup = setup(&[webhook("ops", &server)]).await;

@@ -87,6 +87,12 @@ impl<'a> OutcomeAnswer<'a> {
             error: None,
         };
         match outcome {
+            RefreshOutcome::Elsewhere(why) => {
+                answer.error = Some(ErrorAnswer {
+                    kind: "configured_elsewhere",
+                    message: why.clone(),
+                });
+            }
             RefreshOutcome::NotDue | RefreshOutcome::Stopped | RefreshOutcome::Unchanged => {}
             RefreshOutcome::Changed(counts) => answer.counts = Some(*counts),
             RefreshOutcome::Held { listed, stored } => {

@@ -54,6 +54,9 @@ struct SourceAnswer<'a> {
     /// only some models.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'a Skipped>,
+    /// Why this process does not ask it: another process has configured it otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configured_elsewhere: Option<String>,
     /// Since when it is due, when it was not asked for three of its intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
     overdue_since: Option<Timestamp>,
@@ -83,6 +86,7 @@ impl<'a> SourceAnswer<'a> {
             hidden_since: source.hidden_since(),
             held: source.held.clone(),
             skipped: source.skipped.as_ref(),
+            configured_elsewhere: None,
             overdue_since: None,
             restarts: None,
             hint,
@@ -105,6 +109,7 @@ impl<'a> SourceAnswer<'a> {
             hidden_since: None,
             held: None,
             skipped: None,
+            configured_elsewhere: None,
             overdue_since: None,
             restarts: None,
             hint: Some(hint),
@@ -151,6 +156,7 @@ pub async fn sources(
         .map(|source| {
             let models = counts.get(&source.name).copied().unwrap_or(0);
             SourceAnswer {
+                configured_elsewhere: catalog.elsewhere(source),
                 overdue_since: overdue.get(&source.name).copied(),
                 restarts: health.of_source(&source.name),
                 ..SourceAnswer::of(source, models, hint_for(&source.name), now)

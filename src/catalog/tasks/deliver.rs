@@ -22,6 +22,7 @@ use crate::{
     model::{
         delivery::{Delivery, DeliveryId, Undelivered, WebhookState},
         event::{Alert, EventFilter, Revision},
+        settings::WebhookSettings,
         time::Timestamp,
     },
     provider::failure::retry_after_header,
@@ -101,7 +102,7 @@ enum Step {
     Idle,
     /// Nothing may be sent before then.
     Waits(Timestamp),
-    /// The webhook is no longer configured in the database, or its target is gone.
+    /// The webhook is not configured in the database, or with another URL, or its target is gone.
     Left,
 }
 
@@ -109,6 +110,7 @@ enum Step {
 pub struct Deliverer {
     shared: Arc<Shared>,
     webhook: WebhookConfig,
+    settings: WebhookSettings,
     wake: Arc<Notify>,
 }
 
@@ -120,6 +122,7 @@ impl Deliverer {
         let secrets = vec![webhook.url.clone(), webhook.secret.clone()];
         let deliverer = Arc::new(Self {
             shared: shared.clone(),
+            settings: webhook.settings(),
             webhook,
             wake: wake.clone(),
         });
@@ -164,8 +167,7 @@ impl Deliverer {
     /// Delivers the next message if it is due.
     async fn step(&self, now: Timestamp) -> Result<Step, StoreError> {
         let Shared { store, .. } = &*self.shared;
-        let name = self.webhook.name.as_str();
-        let Some(state) = store.find_webhook(name).await? else {
+        let Some(state) = store.find_webhook(&self.settings).await? else {
             return Ok(Step::Left);
         };
         if state.gone_at.is_some() {
@@ -177,8 +179,8 @@ impl Deliverer {
         let Some(next) = self.find_next(&state).await? else {
             return Ok(Step::Idle);
         };
-        if store.claim_delivery(name, &state, now).await? {
-            self.deliver(&state, &next, now).await?;
+        if let Some(until) = store.claim_delivery(&self.settings, &state).await? {
+            self.deliver(&state, &next, until).await?;
         }
         Ok(Step::Again)
     }
@@ -186,7 +188,6 @@ impl Deliverer {
     /// The next message: revisions first, then alerts. Skips those that the webhook filters out.
     async fn find_next(&self, state: &WebhookState) -> Result<Option<Outgoing>, StoreError> {
         let store = &self.shared.store;
-        let name = self.webhook.name.as_str();
         let scope = Arc::new(self.webhook.scope.clone());
         let filter = EventFilter {
             events: self.webhook.events.clone(),
@@ -201,7 +202,7 @@ impl Deliverer {
             }
             if page.next > since {
                 store
-                    .skip_delivery(name, DeliveryId::Revision(page.next))
+                    .skip_delivery(&self.settings, DeliveryId::Revision(page.next))
                     .await?;
             }
             since = page.next;
@@ -215,18 +216,20 @@ impl Deliverer {
                 return Ok(Some(Outgoing::Alert(alert)));
             }
             cursor = alert.alert;
-            store.skip_delivery(name, DeliveryId::Alert(cursor)).await?;
+            let id = DeliveryId::Alert(cursor);
+            store.skip_delivery(&self.settings, id).await?;
         }
         Ok(None)
     }
 
-    /// Sends `next` and commits the result.
+    /// Sends `next`, which is claimed until `claimed_until`, and commits the result.
     async fn deliver(
         &self,
         state: &WebhookState,
         next: &Outgoing,
-        now: Timestamp,
+        claimed_until: Timestamp,
     ) -> Result<(), StoreError> {
+        let now = self.shared.clock.now();
         let store = &self.shared.store;
         let webhook = &self.webhook.name;
         let began = Instant::now();
@@ -234,12 +237,14 @@ impl Deliverer {
             biased;
             () = self.shared.supervisor.stop.cancelled() => {
                 // The message may have arrived. It will be sent again under the same id.
-                return store.release_delivery(webhook.as_str(), state).await;
+                let release = store.release_delivery(&self.settings, state, claimed_until);
+                return release.await;
             }
             result = self.send(next, now) => result,
         };
         let delivery = Delivery {
-            webhook: webhook.as_str(),
+            webhook: &self.settings,
+            claimed_until,
             id: next.delivery_id(),
             at: now,
             duration: began.elapsed(),

@@ -10,7 +10,7 @@ use crate::{
         supervisor::{Supervised, TookTooLong},
     },
     config::source::SourceConfig,
-    provider,
+    provider::{self, Known},
 };
 
 /// Time between two probes.
@@ -65,7 +65,8 @@ pub async fn run(
 
 async fn answers(shared: &Shared, candidate: &SourceConfig) -> bool {
     let now = shared.clock.now();
-    let fetched = provider::fetch(&shared.clients, candidate, None, None, ANSWER_LIMIT, now).await;
+    let known = Known::default();
+    let fetched = provider::fetch(&shared.clients, candidate, known, ANSWER_LIMIT, now).await;
     if let Err(error) = &fetched {
         tracing::trace!(provider = %candidate.name, %error, "no local server found");
     }

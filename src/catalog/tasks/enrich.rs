@@ -12,8 +12,8 @@ use crate::{
     },
     config::source::SourceConfig,
     ingest::schedule::{self, ClaimMode},
-    model::{fetch::Committed, state::Polling},
-    provider,
+    model::{fetch::Committed, settings::SourceSettings, state::Polling},
+    provider::{self, Known},
     store::{commit::Attempt, error::StoreError},
 };
 
@@ -28,13 +28,14 @@ pub async fn run(
     source: SourceConfig,
     wake: Arc<Notify>,
 ) -> Result<(), TookTooLong> {
+    let settings = source.settings();
     loop {
-        let step = step(&shared, &source);
+        let step = step(&shared, &source, &settings);
         if let Err(error) = supervised.step(step_limit(&shared), step).await? {
             shared.record_database_error(&error);
         }
         // Another process may have configured another enrichment, or none.
-        let sleep = polling(&shared).map_or(LONGEST_SLEEP, |polling| {
+        let sleep = polling(&shared, &settings).map_or(LONGEST_SLEEP, |polling| {
             until_due(&polling, shared.clock.now(), SHORTEST_SLEEP)
         });
         tokio::select! {
@@ -45,28 +46,34 @@ pub async fn run(
     }
 }
 
-/// The enrichment's polling state; none when another process has configured no enrichment.
-fn polling(shared: &Shared) -> Option<Polling> {
+/// The enrichment's polling state; none when another process has configured another enrichment, or none.
+fn polling(shared: &Shared, settings: &SourceSettings) -> Option<Polling> {
     let current = shared.current.load();
     let enrichment = current.sources.enrichment.as_ref()?;
-    Some(enrichment.polling.clone())
+    (enrichment.address == settings.address).then(|| enrichment.polling.clone())
 }
 
 /// One step: claim, fetch, commit, serve the result.
-async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> {
+async fn step(
+    shared: &Shared,
+    source: &SourceConfig,
+    settings: &SourceSettings,
+) -> Result<(), StoreError> {
     let (store, now) = (&shared.store, shared.clock.now());
-    if !polling(shared).is_some_and(|polling| schedule::is_due(&polling, now)) {
+    if !polling(shared, settings).is_some_and(|polling| schedule::is_due(&polling, now)) {
         return Ok(());
     }
-    let settings = source.settings();
-    let Some(claim) = store.claim(&settings, ClaimMode::Due, now).await? else {
+    let Some(claim) = store
+        .claim(settings, ClaimMode::Due, shared.fetch_timeout)
+        .await?
+    else {
         return Ok(());
     };
     let began = Instant::now();
     let fetched = tokio::select! {
         biased;
-        () = shared.supervisor.stop.cancelled() => return store.release(&settings, &claim).await,
-        fetched = provider::fetch(&shared.clients, source, None, None, shared.fetch_timeout, now) => fetched,
+        () = shared.supervisor.stop.cancelled() => return store.release(settings, &claim).await,
+        fetched = provider::fetch(&shared.clients, source, Known::default(), shared.fetch_timeout, claim.at) => fetched,
     };
     let models = fetched
         .as_ref()
@@ -77,7 +84,7 @@ async fn step(shared: &Shared, source: &SourceConfig) -> Result<(), StoreError> 
         jitter: fastrand::f64(),
     };
     let name = &source.name;
-    let changed = match store.commit(&settings, &claim, fetched, attempt).await? {
+    let changed = match store.commit(settings, &claim, fetched, attempt).await? {
         Committed::Failed(error) => {
             tracing::warn!(
                 provider = %name, kind = error.kind.as_str(),

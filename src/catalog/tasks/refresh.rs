@@ -1,7 +1,13 @@
 //! Refreshes one source: a loop that only sleeps, and the step it runs. One task per source, so a
 //! source is never fetched twice at the same time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{Mutex, Notify, mpsc, oneshot, watch},
@@ -29,7 +35,7 @@ use crate::{
         state::{Polling, SourceState},
         time::Timestamp,
     },
-    provider,
+    provider::{self, Known},
     store::{commit::Attempt, error::StoreError},
 };
 
@@ -39,6 +45,8 @@ pub const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
 /// How much longer than its fetch a step may take: the database may be locked or slow.
 const DATABASE_LIMIT: Duration = Duration::from_secs(120);
+/// The number of fetches between two looks at the kind of a source.
+const LOOK_INTERVAL: u32 = 20;
 /// The sleep after a database failure.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
@@ -67,13 +75,15 @@ pub enum RefreshOutcome {
     Panicked,
     /// The catalog is stopping. The claim was released.
     Stopped,
+    /// Another process on the database has configured the source otherwise, as this line says.
+    Elsewhere(String),
 }
 
 impl RefreshOutcome {
     /// The outcome's name for metrics and the log; none when there was no attempt.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::NotDue | Self::Stopped | Self::Panicked => None,
+            Self::NotDue | Self::Stopped | Self::Panicked | Self::Elsewhere(_) => None,
             Self::Unchanged => Some(Outcome::Unchanged),
             Self::Changed(_) => Some(Outcome::Changed),
             Self::Held { .. } => Some(Outcome::Held),
@@ -96,6 +106,7 @@ struct Request {
 pub struct Refresher {
     /// The source.
     pub source: Arc<SourceConfig>,
+    settings: Arc<SourceSettings>,
     requests: mpsc::UnboundedSender<Request>,
     wake: Arc<Notify>,
     first_attempt: watch::Receiver<bool>,
@@ -109,12 +120,15 @@ impl Refresher {
         let (requests, requested) = mpsc::unbounded_channel();
         let (first_done, first_attempt) = watch::channel(false);
         let wake = Arc::new(Notify::new());
+        let settings = Arc::new(source.settings());
         let source = Arc::new(source);
         let task = Arc::new(Task {
             shared: shared.clone(),
-            settings: source.settings(),
+            settings: settings.clone(),
             source: source.clone(),
             wake: wake.clone(),
+            is_elsewhere_logged: AtomicBool::new(false),
+            fetches: AtomicU32::new(0),
             requested: Mutex::new(requested),
             first_done,
         });
@@ -127,6 +141,7 @@ impl Refresher {
         Self {
             stop: supervisor.stop.clone(),
             source,
+            settings,
             requests,
             wake,
             first_attempt,
@@ -154,6 +169,12 @@ impl Refresher {
                 false => RefreshOutcome::Panicked,
             })
         }
+    }
+
+    /// Why this process does not refresh the source, whose state is `state`: another one has configured
+    /// it otherwise. None when it does.
+    pub fn elsewhere(&self, state: &SourceState) -> Option<String> {
+        elsewhere(state, &self.settings)
     }
 
     /// Makes the task check its schedule now.
@@ -186,14 +207,31 @@ pub fn until_due(polling: &Polling, now: Timestamp, shortest: Duration) -> Durat
     wait.clamp(shortest, LONGEST_SLEEP)
 }
 
+/// Why `state` is not what `settings` say; none when it is.
+pub fn elsewhere(state: &SourceState, settings: &SourceSettings) -> Option<String> {
+    if state.is_asked_as(settings) {
+        return None;
+    }
+    let what = match state.configured {
+        true => "has configured another address or kind for it",
+        false => "does not have it in its settings",
+    };
+    Some(format!(
+        "another process on this database, which started later, {what}; this process takes over when that one has ended"
+    ))
+}
+
 struct Task {
     shared: Arc<Shared>,
     source: Arc<SourceConfig>,
-    settings: SourceSettings,
+    settings: Arc<SourceSettings>,
     wake: Arc<Notify>,
     /// Outlives a restart of the task, with the requests that wait in it.
     requested: Mutex<mpsc::UnboundedReceiver<Request>>,
     first_done: watch::Sender<bool>,
+    is_elsewhere_logged: AtomicBool,
+    /// Fetches since the start, or since the source seemed to be Ollama no more.
+    fetches: AtomicU32,
 }
 
 impl Task {
@@ -214,7 +252,7 @@ impl Task {
             let now = self.shared.clock.now();
             let step = async {
                 match &request {
-                    Some(request) => self.refresh(request.mode, request.accept, now).await,
+                    Some(request) => self.refresh(request.mode, request.accept).await,
                     None => self.refresh_if_due(now).await,
                 }
             };
@@ -240,24 +278,43 @@ impl Task {
     fn until_due(&self, now: Timestamp) -> Duration {
         match self.state() {
             None => SHORTEST_SLEEP,
-            Some(state) if !state.configured => LONGEST_SLEEP,
+            Some(state) if !state.is_asked_as(&self.settings) => LONGEST_SLEEP,
             Some(state) => until_due(&state.polling, now, SHORTEST_SLEEP),
         }
     }
 
+    /// Says, once in the log, that another process has configured the source otherwise; none when that
+    /// is not so.
+    fn elsewhere(&self) -> Option<RefreshOutcome> {
+        let provider = &self.source.name;
+        let why = self
+            .state()
+            .and_then(|state| elsewhere(&state, &self.settings));
+        let is_logged = self
+            .is_elsewhere_logged
+            .swap(why.is_some(), Ordering::Relaxed);
+        if let (Some(why), false) = (&why, is_logged) {
+            tracing::warn!(%provider, "not refreshing {provider}: {why}");
+        }
+        why.map(RefreshOutcome::Elsewhere)
+    }
+
     /// Refreshes the source if it is due.
     async fn refresh_if_due(&self, now: Timestamp) -> RefreshOutcome {
+        if let Some(elsewhere) = self.elsewhere() {
+            return elsewhere;
+        }
         let is_due = |state: &SourceState| schedule::may_claim(state, ClaimMode::Due, now);
         if self.state().is_some_and(|state| !is_due(&state)) {
             return RefreshOutcome::NotDue;
         }
-        self.refresh(ClaimMode::Due, false, now).await
+        self.refresh(ClaimMode::Due, false).await
     }
 
     /// One step: claim, fetch, commit, serve the result.
-    async fn refresh(&self, mode: ClaimMode, accept: bool, now: Timestamp) -> RefreshOutcome {
+    async fn refresh(&self, mode: ClaimMode, accept: bool) -> RefreshOutcome {
         let before = self.state();
-        let outcome = match self.claim_and_fetch(mode, accept, now).await {
+        let outcome = match self.claim_and_fetch(mode, accept).await {
             Ok(outcome) => {
                 // Without a claim, the database was not written: nothing to record.
                 if !matches!(outcome, RefreshOutcome::NotDue) {
@@ -272,6 +329,12 @@ impl Task {
         };
         // Also when it was not due: another process may have changed the schedule.
         let reloaded = self.shared.reload().await;
+        let was_ollama = before
+            .as_ref()
+            .is_some_and(|state| state.kind == Kind::Ollama);
+        if was_ollama && self.state().is_some_and(|state| state.kind != Kind::Ollama) {
+            self.fetches.store(0, Ordering::Relaxed);
+        }
         let (known_error, known_skipped) = match before {
             Some(before) => (before.polling.error.map(|error| error.kind), before.skipped),
             None => (None, None),
@@ -283,6 +346,9 @@ impl Task {
             metrics.count_fetch(self.source.name.as_str(), outcome.as_str());
         }
         match reloaded {
+            Ok(_) if matches!(outcome, RefreshOutcome::NotDue) => {
+                self.elsewhere().unwrap_or(RefreshOutcome::NotDue)
+            }
             Ok(_) => outcome,
             Err(error) => {
                 tracing::error!(provider = %self.source.name, %error, "cannot reload the catalog; still serving the last list");
@@ -295,7 +361,6 @@ impl Task {
         &self,
         mode: ClaimMode,
         accept: bool,
-        now: Timestamp,
     ) -> Result<RefreshOutcome, StoreError> {
         let Shared {
             store,
@@ -303,19 +368,22 @@ impl Task {
             fetch_timeout,
             ..
         } = &*self.shared;
-        let Some(claim) = store.claim(&self.settings, mode, now).await? else {
+        let Some(claim) = store.claim(&self.settings, mode, *fetch_timeout).await? else {
             return Ok(RefreshOutcome::NotDue);
         };
         let began = Instant::now();
-        let recognised: Option<Kind> = self.state().map(|state| state.kind);
-        let known = Some(&claim.details);
+        let known = Known {
+            kind: self.state().map(|state| state.kind),
+            looks_again: self.looks_again(),
+            details: Some(&claim.details),
+        };
         let fetched = tokio::select! {
             biased;
             () = self.shared.supervisor.stop.cancelled() => {
                 store.release(&self.settings, &claim).await?;
                 return Ok(RefreshOutcome::Stopped);
             }
-            fetched = provider::fetch(clients, &self.source, recognised, known, *fetch_timeout, now) => fetched,
+            fetched = provider::fetch(clients, &self.source, known, *fetch_timeout, claim.at) => fetched,
         };
         let attempt = Attempt {
             accept,
@@ -332,6 +400,13 @@ impl Task {
             Committed::Held { listed, stored } => RefreshOutcome::Held { listed, stored },
             Committed::Failed(error) => RefreshOutcome::Failed(error),
         })
+    }
+
+    /// Whether to look if the source is of another kind than it seems: at the first fetch after a start
+    /// or after an Ollama seemed to be another server, and now and again.
+    fn looks_again(&self) -> bool {
+        let fetches = self.fetches.fetch_add(1, Ordering::Relaxed);
+        fetches.is_multiple_of(LOOK_INTERVAL)
     }
 
     /// Logs the unusable entries of the last listing, if they are others than `known`.
@@ -356,7 +431,10 @@ impl Task {
             return;
         };
         match outcome {
-            RefreshOutcome::NotDue | RefreshOutcome::Stopped | RefreshOutcome::Panicked => {}
+            RefreshOutcome::NotDue
+            | RefreshOutcome::Stopped
+            | RefreshOutcome::Panicked
+            | RefreshOutcome::Elsewhere(_) => {}
             RefreshOutcome::Unchanged => {
                 tracing::debug!(%provider, outcome = label, "{provider} lists the same models as before");
             }

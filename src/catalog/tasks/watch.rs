@@ -50,6 +50,10 @@ pub async fn run(
 
 async fn check(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
     let (current, now) = (shared.current.load_full(), shared.clock.now());
+    if current.sources.process != shared.store.process() {
+        // Of several processes with different settings, one raises alerts.
+        return Ok(());
+    }
     let everything = current.visibility(Arc::default());
     for verdict in verdicts(watch, &current, now) {
         let Verdict { id, problems, .. } = &verdict;
@@ -60,7 +64,7 @@ async fn check(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {
             .unwrap_or_default();
         let is_news = shared
             .store
-            .record_watched(id, problems, &listed_by, &everything.keys_of(id), now)
+            .record_watched(id, problems, &listed_by, &everything.keys_of(id))
             .await?;
         if !is_news {
             continue;

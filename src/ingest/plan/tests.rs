@@ -124,7 +124,7 @@ fn a_suspicious_listing_is_held(
         assert_eq!(plan.counts().removed, 3);
         assert!(plan.makes_revision() && !plan.source.moved);
         assert_eq!(plan.source.polling.fetched_at, Some(at(0)));
-        assert_eq!(plan.source.polling.next_attempt_at, Some(at(60)));
+        assert_eq!(plan.source.polling.next_attempt_at, Some(at(50)));
     }
 }
 
@@ -149,7 +149,7 @@ fn an_endpoint_that_suddenly_lists_nothing_keeps_its_models_for_30_s(
     let since = plan.source.held.as_ref().map(|held| held.since);
     assert_eq!(since, held_since.map(at));
     let next = plan.source.polling.next_attempt_at;
-    assert_eq!(next, Some(at(held_since.unwrap_or(30) + 30)));
+    assert_eq!(next, Some(at(held_since.unwrap_or(20) + 30)));
     assert_eq!(
         plan.counts().removed,
         if since.is_some() { 0 } else { 5 - count as i64 }
@@ -176,13 +176,12 @@ fn an_unchanged_listing_makes_no_revision_and_shows_a_hidden_source() {
 #[test]
 fn models_that_were_listed_before_return() {
     let mut plan = listed(&with_models(source(Role::Endpoint), 0), 2, false);
-    assert_eq!(plan.list_added(), ["m0", "m1"]);
+    assert_eq!(list_unseen(&plan.changes), ["m0", "m1"]);
     let first = FirstEvent {
         at: "then".to_owned(),
-        created: 7,
-        alias_of: None,
+        created: vec![(Some("m0".to_owned()), 5), (None, 7), (None, 9)],
     };
-    plan.mark_returned([("m1".to_owned(), first)].into());
+    mark_seen(&mut plan.changes, &[("m1".to_owned(), first)].into());
     let counts = plan.counts();
     assert_eq!((counts.added, counts.returned), (1, 1));
     let back = &plan.changes[1];

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Column, Row};
 
@@ -22,7 +23,7 @@ use crate::{
         listing::{Entry, Listing, Skipped},
         settings::{CatalogSettings, SourceSettings},
         source::{Kind, Role},
-        time::Timestamp,
+        time::{Clock, Timestamp},
     },
     store::{Store, commit::Attempt},
 };
@@ -133,7 +134,7 @@ struct Story {
     lists: BTreeMap<&'static str, BTreeMap<&'static str, Value>>,
     moods: BTreeMap<&'static str, Mood>,
     attempts: u64,
-    now: Timestamp,
+    clock: Clock,
 }
 
 /// The story, told to its end.
@@ -148,7 +149,7 @@ async fn tell() -> Story {
     }
     story
         .store
-        .prune(None, story.now.plus(-ATTEMPTS_KEPT))
+        .prune(None, story.clock.now().plus(-ATTEMPTS_KEPT))
         .await
         .expect("pruned");
     story
@@ -172,15 +173,10 @@ impl Story {
     async fn begin(now: Timestamp) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
-        let store = Store::open(&url).await.expect("it opens");
+        let clock = Clock::stopped_at(now);
+        let store = Store::open(&url, clock.clone()).await.expect("it opens");
         let provider = |name, kind| SourceConfig::provider(name, kind, "http://x", None);
-        let endpoint = |name| {
-            // Asked once a day too: enough for a story.
-            SourceConfig::endpoint(name, "http://x").map(|source| SourceConfig {
-                ttl: PROVIDER_TTL,
-                ..source
-            })
-        };
+        let endpoint = |name| SourceConfig::endpoint(name, "http://x");
         let sources: Vec<SourceSettings> = [
             provider("openai", Kind::OpenAi),
             provider("google", Kind::Google),
@@ -190,7 +186,11 @@ impl Story {
             endpoint("workstation"),
         ]
         .into_iter()
-        .map(|source| source.expect("usable").settings())
+        .map(|source| SourceSettings {
+            // Asked once a day, at the same time: a refresh begins a minute before the TTL ends.
+            ttl: PROVIDER_TTL + TimeDelta::minutes(1),
+            ..source.expect("usable").settings()
+        })
         .collect();
         // On the one connection that is used: a story need not survive a power cut.
         sqlx::query("PRAGMA synchronous = OFF")
@@ -201,7 +201,7 @@ impl Story {
             sources: sources.clone(),
             ..CatalogSettings::default()
         };
-        store.apply(&settings, now).await.expect("settings");
+        store.apply(&settings).await.expect("settings");
         Self {
             _directory: directory,
             store,
@@ -209,7 +209,7 @@ impl Story {
             lists: BTreeMap::new(),
             moods: BTreeMap::new(),
             attempts: 0,
-            now,
+            clock,
         }
     }
 
@@ -253,22 +253,30 @@ impl Story {
                 .into_iter()
                 .map(|source| {
                     let next = source.polling.next_attempt_at;
-                    (next.unwrap_or(self.now), source.name)
+                    (next.unwrap_or(self.clock.now()), source.name)
                 })
                 .min()
                 .expect("a source");
             if due >= end {
                 break;
             }
-            self.now = self.now.max(due);
+            self.wait_until(due);
             let source = self.sources.iter().find(|source| source.name == name);
             self.ask(&source.expect("it is configured").clone()).await;
         }
-        self.now = end;
+        self.wait_until(end);
+    }
+
+    fn wait_until(&self, time: Timestamp) {
+        let wait = time.since(self.clock.now());
+        self.clock.advance(wait.max(TimeDelta::zero()));
     }
 
     async fn ask(&mut self, source: &SourceSettings) {
-        let claim = self.store.claim(source, ClaimMode::Due, self.now).await;
+        let claim = self
+            .store
+            .claim(source, ClaimMode::Due, Duration::from_secs(10))
+            .await;
         let claim = claim.expect("a claim").expect("it is due");
         self.attempts += 1;
         let name = source.name.as_str();
@@ -279,6 +287,7 @@ impl Story {
                 ErrorKind::Timeout => Duration::from_secs(10),
                 _ => usual,
             };
+            self.wait_until(claim.at.plus(TimeDelta::from_std(duration).expect("short")));
             self.store
                 .commit(source, &claim, Err(error), attempt(duration))
                 .await
@@ -309,6 +318,7 @@ impl Story {
                 ..Listing::default()
             },
         };
+        self.wait_until(claim.at.plus(TimeDelta::from_std(usual).expect("short")));
         self.store
             .commit(source, &claim, Ok(fetched), attempt(usual))
             .await

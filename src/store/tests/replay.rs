@@ -1,7 +1,9 @@
-//! A property of the whole store: whatever happens, replaying the events gives what is served.
+//! Properties of the whole store: whatever happens, replaying the events gives what is served, and
+//! all times agree.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,11 +17,13 @@ use crate::{
     ingest::schedule::ClaimMode,
     model::{
         attributes::Attributes,
+        event::Moment,
         fetch::{ErrorKind, FetchError, Fetched},
         listing::{Entry, Listing, Skipped},
         settings::{CatalogSettings, SourceSettings},
         source::{Kind, Role},
-        time::Timestamp,
+        state::StoredModel,
+        time::{Clock, Timestamp},
     },
     store::{Store, commit::Attempt},
 };
@@ -35,8 +39,10 @@ enum Step {
     },
     /// It fails.
     Fail { source: usize, refused: bool },
-    /// Hours pass.
+    /// Hours pass, or the clock is set back by hours.
     Wait(i64),
+    /// What is older than this many hours is deleted.
+    Prune(i64),
     /// A restart with only these sources, under the rules of this number.
     Restart([bool; 3], usize),
 }
@@ -48,6 +54,8 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(source, models, accept)| Step::List { source, models, accept }),
         2 => (0..3_usize, any::<bool>()).prop_map(|(source, refused)| Step::Fail { source, refused }),
         2 => (0..20_i64).prop_map(Step::Wait),
+        1 => (-50..0_i64).prop_map(Step::Wait),
+        1 => (0..40_i64).prop_map(Step::Prune),
         1 => (any::<[bool; 3]>(), 0..4_usize).prop_map(|(sources, rules)| Step::Restart(sources, rules)),
     ]
 }
@@ -79,18 +87,19 @@ fn with_rules(source: SourceSettings, number: usize) -> SourceSettings {
     }
 }
 
-async fn apply(store: &Store, sources: Vec<SourceSettings>, now: Timestamp) {
+async fn apply(store: &Store, sources: Vec<SourceSettings>) {
     let settings = CatalogSettings {
         sources,
         ..CatalogSettings::default()
     };
-    store.apply(&settings, now).await.expect("settings");
+    store.apply(&settings).await.expect("settings");
 }
 
 type Models = BTreeMap<(String, String), Attributes>;
 
-/// The events of `store`, applied in order: what of it is served.
-async fn replay(store: &Store) -> Models {
+/// The events of `store`, applied in order: what of it is served. Unless some were pruned, each has to
+/// be possible.
+async fn replay(store: &Store, is_whole: bool) -> Models {
     let events = sqlx::query(
         "SELECT source, model_id, event, attributes FROM model_events ORDER BY revision, source, model_id",
     )
@@ -104,15 +113,13 @@ async fn replay(store: &Store) -> Models {
         let attributes = attributes.map(|text| serde_json::from_str(&text).expect("JSON"));
         match (event.get::<&str, _>(2), attributes) {
             ("added" | "returned", Some(attributes)) => {
-                assert!(
-                    models.insert((source, model_id), attributes).is_none(),
-                    "it was there"
-                );
+                let before = models.insert((source, model_id), attributes);
+                assert!(before.is_none() || !is_whole, "it was there");
             }
             ("changed", Some(attributes)) => {
                 let before = models.insert((source, model_id), attributes.clone());
                 assert!(
-                    before.is_some_and(|before: Attributes| before != attributes),
+                    before.is_some_and(|before: Attributes| before != attributes) || !is_whole,
                     "no change"
                 );
             }
@@ -131,10 +138,11 @@ async fn replay(store: &Store) -> Models {
 
 async fn served(store: &Store) -> Models {
     let state = store.load(None).await.expect("a state");
-    state
-        .content
-        .expect("models")
-        .models
+    models(state.content.expect("models").models)
+}
+
+fn models(models: Vec<Arc<StoredModel>>) -> Models {
+    models
         .into_iter()
         .map(|model| {
             (
@@ -146,13 +154,13 @@ async fn served(store: &Store) -> Models {
 }
 
 /// Takes one step; `configured` are the sources of the last restart.
-async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut Timestamp) {
+async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], clock: &Clock) {
     let all = sources();
     // An attempt that was asked for, 11 s after the last one.
-    *now = now.plus(TimeDelta::seconds(11));
+    clock.advance(TimeDelta::seconds(11));
     let claim = async |source: &SourceSettings| {
         store
-            .claim(source, ClaimMode::Requested, *now)
+            .claim(source, ClaimMode::Requested, Duration::from_secs(10))
             .await
             .expect("a claim")
     };
@@ -211,7 +219,11 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
                 .expect("a commit");
         }
         Step::List { .. } | Step::Fail { .. } => {}
-        Step::Wait(hours) => *now = now.plus(TimeDelta::hours(*hours)),
+        Step::Wait(hours) => clock.advance(TimeDelta::hours(*hours)),
+        Step::Prune(hours) => {
+            let oldest = clock.now().plus(TimeDelta::hours(-hours));
+            store.prune(Some(oldest), oldest).await.expect("pruned");
+        }
         Step::Restart(chosen, rules) => {
             *configured = *chosen;
             let chosen: Vec<SourceSettings> = all
@@ -220,7 +232,7 @@ async fn take(store: &Store, step: &Step, configured: &mut [bool; 3], now: &mut 
                 .filter_map(|(source, chosen)| chosen.then_some(source))
                 .map(|source| with_rules(source, *rules))
                 .collect();
-            apply(store, chosen, *now).await;
+            apply(store, chosen).await;
         }
     }
 }
@@ -270,16 +282,19 @@ fn check(steps: &[Step]) {
     runtime.block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
-        let store = Store::open(&url).await.expect("it opens");
-        let mut now = Timestamp::from_millis(1_800_000_000_000);
+        let clock = Clock::stopped_at(Timestamp::from_millis(1_800_000_000_000));
+        let store = Store::open(&url, clock.clone()).await.expect("it opens");
         let mut configured = [true; 3];
-        apply(&store, sources(), now).await;
+        apply(&store, sources()).await;
         let mut revision = 0;
+        let mut answers: BTreeMap<Timestamp, Models> = BTreeMap::new();
         for step in steps {
             let before = served(&store).await;
-            take(&store, step, &mut configured, &mut now).await;
+            take(&store, step, &mut configured, &clock).await;
             let after = served(&store).await;
-            assert_eq!(replay(&store).await, after, "after {step:?}");
+            let is_whole = !steps.iter().any(|step| matches!(step, Step::Prune(_)));
+            assert_eq!(replay(&store, is_whole).await, after, "after {step:?}");
+            check_times(&store, &mut answers, &after).await;
             let made = store.load(None).await.expect("a state").revision;
             assert_eq!(
                 made > revision,
@@ -290,6 +305,46 @@ fn check(steps: &[Step]) {
         }
         store.close().await;
     });
+}
+
+/// Compares what the times in `store` say: of revisions, of models, and of lists that were served. The
+/// `answers` for times that have passed stay for ever.
+async fn check_times(store: &Store, answers: &mut BTreeMap<Timestamp, Models>, after: &Models) {
+    let revisions: Vec<(i64, Timestamp)> =
+        sqlx::query_as("SELECT DISTINCT revision, at FROM model_events ORDER BY revision")
+            .fetch_all(&store.pool)
+            .await
+            .expect("revisions");
+    assert!(
+        revisions.is_sorted_by(|(one, made), (other, later)| one < other && made < later),
+        "{revisions:?}"
+    );
+    let differing: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT model_id, first_seen_at, (
+             SELECT at FROM model_events AS e
+             WHERE e.source = m.source AND e.model_id = m.model_id ORDER BY revision LIMIT 1
+         ) AS first_at
+         FROM (
+             SELECT provider AS source, model_id, first_seen_at FROM cloud_models
+             UNION ALL SELECT endpoint, model_id, first_seen_at FROM local_models
+         ) AS m
+         WHERE first_at <> first_seen_at",
+    )
+    .fetch_all(&store.pool)
+    .await
+    .expect("models");
+    assert_eq!(differing, [], "seen first");
+    let Some((_, last_at)) = revisions.last() else {
+        return;
+    };
+    answers.insert(*last_at, after.clone());
+    for (time, expected) in answers {
+        let past = store.past(Moment::Time(*time)).await.expect("a past");
+        // Unless it was pruned.
+        if past.content.revision >= past.history_from {
+            assert_eq!(models(past.content.models), *expected, "at {time}");
+        }
+    }
 }
 
 /// Whether what came after `revision` hid or showed a source without models: a revision that
