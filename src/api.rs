@@ -4,6 +4,8 @@
 mod auth;
 mod catalog;
 mod cors;
+mod costly;
+mod door;
 mod error;
 mod health;
 mod metrics;
@@ -14,6 +16,8 @@ mod query;
 mod request;
 mod response;
 
+use std::net::SocketAddr;
+
 use axum::{
     Router,
     http::{Method, StatusCode, Uri},
@@ -23,18 +27,25 @@ use axum::{
 use tower::util::MapRequest;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
-use self::error::ApiError;
+use self::{door::Door, error::ApiError};
 use crate::catalog::Catalog;
 
-/// The service's application: all routes, also with a slash too many or without the version, and a
-/// JSON 404 for unknown ones.
-pub fn application(catalog: Catalog) -> Router {
-    let routes = router(catalog.clone());
+/// The service's application on a listener at `listens_on`: all routes, also with a slash too many or
+/// without the version, and a JSON 404 for unknown ones.
+pub fn application(catalog: Catalog, listens_on: Option<SocketAddr>) -> Router {
+    let door = Door::new(&catalog, listens_on);
+    let door = || from_fn_with_state(door.clone(), door::guard);
+    let routes = routes(catalog.clone()).layer(door());
+    let routes = with_answers(routes, catalog.clone());
     let lenient = routes
         .clone()
         .fallback(unknown_route)
+        .layer(door())
         .layer(from_fn(middleware::in_callers_dialect))
-        .layer(map_response_with_state(catalog, middleware::with_revision));
+        .layer(map_response_with_state(
+            catalog,
+            middleware::with_common_headers,
+        ));
     // Only what no route matches comes here, so that the others pay nothing for it.
     routes.fallback_service(MapRequest::new(lenient, middleware::with_usual_path))
 }
@@ -44,12 +55,12 @@ impl Catalog {
     /// others. They have no fallback, so you can merge them with your own. `POST /catalog/refresh`
     /// needs the peer's address: serve with `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> Router {
-        router(self.clone())
+        with_answers(routes(self.clone()), self.clone())
     }
 }
 
-/// All routes, without the layers of [`application`].
-fn router(catalog: Catalog) -> Router {
+/// All routes, without the layers of [`application`] and [`with_answers`].
+fn routes(catalog: Catalog) -> Router {
     // Guards every route except the operator's, which have their own rule, and those that reveal
     // nothing.
     let guard = || from_fn_with_state(catalog.clone(), auth::guard);
@@ -76,12 +87,17 @@ fn router(catalog: Catalog) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics).layer(guard()))
+        .with_state(catalog)
+}
+
+/// The `routes`, with what all their answers have in common.
+fn with_answers(routes: Router, catalog: Catalog) -> Router {
+    routes
         .layer(from_fn(middleware::in_callers_dialect))
         .layer(map_response_with_state(
-            catalog.clone(),
-            middleware::with_revision,
+            catalog,
+            middleware::with_common_headers,
         ))
-        .with_state(catalog)
 }
 
 /// The merged list, and each source's own.
@@ -103,7 +119,7 @@ fn catalog_routes() -> Router<Catalog> {
         .route("/catalog/providers", get(catalog::providers::providers))
         .route("/catalog/changes", get(catalog::changes::changes))
         .route("/catalog/changes.atom", get(catalog::feeds::atom))
-        .route("/catalog/events", get(catalog::feeds::events))
+        .route("/catalog/events", get(catalog::events::events))
         .route(
             "/catalog/models/{*id}",
             get(catalog::history::model_history),

@@ -1,7 +1,9 @@
 //! The running catalog: the store, the served list, and the tasks that keep both fresh. Every limit
 //! on how long a request may wait is set here.
 
+pub mod costly;
 pub mod current;
+pub mod feeds;
 pub mod health;
 pub mod listed;
 pub mod members;
@@ -30,7 +32,7 @@ use self::{
 use crate::{
     config::{
         Config, OnStep, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError,
-        keys::Keys, source::SourceConfig, webhook::WebhookConfig,
+        hosts::AllowedHosts, keys::Keys, source::SourceConfig, webhook::WebhookConfig,
     },
     ingest::{
         rules,
@@ -84,6 +86,7 @@ struct Inner {
     client_timeout: Duration,
     keys: Keys,
     cors_origins: CorsOrigins,
+    allowed_hosts: AllowedHosts,
     started: Instant,
 }
 
@@ -183,6 +186,7 @@ impl Catalog {
             client_timeout: config.client_timeout,
             keys,
             cors_origins: config.cors_origins,
+            allowed_hosts: config.allowed_hosts,
             started: Instant::now(),
         })))
     }
@@ -418,6 +422,11 @@ impl Catalog {
     /// The web pages that may read answers.
     pub(crate) fn cors_origins(&self) -> &CorsOrigins {
         &self.0.cors_origins
+    }
+
+    /// The public names under which it may be asked.
+    pub(crate) fn allowed_hosts(&self) -> &AllowedHosts {
+        &self.0.allowed_hosts
     }
 
     /// How long a client may take; see [`Config::client_timeout`].

@@ -6,6 +6,7 @@ pub mod environment;
 pub mod error;
 mod file;
 mod globs;
+pub mod hosts;
 pub mod keys;
 pub mod odd_key;
 mod presets;
@@ -24,8 +25,8 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use self::{
-    cors::CorsOrigins, error::ConfigError, keys::ClientKey, source::SourceConfig,
-    webhook::WebhookConfig,
+    cors::CorsOrigins, error::ConfigError, hosts::AllowedHosts, keys::ClientKey,
+    source::SourceConfig, webhook::WebhookConfig,
 };
 use crate::{
     lock::watch::Watch,
@@ -76,6 +77,9 @@ pub struct Config {
     pub keys: Vec<ClientKey>,
     /// The web pages that may read the catalog from a browser.
     pub cors_origins: CorsOrigins,
+    /// The public names under which a catalog without keys may be asked when it listens on a loopback
+    /// address.
+    pub allowed_hosts: AllowedHosts,
     /// The clock. Tests advance it.
     pub clock: Clock,
     /// For tests: called with a task's name before each of its steps; a panic in it is the task's.
@@ -152,6 +156,7 @@ impl Config {
             admin_key: None,
             keys: Vec::new(),
             cors_origins: CorsOrigins::None,
+            allowed_hosts: AllowedHosts::default(),
             clock: Clock::system(),
             on_step: OnStep::default(),
         })

@@ -49,6 +49,7 @@ pub use crate::{
         cors::CorsOrigins,
         environment::Environment,
         error::ConfigError,
+        hosts::AllowedHosts,
         keys::ClientKey,
         read::{DEFAULT_LISTEN, Flags, Settings},
         source::{ENDPOINT_MAX_STALE, ENDPOINT_TTL, PROVIDER_TTL, SourceConfig},

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod closest;
 pub mod delivery;
+pub mod digest;
 pub mod event;
 pub mod fetch;
 pub mod glob;

@@ -1,6 +1,8 @@
 //! Serving a catalog on a listener until shutdown. Cuts off slow clients and limits the number of
 //! connections.
 
+mod fair;
+
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::connect_info::IntoMakeServiceWithConnectInfo};
@@ -10,6 +12,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -18,6 +21,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
+use self::fair::FairStream;
 use crate::{
     api,
     catalog::{Catalog, StartError},
@@ -27,11 +31,13 @@ use crate::{
 
 /// How long in-flight requests may take to finish at shutdown.
 const DRAIN: Duration = Duration::from_millis(2500);
+/// The memory that the system holds for a client that does not read, in bytes; Linux takes it twice.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// The largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most connections at a time; further ones wait in the backlog.
 const MAX_CONNECTIONS: u64 = 16_384;
-/// Open files reserved for everything but clients.
+/// Open files reserved for everything but clients, unless that is more than half of them.
 const OTHER_FILES: u64 = 256;
 /// The pause after a failed accept (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -72,6 +78,11 @@ pub async fn run(
             own,
         });
     }
+    if !own.ip().to_canonical().is_loopback() && config.keys.is_empty() {
+        tracing::warn!(
+            "listening on {own} without keys: whoever reaches that address may read the catalog; set [[keys]], or listen on 127.0.0.1"
+        );
+    }
     let mut shutdown = Box::pin(shutdown);
     // The start may wait for another process's lock, so shutdown must be able to end it.
     let catalog = tokio::select! {
@@ -92,10 +103,15 @@ pub async fn serve(
 ) {
     let connections = Connections {
         client_timeout: catalog.client_timeout(),
-        service: api::application(catalog.clone()).into_make_service_with_connect_info(),
+        service: api::application(catalog.clone(), listener.local_addr().ok())
+            .into_make_service_with_connect_info(),
         under_way: GracefulShutdown::new(),
         slots: Arc::new(Semaphore::new(connection_limit())),
     };
+    // Accepted connections inherit it.
+    if let Err(error) = SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER_BYTES) {
+        tracing::debug!(%error, "cannot limit the send buffers");
+    }
     tokio::select! {
         () = shutdown => {}
         never = connections.accept(&listener) => match never {},
@@ -116,9 +132,13 @@ pub async fn serve(
 fn connection_limit() -> usize {
     let files =
         rlimit::increase_nofile_limit(MAX_CONNECTIONS + OTHER_FILES).unwrap_or(OTHER_FILES * 2);
-    let limit = files
-        .saturating_sub(OTHER_FILES)
-        .clamp(OTHER_FILES, MAX_CONNECTIONS);
+    connections_with(files)
+}
+
+/// The most clients at a time with an open-file limit of `files`.
+fn connections_with(files: u64) -> usize {
+    let others = OTHER_FILES.min(files / 2);
+    let limit = (files - others).clamp(1, MAX_CONNECTIONS);
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
@@ -147,7 +167,7 @@ impl Connections {
     }
 
     fn start(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
-        let mut stream = TimeoutStream::new(stream);
+        let mut stream = TimeoutStream::new(FairStream::new(stream));
         stream.set_write_timeout(Some(self.client_timeout));
         let client_timeout = self.client_timeout;
         let mut make_service = self.service.clone();
@@ -168,5 +188,21 @@ impl Connections {
             }
             drop(slot);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::hardly_any(1, 1)]
+    #[case::few(64, 32)]
+    #[case::usual(1024, 768)]
+    #[case::many(1 << 20, 16_384)]
+    fn connections_follow_the_limit_of_files(#[case] files: u64, #[case] connections: usize) {
+        assert_eq!(connections_with(files), connections);
     }
 }

@@ -102,11 +102,13 @@ impl Snapshot {
         self.places.contains_key(id)
     }
 
-    /// Number of listed models that `source` has.
-    pub fn count_listed(&self, source: &SourceName) -> i64 {
-        let rows = self.models.iter().flat_map(|model| &model.rows);
-        let count = rows.filter(|row| row.source == *source).count();
-        i64::try_from(count).unwrap_or(i64::MAX)
+    /// Number of listed models per source.
+    pub fn count_listed(&self) -> BTreeMap<&SourceName, i64> {
+        let mut counts = BTreeMap::new();
+        for source in self.models.iter().flat_map(ServedModel::sources) {
+            *counts.entry(source).or_default() += 1;
+        }
+        counts
     }
 }
 

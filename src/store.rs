@@ -7,7 +7,7 @@
 //! | `load` | `state` |
 //! | `claim`, `release`, `commit` | `sources`, `commit`, `enrichment` |
 //! | `raw_entries` | `models` |
-//! | `past`, `changes`, `latest_changes`, `traces` | `history`, `changes`, `traces` |
+//! | `past`, `changes`, `find_page`, `read_events`, `latest_digests`, `traces` | `history`, `changes`, `latest`, `traces` |
 //! | `record_watched`, `next_alert` | `watch` |
 //! | `find_webhook`, `skip_delivery`, `claim_delivery`, `release_delivery`, `commit_delivery` | `webhooks` |
 //! | `processes`, `beat`, `forget_processes` | `processes` |
@@ -15,13 +15,16 @@
 
 pub mod changes;
 pub mod commit;
+mod configure;
 mod derive;
 mod details;
 mod enrichment;
 pub mod error;
 mod events;
 mod fetches;
+mod file;
 pub mod history;
+mod latest;
 mod models;
 pub mod processes;
 mod prune;
@@ -38,9 +41,7 @@ mod webhooks;
 
 use std::{
     collections::BTreeSet,
-    fs::{File, TryLockError},
-    io::ErrorKind,
-    path::{Path, PathBuf},
+    path::Path,
     str::FromStr,
     sync::{
         Arc,
@@ -56,11 +57,12 @@ use sqlx::{
 };
 
 use self::{
+    configure::apply_sources,
     enrichment::apply_enrichment,
-    error::{CHECK_FOLDER, Result, StoreError, open_error},
+    error::{Result, StoreError, open_error},
     events::NextRevision,
+    file::DatabaseFile,
     processes::put_in_force,
-    sources::apply_sources,
     watch::apply_watch,
     watcher::CommitWatcher,
     webhooks::apply_webhooks,
@@ -76,14 +78,17 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 const MIN_SQLITE_VERSION: [u32; 3] = [3, 51, 3];
 /// How long a statement waits for another process's lock. A lease lasts for the fetch and this.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often the first start retries the lock.
-const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+/// The number of connections.
+const CONNECTIONS: u32 = 4;
+/// The size to which the WAL is cut when it begins anew, in bytes.
+const WAL_BYTES: &str = "16777216";
 
 /// The catalog's database.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
     options: SqliteConnectOptions,
+    file: DatabaseFile,
     clock: Clock,
     /// Whether the log says that the clock was set back.
     is_set_back: Arc<AtomicBool>,
@@ -119,7 +124,9 @@ impl Store {
             .create_if_missing(true)
             .busy_timeout(BUSY_TIMEOUT);
         let path = options.get_filename().display().to_string();
-        let lock = lock(&options).await?;
+        let lock = file::lock(options.get_filename()).await?;
+        // SQLite gives its further files the same mode. If it fails, SQLite says why.
+        let _ = file::private().open(options.get_filename());
         // Checked before any pragma is set: a foreign database must stay as it is.
         if is_foreign(&options)
             .await
@@ -132,9 +139,27 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             // Writes are rare, so each may wait for the disk; in return, it survives a power cut.
             .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", WAL_BYTES)
             .optimize_on_close(true, None);
+        let file = DatabaseFile::at(options.get_filename()).map_err(|error| StoreError::Open {
+            path: path.clone(),
+            cause: error.to_string(),
+        })?;
+        // From here on, a file that is gone is not to be created anew.
+        let options = options.create_if_missing(false);
+        let opened = file.clone();
         let pool = SqlitePoolOptions::new()
-            .max_connections(4)
+            // All of them at once and for good: a connection that is made later may find another file.
+            .min_connections(CONNECTIONS)
+            .max_connections(CONNECTIONS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(move |_, _| {
+                let checked = opened.check();
+                let checked =
+                    checked.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)));
+                Box::pin(std::future::ready(checked))
+            })
             // After a failed commit (disk full), SQLite has rolled back, but sqlx believes that the
             // transaction goes on. The connection would refuse every further one.
             .before_acquire(|connection, _| {
@@ -162,13 +187,19 @@ impl Store {
             },
         })?;
         drop(lock);
-        Ok(Self::new(pool, options, clock))
+        Ok(Self::new(pool, options, file, clock))
     }
 
-    fn new(pool: SqlitePool, options: SqliteConnectOptions, clock: Clock) -> Self {
+    fn new(
+        pool: SqlitePool,
+        options: SqliteConnectOptions,
+        file: DatabaseFile,
+        clock: Clock,
+    ) -> Self {
         Self {
             pool,
             options,
+            file,
             clock,
             is_set_back: Arc::default(),
             process: Arc::default(),
@@ -215,7 +246,7 @@ impl Store {
             now,
             revision,
         } = self.begin().await?;
-        sources::add_source(&mut tx, source, revision, now).await?;
+        configure::add_source(&mut tx, source, revision, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -225,10 +256,13 @@ impl Store {
         CommitWatcher::connect(&self.options).await
     }
 
-    /// Writes a consistent copy of the whole database to `path`, which must not exist. Uses its own
-    /// connection, because it may take long.
+    /// Writes a consistent copy of the whole database to `path`, which must not exist or be empty. Uses
+    /// its own connection, because it may take long. Fails when the file is not at its path any more.
     pub async fn backup(&self, path: &Path) -> Result<()> {
+        // A connection already writes to the file that it finds.
+        self.file.check()?;
         let mut connection = SqliteConnection::connect_with(&self.options).await?;
+        self.file.check()?;
         sqlx::query("VACUUM INTO ?1")
             .bind(path.to_string_lossy())
             .execute(&mut connection)
@@ -265,8 +299,14 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// Fails when the database was deleted or replaced: it is not written any more.
+    pub fn check_file(&self) -> Result<()> {
+        self.file.check()
+    }
+
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Write> {
+        self.file.check()?;
         let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let now = self.clock.now();
         let revision = NextRevision::read(&mut tx, now).await?;
@@ -284,46 +324,6 @@ impl Store {
 /// The options of the database at `url`.
 fn parse_url(url: &str) -> Result<SqliteConnectOptions> {
     SqliteConnectOptions::from_str(url).map_err(|error| open_error(url, &error))
-}
-
-/// Takes an advisory lock on a file beside the database. sqlx does not lock migrations on SQLite,
-/// so two concurrent first starts would both create the tables. Retries instead of blocking, so
-/// that a stop can interrupt the wait.
-async fn lock(options: &SqliteConnectOptions) -> Result<File> {
-    let database = options.get_filename();
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let failed = |error: std::io::Error| match error.kind() {
-        // There is no such folder: the database cannot be there either.
-        ErrorKind::NotFound => StoreError::Open {
-            path: database.display().to_string(),
-            cause: format!("{error}: {CHECK_FOLDER}"),
-        },
-        _ => StoreError::Lock {
-            lock: path.display().to_string(),
-            cause: error.to_string(),
-        },
-    };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
-    let mut is_logged = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-            Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut is_logged, true) {
-                    tracing::info!("waiting for another process that starts on the same database");
-                }
-                tokio::time::sleep(LOCK_INTERVAL).await;
-            }
-        }
-    }
 }
 
 /// Whether the database has tables of another application. An unfinished first start leaves only

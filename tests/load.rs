@@ -57,9 +57,11 @@ async fn ask(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<(u
     }
 }
 
-/// A binary with three providers of 200 models each that live for a second.
-async fn start(setup: &Setup) -> Running {
-    let ids: Vec<String> = (0..200).map(|number| format!("model-{number}")).collect();
+/// A binary with three providers of as many models each that live for a second.
+async fn start(setup: &Setup, models: usize) -> Running {
+    let ids: Vec<String> = (0..models)
+        .map(|number| format!("model-{number}"))
+        .collect();
     mount_openai(&setup.openai, &ids).await;
     mount_openai(&setup.google, &ids).await;
     mount_openai(&setup.anthropic, &ids).await;
@@ -78,7 +80,7 @@ async fn start(setup: &Setup) -> Running {
         .args(["--listen", "127.0.0.1:0", "--config", "load.toml"])
         .env("MODEL_CATALOG_DISCOVER", "false");
     let running = Running::start(command).await;
-    assert_eq!(running.ids().await.len(), 600);
+    assert_eq!(running.ids().await.len(), 3 * models);
     running
 }
 
@@ -89,7 +91,7 @@ async fn two_thousand_clients_for_30_seconds_while_all_providers_misbehave() {
     let _machine = MACHINE.lock().await;
     rlimit::increase_nofile_limit(12_000).expect("open files");
     let setup = Setup::new().await;
-    let running = start(&setup).await;
+    let running = start(&setup, 200).await;
     for (server, misbehaviour) in [
         (
             &setup.openai,
@@ -153,7 +155,7 @@ async fn ten_thousand_idle_connections_are_no_matter() {
         .expect("a number")
         .min(10_000);
     let setup = Setup::new().await;
-    let running = start(&setup).await;
+    let running = start(&setup, 200).await;
     let address = running.base.trim_start_matches("http://").to_owned();
     let mut left = Vec::new();
     let mut buffer = Vec::new();
@@ -176,5 +178,58 @@ async fn ten_thousand_idle_connections_are_no_matter() {
     println!(
         "{connections} idle connections: a new client is answered within {slowest:?}; peak memory {} KiB",
         running.peak_memory_kib()
+    );
+}
+
+/// The bytes of answers that the system holds for the clients of a local port, per connection.
+#[cfg(target_os = "linux")]
+fn unsent_bytes(port: &str) -> Vec<u64> {
+    let port = format!(":{:04X}", port.parse::<u16>().expect("a port"));
+    let connections = std::fs::read_to_string("/proc/net/tcp").expect("readable");
+    let columns = connections
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    columns
+        .filter(|columns| columns[1].ends_with(&port) && columns[3] == "01")
+        .map(|columns| u64::from_str_radix(&columns[4][..8], 16).expect("a number"))
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_clients_that_do_not_read_cost_little() {
+    const CLIENTS: usize = 2_000;
+    let _machine = MACHINE.lock().await;
+    rlimit::increase_nofile_limit(12_000).expect("open files");
+    let setup = Setup::new().await;
+    // A list of more than four megabytes, the most that the system would take by itself.
+    let running = start(&setup, 13_000).await;
+    assert!(running.get("/v1/models").await.len() > 4 << 20);
+    let at_rest = running.peak_memory_kib();
+    let address = running.base.trim_start_matches("http://").to_owned();
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    let mut left = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut stream = TcpStream::connect(&address).await.expect("a connection");
+        stream.write_all(REQUEST).await.expect("sent");
+        left.push(stream);
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let unsent = loop {
+        let unsent = unsent_bytes(port);
+        if unsent.iter().filter(|unsent| **unsent > 0).count() >= CLIENTS {
+            break unsent;
+        }
+        assert!(Instant::now() < deadline, "not all are being answered");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(running.ids().await.len(), 39_000, "others are served");
+    let largest = unsent.iter().max().copied().unwrap_or_default();
+    assert!(largest <= 256 << 10, "{largest} bytes for one client");
+    let grown = running.peak_memory_kib() - at_rest;
+    assert!(grown < 128 << 10, "{grown} KiB more");
+    println!(
+        "{CLIENTS} clients that do not read: {} KiB held by the system, {largest} bytes for one at most; {grown} KiB more memory",
+        unsent.iter().sum::<u64>() >> 10
     );
 }

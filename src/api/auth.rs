@@ -34,6 +34,7 @@ const VARY_ON: HeaderValue =
     HeaderValue::from_static("authorization, x-api-key, x-goog-api-key, api-key");
 
 /// The caller, with its key when keys are in use.
+#[derive(Clone)]
 pub struct Caller(Option<Arc<ClientKey>>);
 
 impl Caller {
@@ -43,13 +44,8 @@ impl Caller {
         if !catalog.keys().are_needed() {
             return Ok(Self(None));
         }
-        let bearer = headers.typed_get::<Authorization<Bearer>>();
-        let of_query = key_parameter(uri);
-        let presented: Vec<&str> = KEY_HEADERS
-            .iter()
-            .filter_map(|name| headers.get(*name)?.to_str().ok())
-            .chain(bearer.as_ref().map(Authorization::token))
-            .chain(of_query.as_deref())
+        let presented: Vec<String> = keys_in_headers(headers)
+            .chain(key_parameter(uri))
             .filter(|key| !key.trim().is_empty())
             .collect();
         let holder = presented.iter().find_map(|key| catalog.keys().find(key));
@@ -83,6 +79,15 @@ impl Caller {
         let key = self.0.as_ref().filter(|key| !key.scope.is_all());
         key.map_or_else(String::new, |key| key.name.to_string())
     }
+}
+
+/// The keys in `headers`.
+fn keys_in_headers(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let bearer = headers.typed_get::<Authorization<Bearer>>();
+    KEY_HEADERS
+        .iter()
+        .filter_map(|name| Some(headers.get(*name)?.to_str().ok()?.to_owned()))
+        .chain(bearer.map(|bearer| bearer.token().to_owned()))
 }
 
 /// The key in the query of `uri`; the last one counts.
@@ -160,7 +165,7 @@ impl ApiError {
 
 /// Proof that the caller is an operator.
 ///
-/// With an admin key, the request must carry it as a bearer token. Without one, the caller must be
+/// With an admin key, the request must carry it in a header, as a client carries its key. Without one, the caller must be
 /// on this machine and not a foreign web page: peer, `Host` and `Origin` are loopback, and no proxy
 /// forwards for someone else.
 pub struct Operator;
@@ -169,8 +174,8 @@ impl FromRequestParts<Catalog> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
-        let bearer = parts.headers.typed_get::<Authorization<Bearer>>();
-        let presents_it = || bearer.is_some_and(|key| catalog.keys().is_admin(key.token()));
+        let presents_it =
+            || keys_in_headers(&parts.headers).any(|key| catalog.keys().is_admin(&key));
         match catalog.keys().has_admin() {
             true if presents_it() => Ok(Self),
             true => Err(ApiError::no_admin_key()),

@@ -3,8 +3,10 @@
 pub mod atom;
 pub mod backup;
 pub mod changes;
+pub mod events;
 pub mod feeds;
 pub mod history;
+pub mod pieces;
 pub mod providers;
 pub mod refresh;
 pub mod retirements;

@@ -24,10 +24,10 @@ pub struct ApiError {
     message: String,
 }
 
-/// Longest part of a request that an error echoes, in bytes.
+/// Longest part of a request that an error echoes, and of a value that a feed shows, in bytes.
 const ECHO_LIMIT: usize = 200;
 
-/// Cuts `text` to a length that an error may echo.
+/// Cuts `text` to a length that an error may echo or a feed may show.
 pub fn shortened(text: &str) -> String {
     let cut = text.floor_char_boundary(ECHO_LIMIT);
     if cut == text.len() {
@@ -76,7 +76,7 @@ impl ApiError {
     pub fn no_admin_key() -> Self {
         Self::unauthorized(
             "invalid_admin_key",
-            "This needs the admin key (MODEL_CATALOG_ADMIN_KEY): send it as Authorization: Bearer.",
+            "This needs the admin key (MODEL_CATALOG_ADMIN_KEY): send it as Authorization: Bearer, x-api-key, x-goog-api-key or api-key.",
         )
     }
 
@@ -171,6 +171,11 @@ impl IntoResponse for ApiError {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if code == "busy" {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
         // Read by `in_callers_dialect`.
         response.extensions_mut().insert(self);

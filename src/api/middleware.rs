@@ -5,7 +5,10 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, Uri, header},
+    http::{
+        HeaderName, HeaderValue, Uri,
+        header::{self, X_CONTENT_TYPE_OPTIONS},
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,6 +22,8 @@ use crate::catalog::Catalog;
 /// Time limit of a request: well above a refresh, the longest wait for a source.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
 /// The revision header of every answer.
 pub const CATALOG_REVISION: HeaderName = HeaderName::from_static("catalog-revision");
 
@@ -31,12 +36,17 @@ pub fn span(request: &Request) -> tracing::Span {
     tracing::debug_span!("request", http.method = %request.method(), http.route = route)
 }
 
-/// Adds the revision header: the latest revision, unless the answer names its own.
-pub async fn with_revision(State(catalog): State<Catalog>, mut response: Response) -> Response {
-    response
-        .headers_mut()
+/// Adds the revision header (the latest revision, unless the answer names its own), and keeps browsers
+/// from taking an answer for a page.
+pub async fn with_common_headers(
+    State(catalog): State<Catalog>,
+    mut response: Response,
+) -> Response {
+    let headers = response.headers_mut();
+    headers
         .entry(CATALOG_REVISION)
         .or_insert_with(|| catalog.current().snapshot.revision.into());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     response
 }
 

@@ -1,11 +1,14 @@
 //! The models, listed or one by one, in the caller's dialect: the merged list, or one source's own
 //! list (the provider routes). Serving the merged list in OpenAI's dialect is a pointer read and an
-//! ETag comparison: no SQL, no provider, no serializing. Only time travel (`past`) reads the
-//! database.
+//! ETag comparison: no SQL, no provider, no serializing. What has to be made for a request is made off
+//! the serving threads; only time travel (`past`) and cursors read the database.
 
+mod asked;
 pub mod past;
 pub mod provider;
 pub mod view;
+
+use std::borrow::Cow;
 
 use axum::{
     extract::State,
@@ -13,8 +16,12 @@ use axum::{
     response::Response,
 };
 
-use self::view::{CursorPlace, View, Wanted};
+use self::{
+    asked::Asked,
+    view::{CursorPlace, View, Wanted},
+};
 use super::{
+    costly::costly,
     error::ApiError,
     page_request::PageRequest,
     request::{ModelsPath, ids},
@@ -34,21 +41,33 @@ pub async fn list(
     let dialect = dialect(&uri, &headers);
     let page_request = PageRequest::of(uri.query(), dialect)?;
     let now = catalog.now();
-    let view = View::of_list(catalog, &uri, &headers).await?;
-    if dialect == Dialect::OpenAi && page_request.is_whole() {
-        return Ok(view.answer(&view.list()?, &headers));
+    let asked = Asked::for_list(catalog.clone(), &uri, &headers)?;
+    let current = asked.current().await;
+    let is_whole = dialect == Dialect::OpenAi && page_request.is_whole();
+    if is_whole
+        && asked.is_of_all_fields()
+        && let Some(view) = asked.ready(current.as_ref())
+    {
+        return Ok(view.answer(&view.snapshot.list, &headers));
     }
-    let snapshot = &view.snapshot;
-    let models = snapshot.models.iter().map(ModelView::merged);
-    let models: Vec<ModelView> = models
-        .filter(|model| page_request.has(model, now))
-        .collect();
-    let cursor = match page_request.cursor() {
-        Some(cursor) => Some(view.place_of(cursor).await?),
-        None => None,
+    let made = async move {
+        let view = asked.make(current).await?;
+        if is_whole {
+            return Ok(view.answer(&view.list()?, &headers));
+        }
+        let snapshot = &view.snapshot;
+        let models = snapshot.models.iter().map(ModelView::merged);
+        let models: Vec<ModelView> = models
+            .filter(|model| page_request.has(model, now))
+            .collect();
+        let cursor = match page_request.cursor() {
+            Some(cursor) => Some(view.place_of(cursor).await?),
+            None => None,
+        };
+        let page = page_request.page(&models, cursor.as_ref().map(CursorPlace::place));
+        Ok(view.answer(&written(dialect.list(&page, view.fields(), now))?, &headers))
     };
-    let page = page_request.page(&models, cursor.as_ref().map(CursorPlace::place));
-    Ok(view.answer(&written(dialect.list(&page, view.fields(), now))?, &headers))
+    costly(&catalog, made).await
 }
 
 /// One model of the merged list.
@@ -58,18 +77,24 @@ pub async fn retrieve(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let dialect = dialect(&uri, &headers);
-    let [raw, decoded] = &ids(ModelsPath::of(&uri, &headers).id);
-    let wanted = Wanted::Whole([raw, decoded]);
     let now = catalog.now();
-    let view = View::of_model(catalog, &uri, &headers, &wanted).await?;
-    let snapshot = &view.snapshot;
-    let model = wanted.find(snapshot);
-    let model = model.ok_or_else(|| ApiError::no_model(decoded))?;
-    let body = match dialect {
-        Dialect::OpenAi => snapshot.entry(model.model),
-        _ => written(dialect.model(&model, now))?,
+    let wanted = Wanted::Whole(ids(ModelsPath::of(&uri, &headers).id).map(Cow::into_owned));
+    let asked = Asked::for_model(catalog.clone(), &uri, &headers)?;
+    let current = asked.current_with(&wanted).await?;
+    let answer = move |view: &View| {
+        let snapshot = &view.snapshot;
+        let model = wanted.find(snapshot);
+        let model = model.ok_or_else(|| ApiError::no_model(wanted.id()))?;
+        let body = match dialect {
+            Dialect::OpenAi => snapshot.entry(model.model),
+            _ => written(dialect.model(&model, now))?,
+        };
+        Ok(view.answer(&body, &headers))
     };
-    Ok(view.answer(&body, &headers))
+    if let Some(view) = asked.ready(current.as_ref()) {
+        return answer(&view);
+    }
+    costly(&catalog, async move { answer(&asked.make(current).await?) }).await
 }
 
 fn dialect(uri: &Uri, headers: &HeaderMap) -> Dialect {

@@ -8,7 +8,9 @@ use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{current::Current, raw::RawCache, supervisor::Supervisor};
+use super::{
+    costly::CostlyWork, current::Current, feeds::FeedCache, raw::RawCache, supervisor::Supervisor,
+};
 use crate::{
     config::OnStep,
     metrics::Metrics,
@@ -47,6 +49,8 @@ pub struct Shared {
     pub database_error: ArcSwapOption<DatabaseError>,
     /// Permits for concurrent copies of the database.
     pub copying: Arc<Semaphore>,
+    /// Where the costly work of requests is done.
+    pub costly: CostlyWork,
     /// The served revision.
     revision: watch::Sender<i64>,
     /// Signals every attempt at a source.
@@ -55,6 +59,8 @@ pub struct Shared {
     pub alerted: watch::Sender<()>,
     /// Cache of the entries as their sources sent them.
     pub raw: RawCache,
+    /// Cache of the Atom feeds.
+    pub feeds: FeedCache,
     /// The counters.
     pub metrics: Metrics,
     /// Held while `current` is replaced, so that an older state never replaces a newer one.
@@ -94,9 +100,11 @@ impl Shared {
             catalog_id,
             current: ArcSwap::from_pointee(current),
             copying: Arc::new(Semaphore::new(2)),
+            costly: CostlyWork::default(),
             alerted: watch::channel(()).0,
             polled: watch::channel(()).0,
             raw: RawCache::default(),
+            feeds: FeedCache::default(),
             supervisor: Supervisor::new(metrics.clone(), clock.clone(), on_step),
             metrics,
             revision: watch::channel(revision).0,

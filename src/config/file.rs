@@ -32,6 +32,7 @@ pub(super) struct File {
     pub(super) discover: Option<bool>,
     pub(super) public_lists: Option<bool>,
     pub(super) cors_origins: Vec<String>,
+    pub(super) allowed_hosts: Vec<String>,
     pub(super) admin_key: Option<SecretString>,
     pub(super) keys: Vec<KeyTable>,
     pub(super) enrichment: Option<EnrichmentTable>,

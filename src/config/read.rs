@@ -16,6 +16,7 @@ use super::{
     file::{
         File, KeyTable, LONGEST_RETENTION, LONGEST_TTL, Table, WebhookTable, parse_time, read_file,
     },
+    hosts::AllowedHosts,
     keys::{ClientKey, Keys},
     odd_key::oddity,
     proxy::check_proxies,
@@ -58,12 +59,12 @@ impl Settings {
     /// Reads the settings from `flags`, `environment` and the TOML file that they name. Fails on
     /// the first setting that cannot be used.
     pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
-        let file = match flags
+        let path = flags
             .config
             .clone()
-            .or_else(|| environment.get("MODEL_CATALOG_CONFIG"))
-        {
-            Some(path) => read_file(&path)?,
+            .or_else(|| environment.get("MODEL_CATALOG_CONFIG"));
+        let file = match &path {
+            Some(path) => read_file(path)?,
             None => File::default(),
         };
         let database_url = database_url(flags.database_url.clone(), environment, file.database_url);
@@ -93,6 +94,10 @@ impl Settings {
             Some(listed) => CorsOrigins::parse(&listed.split(',').collect::<Vec<_>>())?,
             None => CorsOrigins::parse(&file.cors_origins)?,
         };
+        settings.config.allowed_hosts = match environment.get("MODEL_CATALOG_ALLOWED_HOSTS") {
+            Some(listed) => AllowedHosts::parse(&listed.split(',').collect::<Vec<_>>())?,
+            None => AllowedHosts::parse(&file.allowed_hosts)?,
+        };
         let retention = &mut settings.config.retention;
         if let Some(kept) = &file.keep_events
             && kept.trim() != "forever"
@@ -114,6 +119,9 @@ impl Settings {
         let discovers = switch("MODEL_CATALOG_DISCOVER", environment)?.or(file.discover);
         if discovers.unwrap_or(true) {
             settings.config.discovery_ports = DISCOVERY_PORTS.to_vec();
+        }
+        if let Some(path) = path.filter(|_| secrets.are_in_file) {
+            secrets.check_file(&path);
         }
         settings.warnings.append(&mut secrets.warnings);
         Ok(settings)

@@ -23,6 +23,8 @@ pub(super) struct SecretPlaces<'a> {
 pub(super) struct Secrets<'e> {
     environment: &'e Environment<'e>,
     pub(super) warnings: Vec<String>,
+    /// Whether the settings file itself holds a secret.
+    pub(super) are_in_file: bool,
 }
 
 impl<'e> Secrets<'e> {
@@ -30,6 +32,7 @@ impl<'e> Secrets<'e> {
         Self {
             environment,
             warnings: Vec::new(),
+            are_in_file: false,
         }
     }
 
@@ -61,6 +64,7 @@ impl<'e> Secrets<'e> {
         match (places.value, places.variable, places.file) {
             (None, None, None) => Ok(None),
             (Some(key), None, None) => {
+                self.are_in_file = true;
                 let key = key.expose_secret().trim();
                 Ok((!key.is_empty()).then(|| key.into()))
             }
@@ -101,12 +105,17 @@ impl<'e> Secrets<'e> {
                 "{setting}: {path} is empty: put the key into it"
             )));
         }
+        self.check_file(path);
+        Ok(key.into())
+    }
+
+    /// Warns when others can read the file at `path`, which holds a secret.
+    pub(super) fn check_file(&mut self, path: &str) {
         if others_may_read(Path::new(path)) {
             self.warnings.push(format!(
                 "{path} holds a key but every user of this machine can read it: run chmod 600 {path}"
             ));
         }
-        Ok(key.into())
     }
 }
 

@@ -87,10 +87,11 @@ pub struct StoredEvent {
     /// The revision that it belongs to.
     pub revision: i64,
     at: Timestamp,
-    source: SourceName,
+    /// The source, or the source of the model.
+    pub source: SourceName,
     role: Role,
     /// The model's id at the source; empty when the whole source was hidden or shown.
-    model_id: String,
+    pub model_id: String,
     event: EventKind,
     changed: Option<Vec<String>>,
     before: Option<Box<RawValue>>,
@@ -210,28 +211,6 @@ impl Revision {
             }
         }
         revisions
-    }
-
-    /// A title such as `openai: 2 added, 1 removed`.
-    pub fn title(&self) -> String {
-        let mut sources: Vec<&str> = self
-            .events
-            .iter()
-            .map(|event| event.source.as_str())
-            .collect();
-        sources.dedup();
-        let counts: Vec<String> = EventKind::ALL
-            .into_iter()
-            .filter_map(|kind| {
-                let count = self
-                    .events
-                    .iter()
-                    .filter(|event| event.event == kind)
-                    .count();
-                (count > 0).then(|| format!("{count} {}", kind.as_str()))
-            })
-            .collect();
-        format!("{}: {}", sources.join(", "), counts.join(", "))
     }
 }
 

@@ -140,6 +140,11 @@ impl Snapshot {
         })
     }
 
+    /// The part called `name`, if it is cached.
+    pub fn cached_part(&self, name: &str) -> Option<Arc<Self>> {
+        self.parts.0.get()?.get(name)
+    }
+
     /// The part called `name`, from the cache or built with `make`.
     pub fn part(
         &self,

@@ -47,6 +47,16 @@ pub enum StoreError {
         /// The database file.
         path: String,
     },
+    /// The file is not at its path any more.
+    #[error(
+        "{path} was {became} while in use: nothing is written until the file is back at its place; put it back, or restart to go on with what is there"
+    )]
+    Lost {
+        /// The database file.
+        path: String,
+        /// Deleted or replaced.
+        became: &'static str,
+    },
     /// This version's migrations have not run yet, and the database must not be written.
     #[error(
         "{path} lacks migration {version} of this model-catalog and was left unchanged: start this version's service on it once, or read from a running one with --url"

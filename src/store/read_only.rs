@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use super::{
     BUSY_TIMEOUT, MIGRATOR, Store,
     error::{Result, StoreError, open_error},
+    file::DatabaseFile,
     is_foreign, parse_url,
 };
 use crate::model::time::Clock;
@@ -98,5 +99,9 @@ async fn open(options: &SqliteConnectOptions) -> Result<Store> {
         let version = migration.version;
         return Err(StoreError::Older { path, version });
     }
-    Ok(Store::new(pool, options.clone(), Clock::system()))
+    let file = DatabaseFile::at(options.get_filename()).map_err(|error| StoreError::Open {
+        path,
+        cause: error.to_string(),
+    })?;
+    Ok(Store::new(pool, options.clone(), file, Clock::system()))
 }

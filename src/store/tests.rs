@@ -1,6 +1,7 @@
 //! Tests of the store as a whole.
 
 mod cookbook;
+mod processes;
 mod replay;
 
 use std::time::Duration;

@@ -20,6 +20,15 @@ impl CommitWatcher {
         })
     }
 
+    /// Folds the commits from the WAL into the file, as far as no reader needs them there: a copy of the
+    /// file alone has them too.
+    pub async fn fold(&mut self) -> Result<()> {
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
     /// Whether another connection has committed since the last call.
     pub async fn has_changed(&mut self) -> Result<bool> {
         let version = data_version(&mut self.connection).await?;

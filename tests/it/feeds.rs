@@ -273,3 +273,58 @@ async fn a_consumer_that_is_killed_at_random_misses_nothing_and_sees_nothing_twi
         "{REVISIONS} revisions seen once each and in order by a consumer killed {kills} times"
     );
 }
+
+/// A revision of more events than one piece of an answer has: whole in every feed, in short in the Atom feed.
+#[tokio::test]
+async fn a_large_revision_comes_in_pieces_and_whole() {
+    let ids: Vec<String> = (0..620).map(|number| format!("m{number:03}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let (setup, app) = with_openai(&ids).await;
+    change(&setup, &app, openai_body(&ids[..600])).await;
+    let named = |events: &Value| -> Vec<String> {
+        let events = events.as_array().expect("events").iter();
+        let id = |event: &Value| event["id"].as_str().expect("an id").to_owned();
+        events.map(id).collect()
+    };
+    let expected: Vec<String> = ids.iter().map(|id| format!("openai:{id}")).collect();
+
+    let changes = app.get("/catalog/changes?limit=600").await;
+    assert_eq!(changes.header("content-length"), None, "it comes in pieces");
+    assert_eq!(named(&changes.json()["events"]), expected);
+    assert_eq!(
+        (&changes.json()["next"], &changes.json()["has_more"]),
+        (&json!(1), &json!(true))
+    );
+    let rest = app.get("/catalog/changes?since=1").await;
+    assert!(rest.header("content-length").is_some(), "it is whole");
+    assert_eq!(named(&rest.json()["events"]), expected[600..]);
+
+    let mut events = Events::open(&app, "/catalog/events?since=0", None).await;
+    let (revision, first) = events.next().await.expect("an event");
+    assert_eq!((revision, named(&first["events"])), (1, expected.clone()));
+    let (revision, second) = events.next().await.expect("an event");
+    assert_eq!(
+        (revision, named(&second["events"])),
+        (2, expected[600..].to_vec())
+    );
+
+    let feed = app.get("/catalog/changes.atom").await;
+    let feed = atom_syndication::Feed::read_from(&feed.body[..]).expect("Atom");
+    assert_eq!(feed.entries()[1].title().as_str(), "openai: 620 added");
+    let html = |entry: usize| {
+        let content = feed.entries()[entry].content().expect("content");
+        content.value().expect("HTML").to_owned()
+    };
+    assert_eq!(html(1).matches("<code>").count(), 100);
+    assert!(
+        html(1).ends_with("<li>and 520 more</li></ul>"),
+        "{}",
+        html(1)
+    );
+    assert!(
+        html(0).ends_with("<code>openai:m619</code></li></ul>"),
+        "{}",
+        html(0)
+    );
+    app.stop().await;
+}

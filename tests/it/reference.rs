@@ -98,7 +98,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         5 => (0..ADDRESSES.len(), any::<u8>(), 1..4_i64)
             .prop_map(|(address, ids, window)| Step::List(address, ids, window)),
         1 => (0..ADDRESSES.len()).prop_map(Step::Fail),
-        5 => prop_oneof![Just(31), Just(601), Just(90_000), Just(40_000_000)]
+        5 => prop_oneof![Just(31), Just(601), Just(90_000), Just(40_000_000), Just(-7_200)]
             .prop_map(Step::Pass),
         2 => (0..2_usize, settings).prop_map(|(process, settings)| Step::Start(process, settings)),
         1 => (0..2_usize).prop_map(Step::Stop),
@@ -426,10 +426,9 @@ impl World {
                 continue;
             };
             self.wait_for_the_other(&catalog);
-            for key in 0..KEYS.len() {
-                self.check_lists(&catalog, key);
-            }
+            // One key after the other: what they see differs, not how it is found.
             let key = self.turn % KEYS.len();
+            self.check_lists(&catalog, key);
             self.check_feed(&catalog, key);
             self.check_one(&catalog, key);
             self.check_past(&catalog);
@@ -439,13 +438,10 @@ impl World {
     /// Waits until `catalog` serves what another process has committed.
     fn wait_for_the_other(&self, catalog: &Catalog) {
         for _ in 0..2_000 {
-            let (_, _, feed) = self.get(catalog, "/catalog/changes?since=0&limit=10000", 0);
-            let events = feed["events"].as_array().expect("events");
-            let last = events
-                .last()
-                .map_or(0, |event| event["revision"].as_i64().expect("one"));
-            let (_, served, _) = self.get(catalog, "/v1/models", 0);
-            if last <= served {
+            let (_, served, _) = self.get(catalog, "/v1/models?fields=id", 0);
+            let path = format!("/catalog/changes?since={served}&limit=1");
+            let (_, _, feed) = self.get(catalog, &path, 0);
+            if feed["events"].as_array().is_some_and(Vec::is_empty) {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(5));

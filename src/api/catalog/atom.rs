@@ -4,19 +4,17 @@ use askama::Template;
 use atom_syndication::{Content, Entry, Feed, Generator, Link, Person, Text};
 use serde_json::{Value, value::RawValue};
 
-use crate::model::{
-    event::{ChangeEvent, Revision},
-    time::Timestamp,
-    xml::xml_text,
+use crate::{
+    api::error::shortened,
+    model::{digest::Digest, event::ChangeEvent, time::Timestamp, xml::xml_text},
 };
 
-/// The feed of `revisions` (oldest first) of the database with this id.
-pub fn atom(catalog_id: &str, revisions: &[Revision]) -> Result<Vec<u8>, atom_syndication::Error> {
+/// The feed of `revisions` (latest first) of the database with this id.
+pub fn atom(catalog_id: &str, revisions: &[Digest]) -> Result<Vec<u8>, atom_syndication::Error> {
     let id = format!("urn:uuid:{}", uuid(catalog_id));
     let time = |at: Timestamp| at.utc().fixed_offset();
     let entries: Vec<Entry> = revisions
         .iter()
-        .rev()
         .map(|revision| Entry {
             title: Text::plain(xml_text(&revision.title())),
             id: format!("{id}#{}", revision.revision),
@@ -38,7 +36,7 @@ pub fn atom(catalog_id: &str, revisions: &[Revision]) -> Result<Vec<u8>, atom_sy
     let feed = Feed {
         title: Text::plain("Changes of the model catalog"),
         id,
-        updated: revisions.last().map_or_else(
+        updated: revisions.first().map_or_else(
             || time(Timestamp::from_millis(0)),
             |revision| time(revision.at),
         ),
@@ -62,14 +60,15 @@ pub fn atom(catalog_id: &str, revisions: &[Revision]) -> Result<Vec<u8>, atom_sy
     feed.write_to(Vec::new())
 }
 
-/// A revision as HTML: the change of each event.
+/// A revision as HTML: the change of each event, up to a number.
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<ul>{% for event in events %}<li>{{ event.kind }} {% if let Some(id) = event.id %}<code>{{ id }}</code>{% else %}all models of <code>{{ event.source }}</code>{% endif %}{% for change in event.changes %}<br>{{ change }}{% endfor %}</li>{% endfor %}</ul>"#
+    source = r#"<ul>{% for event in events %}<li>{{ event.kind }} {% if let Some(id) = event.id %}<code>{{ id }}</code>{% else %}all models of <code>{{ event.source }}</code>{% endif %}{% for change in event.changes %}<br>{{ change }}{% endfor %}</li>{% endfor %}{% if let Some(rest) = rest %}<li>{{ rest }}</li>{% endif %}</ul>"#
 )]
 struct RevisionHtml<'a> {
     events: Vec<EventHtml<'a>>,
+    rest: Option<String>,
 }
 
 struct EventHtml<'a> {
@@ -80,7 +79,7 @@ struct EventHtml<'a> {
     changes: Vec<String>,
 }
 
-fn html(revision: &Revision) -> String {
+fn html(revision: &Digest) -> String {
     let page = RevisionHtml {
         events: revision
             .events
@@ -92,6 +91,7 @@ fn html(revision: &Revision) -> String {
                 changes: changes(event),
             })
             .collect(),
+        rest: revision.rest(),
     };
     // Writing to a String cannot fail; if it did, the title still names the changes.
     page.render().unwrap_or_else(|_| revision.title())
@@ -104,8 +104,9 @@ fn changes(event: &ChangeEvent) -> Vec<String> {
     };
     let value = |attributes: &Value, name: &str| match &attributes[name] {
         Value::Null => "nothing".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        // A description may be long.
+        Value::String(text) => shortened(text),
+        other => shortened(&other.to_string()),
     };
     let (before, after) = (read(event.before.as_deref()), read(event.after.as_deref()));
     let names = event.changed.as_deref().unwrap_or_default();

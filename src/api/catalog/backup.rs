@@ -1,25 +1,30 @@
 //! `GET /catalog.sqlite`: a consistent copy of the whole database while others write. Refused for
 //! restricted keys.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
     extract::State,
     http::{
-        HeaderValue, Method, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+        HeaderValue, Method,
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use tokio::{fs::File, sync::OwnedSemaphorePermit};
+use tempfile::NamedTempFile;
+use tokio::{fs::File, sync::OwnedSemaphorePermit, time::sleep};
 use tokio_util::io::ReaderStream;
 
 use crate::{
     api::{auth::Unrestricted, error::ApiError},
     catalog::Catalog,
+    store::error::StoreError,
 };
+
+/// How often to look whether the copy's file can lose its name.
+const UNLINK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// An unlinked temporary file with the copy, and the permit for it.
 struct Copy {
@@ -51,12 +56,9 @@ pub async fn copy(
     }
     let shared = catalog.shared();
     let Ok(permit) = Arc::clone(&shared.copying).try_acquire_owned() else {
-        let busy = ApiError::invalid(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "busy",
+        return Err(ApiError::busy(
             "Two copies are already in progress: try again in a few seconds.",
-        );
-        return Ok(([(RETRY_AFTER, "5")], busy).into_response());
+        ));
     };
     // In its own task: SQLite keeps copying when the client disconnects, and the permit must last
     // as long.
@@ -83,23 +85,49 @@ pub async fn copy(
     Ok((headers, length, Body::from_stream(stream)).into_response())
 }
 
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum CopyError {
+    Store(#[from] StoreError),
+    File(#[from] io::Error),
+}
+
 async fn make(catalog: Catalog, permit: OwnedSemaphorePermit) -> Result<Copy, ApiError> {
-    let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(
-            "cannot copy the database: {error}; free space in the temporary folder (TMPDIR)"
-        );
-        ApiError::internal()
-    };
     let made = async {
-        let directory = tempfile::tempdir()?;
-        let path = directory.path().join("catalog.sqlite");
-        let copied = catalog.store().backup(&path).await;
-        copied.map_err(io::Error::other)?;
-        let file = File::open(&path).await?;
+        let named = NamedTempFile::new()?;
+        let file = File::from_std(named.reopen()?);
+        let path = named.path().to_owned();
+        let mut named = Some(named);
+        let copying = catalog.store().backup(&path);
+        tokio::pin!(copying);
+        loop {
+            tokio::select! {
+                copied = &mut copying => {
+                    copied?;
+                    break;
+                }
+                // Once SQLite has it open, the file needs no name, so that a process that is killed leaves
+                // nothing behind.
+                () = sleep(UNLINK_INTERVAL), if named.is_some() => {
+                    if file.metadata().await?.len() > 0 {
+                        named = None;
+                    }
+                }
+            }
+        }
         let bytes = file.metadata().await?.len();
-        Ok((file, bytes))
+        Ok::<_, CopyError>((file, bytes))
     };
-    let (file, bytes) = made.await.map_err(|error: io::Error| failed(&error))?;
+    let (file, bytes) = made.await.map_err(|error| match error {
+        CopyError::Store(error @ StoreError::Lost { .. }) => ApiError::from(error),
+        error => {
+            tracing::error!(
+                "cannot copy the database: {error}; free space in the temporary folder (TMPDIR)"
+            );
+            ApiError::internal()
+        }
+    })?;
     Ok(Copy {
         file,
         bytes,

@@ -9,23 +9,25 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
+use super::pieces::JsonEvents;
 use crate::{
     api::{
         auth::Caller,
         error::ApiError,
         middleware::CATALOG_REVISION,
         query::{Parameters, filter},
-        response::no_store,
     },
     catalog::Catalog,
-    model::{event::ChangeEvent, time::parse_duration},
-    store::changes::Changes,
+    model::{event::EventFilter, time::parse_duration},
+    store::changes::Page,
 };
 
 /// Default page size, in events.
 const DEFAULT_LIMIT: usize = 250;
 /// Largest page size, in events.
 const MAX_LIMIT: usize = 10_000;
+/// The most pages in a row without an event that the caller may see.
+const MAX_EMPTY_PAGES: usize = 100;
 /// The longest wait for a change, below the time limit of a request.
 const MAX_WAIT: Duration = Duration::from_secs(50);
 
@@ -41,6 +43,7 @@ pub struct ChangesParameters {
     model: Option<String>,
 }
 
+/// What an answer says beside its events.
 #[derive(Serialize)]
 struct ChangesAnswer {
     /// The last revision.
@@ -48,7 +51,6 @@ struct ChangesAnswer {
     /// The cursor for the next page.
     next: i64,
     has_more: bool,
-    events: Vec<ChangeEvent>,
 }
 
 /// The events after a revision. With `wait=`, waits until there are any.
@@ -76,21 +78,29 @@ pub async fn changes(
     let deadline = Instant::now() + wait;
     let mut revisions = catalog.shared().revisions();
     let mut since = parse_since(parameters.since.as_deref())?;
+    let mut empty_pages = 0;
     loop {
-        let page = catalog.store().changes(since, &filter, limit).await?;
-        check_since(since, &page)?;
+        let page = page(&catalog, since, &filter, limit).await?;
         since = page.next;
-        let more = async {
-            tokio::select! {
-                more = revisions.wait_for(|revision| *revision > since) => more.is_ok(),
-                () = catalog.shared().end_waits.cancelled() => false,
+        let reader = catalog.store().read_events(page.since, page.next, &filter);
+        let mut events = JsonEvents::new(catalog.clone(), reader);
+        let first = events.first().await?;
+        if first.is_empty() {
+            let waits = async {
+                tokio::select! {
+                    more = revisions.wait_for(|revision| *revision > since) => more.is_ok(),
+                    () = catalog.shared().end_waits.cancelled() => false,
+                }
+            };
+            empty_pages += 1;
+            let goes_on = match page.has_more {
+                // Outside of what the caller may see.
+                true => empty_pages < MAX_EMPTY_PAGES,
+                false => timeout_at(deadline, waits).await.unwrap_or(false),
+            };
+            if goes_on {
+                continue;
             }
-        };
-        if page.events.is_empty()
-            && !page.has_more
-            && timeout_at(deadline, more).await.unwrap_or(false)
-        {
-            continue;
         }
         // Another process's latest commit may be ahead of our snapshot.
         let revision = catalog.current().snapshot.revision.max(page.next);
@@ -98,10 +108,27 @@ pub async fn changes(
             revision,
             next: page.next,
             has_more: page.has_more,
-            events: page.events,
         };
-        return Ok(([(CATALOG_REVISION, revision)], no_store(answer)).into_response());
+        let answer = events.answer(&answer, first)?;
+        return Ok(([(CATALOG_REVISION, revision)], answer).into_response());
     }
+}
+
+/// The page after `since`. Fails when it is not all there any more, or not yet.
+pub async fn page(
+    catalog: &Catalog,
+    since: i64,
+    filter: &EventFilter,
+    limit: usize,
+) -> Result<Page, ApiError> {
+    let (store, filter) = (catalog.store().clone(), filter.clone());
+    let found = catalog
+        .shared()
+        .costly
+        .run(async move { store.find_page(since, &filter, limit).await });
+    let page = found.await??;
+    check_since(&page)?;
+    Ok(page)
 }
 
 /// The revision of `since=`; 0 without one. Fails when it is not a whole number from 0.
@@ -116,15 +143,14 @@ pub fn parse_since(text: Option<&str>) -> Result<i64, ApiError> {
     }
 }
 
-/// Checks that `page`, which starts at `since`, has every event after it. Fails when some were
-/// pruned.
-pub fn check_since(since: i64, page: &Changes) -> Result<(), ApiError> {
-    if since > page.head {
+/// Fails when some events of `page` were pruned, or do not exist yet.
+fn check_since(page: &Page) -> Result<(), ApiError> {
+    if page.since > page.head {
         return Err(ApiError::future_revision(page.head));
     }
     // From 0 a reader gets everything that is kept. From a revision within the pruned part it would
     // miss events.
-    if (1..page.history_from - 1).contains(&since) {
+    if (1..page.history_from - 1).contains(&page.since) {
         return Err(ApiError::pruned(page.history_from));
     }
     Ok(())

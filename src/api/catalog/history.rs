@@ -9,21 +9,19 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::pieces::JsonEvents;
 use crate::{
     api::{
         auth::Caller,
         error::ApiError,
         query::{NoParameters, Parameters},
         request::ids,
-        response::no_store,
     },
     catalog::Catalog,
-    model::{
-        event::{ChangeEvent, EventFilter},
-        time::Timestamp,
-    },
+    model::{event::EventFilter, time::Timestamp},
 };
 
+/// What an answer says beside its events.
 #[derive(Serialize)]
 struct HistoryAnswer<'a> {
     id: &'a str,
@@ -32,7 +30,6 @@ struct HistoryAnswer<'a> {
     first_seen_at: Timestamp,
     /// The last listing that contained it.
     last_seen_at: Option<Timestamp>,
-    events: &'a [ChangeEvent],
 }
 
 const PREFIX: &str = "/catalog/models/";
@@ -65,16 +62,16 @@ pub async fn model_history(
             reader: reader.clone(),
             ..EventFilter::default()
         };
-        let store = catalog.store();
-        let events = store.changes(0, &filter, usize::MAX).await?.events;
-        let mut own = events.iter().filter(|event| event.id.is_some());
-        let Some(first) = own.next() else {
+        let store = catalog.store().clone();
+        let traces = async move { store.traces(&models).await };
+        let traces = catalog.shared().costly.run(traces).await??;
+        let first = traces.iter().filter_map(|trace| trace.first_event_at).min();
+        let last = traces.iter().filter_map(|trace| trace.last_event.as_ref());
+        let last = last.max_by_key(|last| last.revision);
+        let (Some(first_seen_at), Some(last)) = (first, last) else {
             continue;
         };
-        let last = own.next_back().unwrap_or(first);
-        let listed_at = store
-            .traces(&models)
-            .await?
+        let listed_at = traces
             .iter()
             .filter(|trace| {
                 trace
@@ -86,13 +83,16 @@ pub async fn model_history(
             .filter(|source| source.hidden.is_none())
             .filter_map(|source| source.polling.fetched_at)
             .max();
-        return Ok(no_store(HistoryAnswer {
+        let answer = HistoryAnswer {
             id,
             listed: listed_at.is_some(),
-            first_seen_at: first.at,
+            first_seen_at,
             last_seen_at: listed_at.or(last.last_seen_at),
-            events: &events,
-        }));
+        };
+        let reader = catalog.store().read_events(0, i64::MAX, &filter);
+        let mut events = JsonEvents::new(catalog.clone(), reader);
+        let first = events.first().await?;
+        return events.answer(&answer, first);
     }
     let [_, decoded] = &ids;
     Err(ApiError::no_model(decoded))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api::{
         auth::Caller,
+        costly::costly,
         error::ApiError,
         query::{Parameters, duration},
         response::no_store,
@@ -35,14 +36,18 @@ pub async fn retirements(
     Parameters(RetirementsParameters { within }): Parameters<RetirementsParameters>,
 ) -> Result<Response, ApiError> {
     let within = duration("within", "invalid_parameter", within.as_deref(), "90d")?;
-    let snapshot = caller.sees(&catalog.current().snapshot)?;
     let until = within.map(|within| catalog.now().plus(within));
-    let soon = |model: &&Retiring| match (model.retires_at, until) {
-        (Some(at), Some(until)) => at <= until,
-        _ => true,
+    let current = catalog.current();
+    let made = async move {
+        let snapshot = caller.sees(&current.snapshot)?;
+        let soon = |model: &&Retiring| match (model.retires_at, until) {
+            (Some(at), Some(until)) => at <= until,
+            _ => true,
+        };
+        Ok(no_store(RetirementsAnswer {
+            revision: snapshot.revision,
+            models: snapshot.retiring.iter().filter(soon).collect(),
+        }))
     };
-    Ok(no_store(RetirementsAnswer {
-        revision: snapshot.revision,
-        models: snapshot.retiring.iter().filter(soon).collect(),
-    }))
+    costly(&catalog, made).await
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::{
     api::{
         auth::Caller,
+        costly::costly,
         error::ApiError,
         query::{NoParameters, Parameters},
         response::no_store,
@@ -135,6 +136,18 @@ pub async fn sources(
     State(catalog): State<Catalog>,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
+    if caller.scope().has_all_models() {
+        return answer(&caller, &catalog);
+    }
+    // The models that the caller may see are counted.
+    let made = {
+        let catalog = catalog.clone();
+        async move { answer(&caller, &catalog) }
+    };
+    costly(&catalog, made).await
+}
+
+fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
     let (scope, now) = (caller.scope(), catalog.now());
     let current = catalog.current();
     let unconfigured: Vec<&Unconfigured> = catalog
@@ -166,8 +179,9 @@ pub async fn sources(
     let is_any_configured = sources.iter().any(|source| source.state != "unconfigured");
     if !scope.has_all_models() {
         let seen = caller.sees(&current.snapshot)?;
+        let listed = seen.count_listed();
         for source in &mut sources {
-            source.models = seen.count_listed(source.name);
+            source.models = listed.get(source.name).copied().unwrap_or(0);
             source.skipped = None;
             if let Some(restarts) = &mut source.restarts {
                 restarts.message = None;

@@ -7,6 +7,7 @@ use super::sources::state_of;
 use crate::{
     api::{
         auth::Caller,
+        costly::costly,
         error::ApiError,
         query::{NoParameters, Parameters},
         request::ids,
@@ -165,6 +166,11 @@ pub async fn why(
     uri: Uri,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
+    let made = explain(caller, catalog.clone(), uri);
+    costly(&catalog, made).await
+}
+
+async fn explain(caller: Caller, catalog: Catalog, uri: Uri) -> Result<Response, ApiError> {
     let [raw, decoded] = &ids(uri.path().strip_prefix(PREFIX));
     let now = catalog.now();
     let current = catalog.current();

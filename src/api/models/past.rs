@@ -5,10 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use crate::{
     api::{error::ApiError, request::parameters},
     catalog::Catalog,
-    model::{
-        event::{EventFilter, Moment},
-        time::Timestamp,
-    },
+    model::{event::Moment, time::Timestamp},
     snapshot::Snapshot,
 };
 
@@ -60,9 +57,7 @@ async fn ensure_exists(catalog: &Catalog, revision: i64) -> Result<(), ApiError>
     if revision <= catalog.current().snapshot.revision {
         return Ok(());
     }
-    let everything = EventFilter::default();
-    let page = catalog.store().changes(revision, &everything, 1).await?;
-    let head = page.head;
+    let head = catalog.store().head().await?;
     if revision > head {
         return Err(ApiError::future_revision(head));
     }

@@ -3,7 +3,7 @@
 //! it. For the past, it serves the catalog's fields instead, because raw entries are not kept in
 //! the history.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::State,
@@ -11,10 +11,14 @@ use axum::{
     response::Response,
 };
 
-use super::view::{View, Wanted};
+use super::{
+    asked::Asked,
+    view::{View, Wanted},
+};
 use crate::{
     api::{
         auth::Caller,
+        costly::costly,
         error::ApiError,
         page_request::PageRequest,
         request::{self, ModelsPath, ids},
@@ -27,7 +31,6 @@ use crate::{
         state::SourceState,
     },
     snapshot::{
-        body::Body,
         dialect::Dialect,
         view::{ModelView, Place},
     },
@@ -41,13 +44,12 @@ pub async fn models(
 ) -> Result<Response, ApiError> {
     let path = ModelsPath::of(&uri, &headers);
     let route = ProviderRoute::find(catalog, &path, &uri, &headers)?;
-    let dialect = route.dialect;
-    let answer = match path.id {
-        None => route.list(&uri, &headers).await,
-        Some(raw) => route.retrieve(&uri, &headers, raw).await,
+    let (dialect, id) = (route.dialect, path.id.map(str::to_owned));
+    let answer = match id {
+        None => route.list(uri, headers).await,
+        Some(raw) => route.retrieve(uri, headers, raw).await,
     };
-    let (view, body) = answer.map_err(|error| error.in_dialect(dialect))?;
-    Ok(view.answer(&body, &headers))
+    answer.map_err(|error| error.in_dialect(dialect))
 }
 
 struct ProviderRoute {
@@ -96,41 +98,52 @@ impl ProviderRoute {
         })
     }
 
-    async fn list(&self, uri: &Uri, headers: &HeaderMap) -> Result<(View, Body), ApiError> {
+    async fn list(self, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
         let page_request = PageRequest::of(uri.query(), self.dialect)?;
-        let now = self.catalog.now();
-        let view = View::of_source(self.catalog.clone(), uri, headers, &self.source.name).await?;
-        let raw_entries = self.raw_entries(&view).await?;
-        let models = view.snapshot.models.iter();
-        let mut models: Vec<ModelView> = models
-            .filter_map(|model| ModelView::own(model, &self.source.name))
-            .map(|model| self.with_raw(model, raw_entries.as_deref()))
-            .filter(|model| page_request.has(model, now))
-            .collect();
-        // In the order of the source's own ids, whatever the models are called in the merged list.
-        models.sort_by(|a, b| a.place().cmp(&b.place()));
-        let page = page_request.page(&models, page_request.cursor().map(|id| self.place(id)));
-        let body = written(self.dialect.list(&page, view.fields(), now))?;
-        Ok((view, body))
+        let catalog = self.catalog.clone();
+        let now = catalog.now();
+        let asked = Asked::for_source(catalog.clone(), &uri, &headers, &self.source.name)?;
+        let current = asked.current().await;
+        let made = async move {
+            let view = asked.make(current).await?;
+            let raw_entries = self.raw_entries(&view).await?;
+            let models = view.snapshot.models.iter();
+            let mut models: Vec<ModelView> = models
+                .filter_map(|model| ModelView::own(model, &self.source.name))
+                .map(|model| self.with_raw(model, raw_entries.as_deref()))
+                .filter(|model| page_request.has(model, now))
+                .collect();
+            // In the order of the source's own ids, whatever the models are called in the merged list.
+            models.sort_by(|a, b| a.place().cmp(&b.place()));
+            let page = page_request.page(&models, page_request.cursor().map(|id| self.place(id)));
+            let body = written(self.dialect.list(&page, view.fields(), now))?;
+            Ok(view.answer(&body, &headers))
+        };
+        costly(&catalog, made).await
     }
 
     async fn retrieve(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-        raw: &str,
-    ) -> Result<(View, Body), ApiError> {
+        self,
+        uri: Uri,
+        headers: HeaderMap,
+        raw: String,
+    ) -> Result<Response, ApiError> {
         let SourceState { name, role, .. } = &self.source;
-        let [raw, decoded] = &ids(Some(raw));
-        let wanted = Wanted::Own(name, *role, [raw, decoded]);
-        let view = View::of_model(self.catalog.clone(), uri, headers, &wanted).await?;
-        let raw_entries = self.raw_entries(&view).await?;
-        let model = wanted
-            .find(&view.snapshot)
-            .ok_or_else(|| ApiError::no_model(decoded))?;
-        let model = self.with_raw(model, raw_entries.as_deref());
-        let body = written(self.dialect.model(&model, self.catalog.now()))?;
-        Ok((view, body))
+        let wanted = Wanted::Own(name.clone(), *role, ids(Some(&raw)).map(Cow::into_owned));
+        let catalog = self.catalog.clone();
+        let asked = Asked::for_model(catalog.clone(), &uri, &headers)?;
+        let current = asked.current_with(&wanted).await?;
+        let made = async move {
+            let view = asked.make(current).await?;
+            let raw_entries = self.raw_entries(&view).await?;
+            let model = wanted
+                .find(&view.snapshot)
+                .ok_or_else(|| ApiError::no_model(wanted.id()))?;
+            let model = self.with_raw(model, raw_entries.as_deref());
+            let body = written(self.dialect.model(&model, self.catalog.now()))?;
+            Ok(view.answer(&body, &headers))
+        };
+        costly(&catalog, made).await
     }
 
     /// The entries as the source sent them; none for the past or when they are in another dialect.

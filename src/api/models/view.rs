@@ -1,17 +1,17 @@
-//! The catalog as one request sees it, limited by its key, its moment and its filters; and the
-//! headers of every answer about models.
+//! The catalog as one request sees it, limited by its key, its moment and its filters; and the headers of every
+//! answer about models.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, Uri, header::VARY},
+    http::{HeaderMap, HeaderName, HeaderValue, header::VARY},
     response::Response,
 };
 
 use super::past;
 use crate::{
-    api::{auth::Caller, error::ApiError, middleware::CATALOG_REVISION, response},
-    catalog::{Catalog, current::Current},
+    api::{error::ApiError, middleware::CATALOG_REVISION, response},
+    catalog::Catalog,
     model::{
         event::{Moment, Trace},
         names::{ModelKey, Visibility},
@@ -23,7 +23,7 @@ use crate::{
         Snapshot,
         body::Body,
         merge::ServedModel,
-        selection::{BadFilter, Selection},
+        selection::Selection,
         view::{ModelView, Place},
     },
 };
@@ -38,118 +38,20 @@ const VARY_ON: HeaderValue = HeaderValue::from_static(
 
 /// The catalog as one request sees it.
 pub struct View {
-    catalog: Catalog,
+    pub(super) catalog: Catalog,
     /// Everything the request may see.
     pub snapshot: Arc<Snapshot>,
     /// The state of the sources.
-    sources: Arc<Sources>,
+    pub(super) sources: Arc<Sources>,
     /// What the request's key may see.
-    scope: Arc<Scope>,
+    pub(super) scope: Arc<Scope>,
     /// The requested moment of the past; none for now.
-    moment: Option<Moment>,
+    pub(super) moment: Option<Moment>,
     /// The request's filters.
-    selection: Selection,
+    pub(super) selection: Selection,
 }
 
 impl View {
-    /// The list for the request for `uri`, limited to the models that its filters choose.
-    pub async fn of_list(
-        catalog: Catalog,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<Self, ApiError> {
-        let selection = Selection::parse(uri.query())?;
-        Self::of_selection(catalog, uri, headers, selection).await
-    }
-
-    /// The list of `source` for the request for `uri`.
-    pub async fn of_source(
-        catalog: Catalog,
-        uri: &Uri,
-        headers: &HeaderMap,
-        source: &SourceName,
-    ) -> Result<Self, ApiError> {
-        let selection = Selection::parse(uri.query())?.of_source(source);
-        Self::of_selection(catalog, uri, headers, selection).await
-    }
-
-    async fn of_selection(
-        catalog: Catalog,
-        uri: &Uri,
-        headers: &HeaderMap,
-        selection: Selection,
-    ) -> Result<Self, ApiError> {
-        let caller = Caller::of(&catalog, uri, headers)?;
-        let moment = past::requested_moment(uri.query())?;
-        let scope = caller.scope();
-        let current = match (moment, selection.current_only_filter()) {
-            (Some(_), Some(name)) => {
-                let message = format!(
-                    "{name}= applies only to the present: remove it, or remove at= and revision=."
-                );
-                return Err(BadFilter { name, message }.into());
-            }
-            (Some(moment), None) => past(&catalog, moment).await?,
-            (None, _) => {
-                let counts = |source: &SourceName| {
-                    scope.allows_source(source.as_str()) && selection.may_choose(source)
-                };
-                catalog.current_with(counts).await
-            }
-        };
-        let Current { snapshot, sources } = &*current;
-        let seen = caller.sees(snapshot)?;
-        let seen = match selection.resolve(&sources.states, catalog.now()) {
-            None => seen,
-            // Cached with the whole snapshot, like the parts per key, so that both share one bound.
-            Some(chosen) => snapshot
-                .part(
-                    &format!("{}?{}", caller.part_name(), chosen.name(&seen.retiring)),
-                    || seen.restrict(&chosen),
-                )
-                .map_err(|error| ApiError::unwritable(&error))?,
-        };
-        Ok(Self {
-            catalog,
-            snapshot: seen,
-            sources: sources.clone(),
-            scope,
-            moment,
-            selection,
-        })
-    }
-
-    /// The view for one model. An unknown one may trigger a refresh of its provider.
-    pub async fn of_model(
-        catalog: Catalog,
-        uri: &Uri,
-        headers: &HeaderMap,
-        wanted: &Wanted<'_>,
-    ) -> Result<Self, ApiError> {
-        let caller = Caller::of(&catalog, uri, headers)?;
-        let moment = past::requested_moment(uri.query())?;
-        let scope = caller.scope();
-        let current = match moment {
-            Some(moment) => past(&catalog, moment).await?,
-            None => {
-                let lists = |current: &Current| {
-                    let seen = caller.sees(&current.snapshot);
-                    seen.is_ok_and(|seen| wanted.find(&seen).is_some())
-                };
-                let keys = |current: &Current| wanted.keys(&current.visibility(scope.clone()));
-                catalog.current_with_model(lists, keys).await
-            }
-        };
-        Ok(Self {
-            catalog,
-            snapshot: caller.sees(&current.snapshot)?,
-            sources: current.sources.clone(),
-            scope,
-            moment,
-            selection: Selection::default(),
-        })
-    }
-
     /// Where the list goes on after the model that `cursor` names: the place of that model, also when
     /// it is no longer listed. The last source that listed it tells which model that was.
     pub async fn place_of<'a>(&'a self, cursor: &'a str) -> Result<CursorPlace<'a>, ApiError> {
@@ -249,14 +151,21 @@ impl View {
 }
 
 /// The model that a request asks for.
-pub enum Wanted<'a> {
+pub enum Wanted {
     /// The one with any of these whole ids.
-    Whole([&'a str; 2]),
+    Whole([String; 2]),
     /// The one of this source with any of these ids of its own.
-    Own(&'a SourceName, Role, [&'a str; 2]),
+    Own(SourceName, Role, [String; 2]),
 }
 
-impl Wanted<'_> {
+impl Wanted {
+    /// The id to name when there is no such model.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Whole([_, decoded]) | Self::Own(_, _, [_, decoded]) => decoded,
+        }
+    }
+
     /// The wanted model and its view in `snapshot`.
     pub fn find<'s>(&self, snapshot: &'s Snapshot) -> Option<ModelView<'s>> {
         match self {
@@ -272,16 +181,16 @@ impl Wanted<'_> {
     }
 
     /// The models that may be meant, of those that `reader` may see.
-    fn keys(&self, reader: &Visibility) -> Vec<ModelKey> {
+    pub fn keys(&self, reader: &Visibility) -> Vec<ModelKey> {
         match self {
             Self::Whole(ids) => ids.iter().flat_map(|id| reader.keys_of(id)).collect(),
             Self::Own(source, role, ids) => {
                 let ids = ids.iter().filter(|id| !id.is_empty());
                 ids.filter(|id| reader.id_of(*role, source, id).is_some())
                     .map(|id| ModelKey {
-                        source: (*source).clone(),
+                        source: source.clone(),
                         role: *role,
-                        model_id: (*id).to_owned(),
+                        model_id: id.clone(),
                     })
                     .collect()
             }
@@ -308,12 +217,4 @@ impl CursorPlace<'_> {
             Self::Local(id) => Place::local(id),
         }
     }
-}
-
-/// The catalog as it was served at `moment`, with the present state of its sources.
-async fn past(catalog: &Catalog, moment: Moment) -> Result<Arc<Current>, ApiError> {
-    Ok(Arc::new(Current {
-        snapshot: Arc::new(past::snapshot(catalog, moment).await?),
-        sources: catalog.current().sources.clone(),
-    }))
 }

@@ -1,5 +1,5 @@
 //! Follows other processes on the same database: serves their commits, and wakes every task to
-//! check its schedule.
+//! check its schedule. Follows the file itself too: folds commits into it, and notices when it is gone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,14 +27,37 @@ pub async fn run(
     members: Arc<Members>,
     sleepers: Vec<Arc<Notify>>,
 ) -> Result<(), TookTooLong> {
-    let mut watcher = None;
+    let mut watcher: Option<CommitWatcher> = None;
     // Stays set until the change has been read, so a failed read loses nothing.
     let mut is_changed = false;
+    // What the start has written is folded in.
+    let mut is_folded = false;
+    let mut is_lost = false;
     let follow = async {
         loop {
             tokio::time::sleep(INTERVAL).await;
+            match shared.store.check_file() {
+                Ok(()) if is_lost => {
+                    is_lost = false;
+                    shared.record_database_success();
+                }
+                Err(error) if !is_lost => {
+                    is_lost = true;
+                    shared.record_database_error(&error);
+                }
+                _ => {}
+            }
             let seen = async {
-                is_changed |= has_changed(&shared, &mut watcher).await?;
+                if watcher.is_none() && !is_lost {
+                    watcher = Some(shared.store.subscribe().await?);
+                    // Anything may have happened before.
+                    is_changed = true;
+                }
+                let Some(watcher) = &mut watcher else {
+                    return Ok(());
+                };
+                is_changed |= watcher.has_changed().await?;
+                is_folded &= !is_changed;
                 if is_changed {
                     shared.reload().await?;
                     is_changed = false;
@@ -45,6 +68,10 @@ pub async fn run(
                         sleeper.notify_one();
                     }
                 }
+                if !is_folded && !is_lost {
+                    watcher.fold().await?;
+                    is_folded = true;
+                }
                 Ok::<(), StoreError>(())
             };
             if let Err(error) = supervised.step(LIMIT, seen).await? {
@@ -54,18 +81,4 @@ pub async fn run(
     };
     let stop = &shared.supervisor.stop;
     stop.run_until_cancelled(follow).await.unwrap_or(Ok(()))
-}
-
-/// Whether others have committed. Anything may have happened before there was a `watcher`.
-async fn has_changed(
-    shared: &Shared,
-    watcher: &mut Option<CommitWatcher>,
-) -> Result<bool, StoreError> {
-    match watcher {
-        Some(watcher) => watcher.has_changed().await,
-        None => {
-            *watcher = Some(shared.store.subscribe().await?);
-            Ok(true)
-        }
-    }
 }

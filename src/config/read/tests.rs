@@ -545,6 +545,20 @@ fn web_pages_are_those_of_the_environment_or_the_file() {
 }
 
 #[test]
+fn allowed_hosts_are_those_of_the_environment_or_the_file() {
+    let hosts = |variables: &[(&str, &str)]| {
+        let settings = read(variables, Some("allowed_hosts = [\"file.example\"]"));
+        settings.expect("settings").config.allowed_hosts
+    };
+    let listed = |name: &str| AllowedHosts::parse(&[name]).expect("usable");
+    assert_eq!(hosts(&[]), listed("file.example"));
+    let variable = "MODEL_CATALOG_ALLOWED_HOSTS";
+    assert_eq!(hosts(&[(variable, "env.example")]), listed("env.example"));
+    let error = read(&[(variable, "https://x.example")], None).expect_err("refused");
+    assert!(error.to_string().contains("allowed_hosts"), "{error}");
+}
+
+#[test]
 fn keys_with_something_around_them_are_warned_of() {
     let toml = "[[keys]]\nname = 'team'\nkey = '\"s3cret\"'\n[providers.x]\nbase_url = 'http://x'\napi_key = 'X_KEY=s3cret'";
     let variables = [

@@ -95,11 +95,11 @@ async fn apply(store: &Store, sources: Vec<SourceSettings>) {
     store.apply(&settings).await.expect("settings");
 }
 
-type Models = BTreeMap<(String, String), Attributes>;
+pub(super) type Models = BTreeMap<(String, String), Attributes>;
 
 /// The events of `store`, applied in order: what of it is served. Unless some were pruned, each has to
 /// be possible.
-async fn replay(store: &Store, is_whole: bool) -> Models {
+pub(super) async fn replay(store: &Store, is_whole: bool) -> Models {
     let events = sqlx::query(
         "SELECT source, model_id, event, attributes FROM model_events ORDER BY revision, source, model_id",
     )
@@ -136,7 +136,7 @@ async fn replay(store: &Store, is_whole: bool) -> Models {
     models
 }
 
-async fn served(store: &Store) -> Models {
+pub(super) async fn served(store: &Store) -> Models {
     let state = store.load(None).await.expect("a state");
     models(state.content.expect("models").models)
 }
@@ -309,7 +309,11 @@ fn check(steps: &[Step]) {
 
 /// Compares what the times in `store` say: of revisions, of models, and of lists that were served. The
 /// `answers` for times that have passed stay for ever.
-async fn check_times(store: &Store, answers: &mut BTreeMap<Timestamp, Models>, after: &Models) {
+pub(super) async fn check_times(
+    store: &Store,
+    answers: &mut BTreeMap<Timestamp, Models>,
+    after: &Models,
+) {
     let revisions: Vec<(i64, Timestamp)> =
         sqlx::query_as("SELECT DISTINCT revision, at FROM model_events ORDER BY revision")
             .fetch_all(&store.pool)
