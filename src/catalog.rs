@@ -214,6 +214,7 @@ impl Catalog {
             client_timeout: Duration::from_secs(60),
             keys: Keys::default(),
             cors_origins: CorsOrigins::default(),
+            allowed_hosts: AllowedHosts::default(),
             started: Instant::now(),
         })))
     }

@@ -165,7 +165,7 @@ async fn of_database(url: &str, path: &str) -> anyhow::Result<Answer> {
             .header(HOST, "localhost")
             .body(Body::empty())?;
         // The router has no error of its own.
-        let Ok(response) = application(catalog).oneshot(request).await;
+        let Ok(response) = application(catalog, None).oneshot(request).await;
         let (parts, body) = response.into_parts();
         Ok(Answer {
             status: parts.status,
