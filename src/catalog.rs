@@ -4,11 +4,13 @@
 pub mod costly;
 pub mod current;
 pub mod feeds;
+pub mod health;
 pub mod listed;
 pub mod members;
 pub mod miss;
 pub mod raw;
 pub mod shared;
+pub mod supervisor;
 pub mod tasks;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -20,19 +22,16 @@ use tokio::{
 
 use self::{
     current::Current,
+    health::Health,
     members::{Member, Members},
     miss::MissAttempt,
     shared::{DatabaseError, Shared},
-    tasks::{
-        deliver::Deliverer,
-        discover, enrich, follow, presence, prune,
-        refresh::RefreshOutcome,
-        watch::{self, verdicts},
-    },
+    supervisor::Supervisor,
+    tasks::{discover, refresh::RefreshOutcome, watch::verdicts},
 };
 use crate::{
     config::{
-        Config, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError,
+        Config, OnStep, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError,
         hosts::AllowedHosts, keys::Keys, source::SourceConfig, webhook::WebhookConfig,
     },
     ingest::{
@@ -121,7 +120,7 @@ impl Catalog {
         match Self::start_with(config, clients, store.clone(), keys).await {
             Ok(catalog) => Ok(catalog),
             Err(error) => {
-                let error = store.at_start(error);
+                let error = store.at_start(error).await;
                 store.close().await;
                 Err(error.into())
             }
@@ -159,36 +158,24 @@ impl Catalog {
         if sources.is_empty() {
             tracing::warn!("{}", NO_SOURCE);
         }
-        let watcher = store.subscribe().await?;
-        let shared = Shared::new(store, clients, config.fetch_timeout, config.clock).await?;
+        let shared = Shared::new(
+            store,
+            clients,
+            config.fetch_timeout,
+            config.clock,
+            config.on_step,
+        )
+        .await?;
         let members = Arc::new(Members::spawn(&shared, sources));
-        let mut sleepers: Vec<_> = config
-            .webhooks
-            .into_iter()
-            .map(|webhook| Deliverer::spawn(&shared, webhook))
-            .collect();
-        let tasks = &shared.tasks;
-        if let Some(source) = config.enrichment {
-            let wake = Arc::new(Notify::new());
-            tasks.spawn(enrich::run(shared.clone(), source, wake.clone()));
-            sleepers.push(wake);
-        }
-        if !watch.is_empty() {
-            let wake = Arc::new(Notify::new());
-            tasks.spawn(watch::run(shared.clone(), watch.clone(), wake.clone()));
-            sleepers.push(wake);
-        }
-        tasks.spawn(prune::run(shared.clone(), config.retention));
-        tasks.spawn(presence::run(shared.clone(), settings));
-        tasks.spawn(follow::run(
-            shared.clone(),
-            members.clone(),
-            sleepers.clone(),
-            watcher,
-        ));
-        if !unknown.is_empty() {
-            tasks.spawn(discover::run(shared.clone(), members.clone(), unknown));
-        }
+        let tasks = tasks::Settings {
+            applied: settings,
+            webhooks: config.webhooks,
+            enrichment: config.enrichment,
+            watch: watch.clone(),
+            retention: config.retention,
+            candidates: unknown,
+        };
+        let sleepers = tasks::start(&shared, &members, tasks);
         Ok(Self(Arc::new(Inner {
             shared,
             members,
@@ -211,9 +198,12 @@ impl Catalog {
             .map_err(|error| StartError::Client(error.to_string()))?
             .map_err(|error| StartError::Client(error.to_string()))?;
         let clock = Clock::system();
-        let shared = Shared::new(store.clone(), clients, Duration::ZERO, clock)
-            .await
-            .map_err(|error| store.at_start(error))?;
+        let on_step = OnStep::default();
+        let shared = Shared::new(store.clone(), clients, Duration::ZERO, clock, on_step).await;
+        let shared = match shared {
+            Ok(shared) => shared,
+            Err(error) => return Err(store.at_start(error).await.into()),
+        };
         Ok(Self(Arc::new(Inner {
             shared,
             members: Arc::default(),
@@ -232,7 +222,9 @@ impl Catalog {
     /// Stops fetching, releases claims and closes the database. Takes 2 s at most.
     pub async fn stop(&self) {
         let Shared {
-            stop, tasks, store, ..
+            supervisor: Supervisor { stop, tasks, .. },
+            store,
+            ..
         } = &*self.0.shared;
         self.end_waits();
         stop.cancel();
@@ -331,8 +323,8 @@ impl Catalog {
         let outcome = member.refresher.request(ClaimMode::Miss, false);
         let (member, clock) = (member.clone(), self.0.shared.clock.clone());
         // In its own task: the attempt counts even when the caller disconnects.
-        self.0.shared.tasks.spawn(async move {
-            let outcome = outcome.await.unwrap_or(RefreshOutcome::Stopped);
+        self.0.shared.supervisor.tasks.spawn(async move {
+            let outcome = outcome.await;
             member.miss().end(&outcome, clock.now());
             end.send_replace(true);
         });
@@ -361,7 +353,7 @@ impl Catalog {
         }
         let mut outcomes = Vec::new();
         for (name, outcome) in requested {
-            outcomes.push((name, outcome.await.unwrap_or(RefreshOutcome::Stopped)));
+            outcomes.push((name, outcome.await));
         }
         Some(outcomes)
     }
@@ -385,6 +377,11 @@ impl Catalog {
                 .iter()
                 .filter(|source| source.configured)
                 .all(SourceState::was_attempted)
+    }
+
+    /// How the tasks are doing.
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.shared.supervisor.health
     }
 
     /// Why this process does not ask the source with this `state`, although its settings have it:

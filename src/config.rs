@@ -8,14 +8,16 @@ mod file;
 mod globs;
 pub mod hosts;
 pub mod keys;
+pub mod odd_key;
 mod presets;
+mod proxy;
 pub mod read;
 pub mod secrets;
 pub mod source;
 pub mod url;
 pub mod webhook;
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{fmt, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
@@ -80,6 +82,35 @@ pub struct Config {
     pub allowed_hosts: AllowedHosts,
     /// The clock. Tests advance it.
     pub clock: Clock,
+    /// For tests: called with a task's name before each of its steps; a panic in it is the task's.
+    #[doc(hidden)]
+    pub on_step: OnStep,
+}
+
+/// What a test calls before each step of a task.
+#[doc(hidden)]
+#[derive(Clone, Default)]
+pub struct OnStep(Option<Arc<StepHook>>);
+
+type StepHook = dyn Fn(&str) + Send + Sync;
+
+impl OnStep {
+    /// Calls `hook` with the name of the task.
+    pub fn new(hook: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hook)))
+    }
+
+    pub(crate) fn call(&self, task: &impl fmt::Display) {
+        if let Some(hook) = &self.0 {
+            hook(&task.to_string());
+        }
+    }
+}
+
+impl fmt::Debug for OnStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnStep").finish_non_exhaustive()
+    }
 }
 
 impl Config {
@@ -127,6 +158,7 @@ impl Config {
             cors_origins: CorsOrigins::None,
             allowed_hosts: AllowedHosts::default(),
             clock: Clock::system(),
+            on_step: OnStep::default(),
         })
     }
 }

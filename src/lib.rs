@@ -33,6 +33,7 @@ mod config;
 pub mod fuzzing;
 mod ingest;
 mod lock;
+mod log;
 mod metrics;
 mod model;
 mod provider;
@@ -44,7 +45,7 @@ pub use crate::{
     catalog::{Catalog, StartError, tasks::refresh::RefreshOutcome},
     cli::demo,
     config::{
-        Config, DISCOVERY_PORTS, PresetState, PresetStatus, Retention, Unconfigured,
+        Config, DISCOVERY_PORTS, OnStep, PresetState, PresetStatus, Retention, Unconfigured,
         cors::CorsOrigins,
         environment::Environment,
         error::ConfigError,

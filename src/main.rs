@@ -1,11 +1,7 @@
-//! The binary: parses the command line and runs the command.
+//! The binary: its exit code is that of the command.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use model_catalog::cli::Cli;
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    Cli::parse().run().await
+fn main() -> ExitCode {
+    model_catalog::cli::main()
 }

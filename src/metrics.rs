@@ -33,6 +33,8 @@ metrics! {
     Metrics {
         /// Attempts at sources in this process, by outcome
         fetches: Family<Labels, Counter>,
+        /// Restarts of a background task that panicked, hung or ended
+        task_restarts: Family<Labels, Counter>,
     }
 }
 
@@ -49,10 +51,14 @@ metrics! {
         consecutive_failures: Family<Labels, Gauge>,
         /// 1 where a source's listing is stale or missing
         listing_stale: Family<Labels, Gauge>,
+        /// 1 where a source is due and was not asked for three of its intervals
+        source_overdue: Family<Labels, Gauge>,
         /// 1 where a source's models are not served
         source_hidden: Family<Labels, Gauge>,
         /// Entries of a source's last listing that could not be used
         skipped_entries: Family<Labels, Gauge>,
+        /// Lines of the log that could not be written
+        log_lines_lost: Counter,
         /// 1 where something is wrong with a watched model
         watched_model_problem: Family<Labels, Gauge>,
     }
@@ -70,6 +76,12 @@ impl Metrics {
             ("outcome", outcome.to_owned()),
         ];
         self.fetches.get_or_create(&labels).inc();
+    }
+
+    /// Counts a restart of `task`.
+    pub fn count_restart(&self, task: &str) {
+        let labels = vec![("task", task.to_owned())];
+        self.task_restarts.get_or_create(&labels).inc();
     }
 
     /// Encodes these metrics and `gauges` as text.

@@ -20,6 +20,7 @@ mod page;
 mod paging;
 mod progress;
 mod recognise;
+pub mod redaction;
 mod refusal;
 mod request;
 mod time;
@@ -28,6 +29,7 @@ mod value;
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
+use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
 use self::{
@@ -40,7 +42,7 @@ use self::{
     request::{link_header, page_url, read_body},
 };
 use crate::{
-    config::source::SourceConfig,
+    config::{odd_key::oddity, source::SourceConfig},
     model::{
         fetch::{ErrorKind, FetchError, Fetched},
         listing::{Details, Entry, Listing},
@@ -132,6 +134,11 @@ pub async fn fetch(
             error.message = format!(
                 "no certificate can be checked ({problem}): install CA certificates (package ca-certificates) and restart"
             );
+        }
+        if let (ErrorKind::Unauthorized | ErrorKind::Forbidden, Some(key)) = (error.kind, &source.key)
+            && let Some(oddity) = oddity(key.expose_secret())
+        {
+            error.message = format!("{}; the key {oddity}", error.message);
         }
         error.without_key(source.key.as_ref())
     })
@@ -267,8 +274,8 @@ impl Fetch<'_> {
             return;
         };
         for example in &mut listing.skipped.examples {
-            example.what = failure::redact(&example.what, key);
-            example.why = failure::redact(&example.why, key);
+            example.what = redaction::redact(&example.what, key);
+            example.why = redaction::redact(&example.why, key);
         }
     }
 

@@ -34,6 +34,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod unreadable;
 mod watch;
 pub mod watcher;
 mod webhooks;
@@ -123,12 +124,7 @@ impl Store {
             .create_if_missing(true)
             .busy_timeout(BUSY_TIMEOUT);
         let path = options.get_filename().display().to_string();
-        let lock = file::lock(options.get_filename())
-            .await
-            .map_err(|error| StoreError::Open {
-                path: path.clone(),
-                cause: error.to_string(),
-            })?;
+        let lock = file::lock(options.get_filename()).await?;
         // SQLite gives its further files the same mode. If it fails, SQLite says why.
         let _ = file::private().open(options.get_filename());
         // Checked before any pragma is set: a foreign database must stay as it is.
@@ -275,12 +271,25 @@ impl Store {
         Ok(())
     }
 
-    /// Rewords `error` for a failed start, when it concerns the whole database.
-    pub fn at_start(&self, error: StoreError) -> StoreError {
+    /// Rewords `error` for a failed start, when it concerns the whole database or a row of it.
+    pub async fn at_start(&self, error: StoreError) -> StoreError {
+        let path = self.options.get_filename().display().to_string();
+        let error = match error {
+            StoreError::Statement(error) => open_error(&path, &error),
+            StoreError::Content(error) => StoreError::Unreadable {
+                path,
+                cause: error.to_string(),
+            },
+            other => other,
+        };
         match error {
-            StoreError::Statement(error) => {
-                open_error(&self.options.get_filename().display().to_string(), &error)
-            }
+            StoreError::Unreadable { path, cause } => StoreError::Unreadable {
+                cause: match self.find_unreadable().await {
+                    Some(row) => format!("{row}: {cause}"),
+                    None => cause,
+                },
+                path,
+            },
             other => other,
         }
     }

@@ -9,10 +9,10 @@ use prometheus_client::metrics::{family::Family, gauge::Gauge};
 
 use super::{auth::Unrestricted, error::ApiError};
 use crate::{
-    catalog::{Catalog, current::Current},
-    lock::verdict::Verdict,
+    catalog::Catalog,
+    log,
     metrics::{Gauges, Labels},
-    model::{source::Freshness, time::Timestamp},
+    model::source::Freshness,
 };
 
 /// All metrics in the OpenMetrics text format.
@@ -20,8 +20,7 @@ pub async fn metrics(
     _: Unrestricted,
     State(catalog): State<Catalog>,
 ) -> Result<Response, ApiError> {
-    let current = catalog.current();
-    let gauges = gauges(&current, &catalog.verdicts(&current), catalog.now());
+    let gauges = gauges(&catalog);
     let text = catalog
         .shared()
         .metrics
@@ -31,9 +30,13 @@ pub async fn metrics(
     Ok(([(CONTENT_TYPE, content_type)], text).into_response())
 }
 
-fn gauges(current: &Current, verdicts: &[Verdict], now: Timestamp) -> Gauges {
+fn gauges(catalog: &Catalog) -> Gauges {
+    let (current, now) = (catalog.current(), catalog.now());
+    let verdicts = catalog.verdicts(&current);
     let gauges = Gauges::default();
     gauges.revision.set(current.snapshot.revision);
+    gauges.log_lines_lost.inc_by(log::lines_lost());
+    let overdue = catalog.health().overdue();
     let states = current.sources.states.iter();
     for source in states.filter(|source| source.configured) {
         let labels: Labels = vec![("source", source.name.to_string())];
@@ -49,6 +52,10 @@ fn gauges(current: &Current, verdicts: &[Verdict], now: Timestamp) -> Gauges {
             &gauges.consecutive_failures,
             source.polling.consecutive_failures,
         );
+        set(
+            &gauges.source_overdue,
+            i64::from(overdue.contains_key(&source.name)),
+        );
         set(&gauges.source_hidden, i64::from(source.hidden.is_some()));
         let skipped = source.skipped.as_ref().map_or(0, |skipped| skipped.count);
         set(
@@ -62,7 +69,7 @@ fn gauges(current: &Current, verdicts: &[Verdict], now: Timestamp) -> Gauges {
             set(&gauges.listing_age_seconds, age);
         }
     }
-    for verdict in verdicts {
+    for verdict in &verdicts {
         for problem in &verdict.problems {
             let labels = vec![
                 ("model", verdict.id.clone()),

@@ -6,10 +6,13 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::Serialize;
 use tokio::sync::{Mutex, Semaphore, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use super::{costly::CostlyWork, current::Current, feeds::FeedCache, raw::RawCache};
+use super::{
+    costly::CostlyWork, current::Current, feeds::FeedCache, raw::RawCache, supervisor::Supervisor,
+};
 use crate::{
+    config::OnStep,
     metrics::Metrics,
     model::{
         state::{Content, State},
@@ -38,12 +41,10 @@ pub struct Shared {
     pub fetch_timeout: Duration,
     /// The clock.
     pub clock: Clock,
-    /// Stops every task.
-    pub stop: CancellationToken,
+    /// Runs the tasks, and stops them.
+    pub supervisor: Supervisor,
     /// Ends requests that wait for a change, which would otherwise never end.
     pub end_waits: CancellationToken,
-    /// Tracks every task.
-    pub tasks: TaskTracker,
     /// The error of the last write to the database; none after a success.
     pub database_error: ArcSwapOption<DatabaseError>,
     /// Permits for concurrent copies of the database.
@@ -82,6 +83,7 @@ impl Shared {
         clients: Clients,
         fetch_timeout: Duration,
         clock: Clock,
+        on_step: OnStep,
     ) -> Result<Arc<Self>> {
         let State {
             catalog_id,
@@ -93,6 +95,7 @@ impl Shared {
             snapshot: build(content.unwrap_or_default()).await?,
             sources: Arc::new(sources),
         };
+        let metrics = Metrics::default();
         Ok(Arc::new(Self {
             catalog_id,
             current: ArcSwap::from_pointee(current),
@@ -102,15 +105,14 @@ impl Shared {
             polled: watch::channel(()).0,
             raw: RawCache::default(),
             feeds: FeedCache::default(),
-            metrics: Metrics::default(),
+            supervisor: Supervisor::new(metrics.clone(), clock.clone(), on_step),
+            metrics,
             revision: watch::channel(revision).0,
             store,
             clients,
             fetch_timeout,
             clock,
-            stop: CancellationToken::new(),
             end_waits: CancellationToken::new(),
-            tasks: TaskTracker::new(),
             database_error: ArcSwapOption::empty(),
             reloading: Mutex::default(),
         }))
@@ -246,9 +248,14 @@ mod tests {
         };
         store.apply(&settings).await.expect("settings");
         let clients = Clients::new().expect("clients");
-        let shared = Shared::new(store, clients, Duration::from_secs(1), clock.clone())
-            .await
-            .expect("it starts");
+        let shared = Shared::new(
+            store,
+            clients,
+            Duration::from_secs(1),
+            clock.clone(),
+            OnStep::default(),
+        );
+        let shared = shared.await.expect("it starts");
         let attempt = async |result: std::result::Result<Fetched, FetchError>| {
             clock.advance(chrono::TimeDelta::seconds(11));
             let store = &shared.store;

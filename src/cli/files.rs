@@ -23,12 +23,18 @@ pub(super) fn read_lockfile(path: &str) -> anyhow::Result<Option<Lockfile>> {
         .map_err(|error| anyhow!("{path} cannot be used: {error}"))
 }
 
-/// Writes `text` to standard output. A closed pipe (`| head`) is not an error.
+/// Writes `text` to standard output. A closed pipe (`| head`) stays an [`io::Error`], which ends the
+/// command without a word.
+#[expect(clippy::disallowed_methods, reason = "the only user of stdout")]
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
+    let mut output = io::stdout();
+    let written = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             bail!("cannot write the output: {error}")
         }
-        _ => Ok(()),
+        written => Ok(written?),
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         file::{LockedModel, Lockfile},
         listed::{Listed, ListedModel},
     },
+    log,
     model::closest::closest,
 };
 
@@ -51,13 +52,13 @@ impl Lock {
         }
         if !unlisted.is_empty() {
             for id in unlisted {
-                eprintln!(
+                log::say(&format!(
                     "model-catalog: {} is not listed{}",
                     id.escape_debug(),
                     suggest(id, &listed)
-                );
+                ));
             }
-            eprintln!("model-catalog: {} was not written", self.output);
+            log::say(&format!("model-catalog: {} was not written", self.output));
             return Ok(ExitCode::from(1));
         }
         let count = found.len();

@@ -17,6 +17,7 @@ use super::text::printable;
 use crate::{
     api::{application, middleware::CATALOG_REVISION},
     catalog::Catalog,
+    config::odd_key::oddity,
     provider::client::Clients,
     store::read_only,
 };
@@ -137,9 +138,13 @@ impl Reader {
         let error = serde_json::from_slice::<ErrorBody>(&answer.body);
         match (self, error) {
             (_, Ok(_)) if status == StatusCode::NOT_FOUND => Ok(None),
-            (Self::Running { root, .. }, _) if status == StatusCode::UNAUTHORIZED => Err(anyhow!(
-                "the catalog at {root} requires a valid key: set MODEL_CATALOG_KEY to one of its [[keys]]"
-            )),
+            (Self::Running { root, key, .. }, _) if status == StatusCode::UNAUTHORIZED => {
+                let oddity = key.as_ref().and_then(|key| oddity(key.expose_secret()));
+                let hint = oddity.map_or_else(String::new, |oddity| format!("; the key {oddity}"));
+                Err(anyhow!(
+                    "the catalog at {root} requires a valid key: set MODEL_CATALOG_KEY to one of its [[keys]]{hint}"
+                ))
+            }
             (_, Ok(body)) => Err(anyhow!("{}", printable(&body.error.message))),
             (Self::Running { root, .. }, Err(_)) if status != StatusCode::NOT_FOUND => {
                 Err(anyhow!(

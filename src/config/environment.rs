@@ -22,6 +22,11 @@ impl<'e> Environment<'e> {
         Self(Box::new(read))
     }
 
+    /// The value of `name` as it is, for what others read too; none when it is unset or blank.
+    pub fn get_untrimmed(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.trim().is_empty())
+    }
+
     /// The trimmed value of `name`; none when it is unset or blank.
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name)

@@ -105,11 +105,24 @@ pub(crate) enum Holder {
 }
 
 impl Keys {
-    /// The keys of `clients` and the admin key. Fails when two share a name or a value.
+    /// The keys of `clients` and the admin key. Fails when two share a name or a value, or no header
+    /// can carry the admin key.
     pub(crate) fn new(
         clients: Vec<ClientKey>,
         admin: Option<&SecretString>,
     ) -> Result<Self, ConfigError> {
+        if let Some(admin) = admin
+            && !admin
+                .expose_secret()
+                .trim()
+                .bytes()
+                .all(|byte| matches!(byte, b' '..=b'~'))
+        {
+            return Err(ConfigError(
+                "the admin key contains a character that no header can carry: make one with `openssl rand -hex 32`"
+                    .to_owned(),
+            ));
+        }
         let mut keys = Self {
             clients: Vec::new(),
             has_admin: admin.is_some(),

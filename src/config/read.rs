@@ -6,7 +6,6 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
@@ -19,8 +18,10 @@ use super::{
     },
     hosts::AllowedHosts,
     keys::{ClientKey, Keys},
+    odd_key::oddity,
+    proxy::check_proxies,
     secrets::{SecretPlaces, Secrets},
-    source::SourceConfig,
+    source::{SourceConfig, check_header},
     webhook::WebhookConfig,
 };
 use crate::model::source::{Kind, SourceName};
@@ -66,18 +67,13 @@ impl Settings {
             Some(path) => read_file(path)?,
             None => File::default(),
         };
-        let listen = flags
-            .listen
-            .clone()
-            .or_else(|| environment.get("MODEL_CATALOG_LISTEN"));
         let database_url = database_url(flags.database_url.clone(), environment, file.database_url);
         let mut settings = Self {
-            listen: listen
-                .or(file.listen)
-                .unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
+            listen: listen_address(flags.listen.clone(), environment, file.listen),
             config: Config::new(&database_url)?,
             warnings: Vec::new(),
         };
+        check_proxies(environment)?;
         let mut secrets = Secrets::new(environment);
         settings.config.admin_key =
             secrets
@@ -91,6 +87,9 @@ impl Settings {
                         file: &None,
                     },
                 )?);
+        if let Some(key) = settings.config.admin_key.clone() {
+            settings.warn_of_odd("the admin key", key.expose_secret());
+        }
         settings.config.cors_origins = match environment.get("MODEL_CATALOG_CORS_ORIGINS") {
             Some(listed) => CorsOrigins::parse(&listed.split(',').collect::<Vec<_>>())?,
             None => CorsOrigins::parse(&file.cors_origins)?,
@@ -124,7 +123,7 @@ impl Settings {
         if let Some(path) = path.filter(|_| secrets.are_in_file) {
             secrets.check_file(&path);
         }
-        settings.warnings = secrets.warnings;
+        settings.warnings.append(&mut secrets.warnings);
         Ok(settings)
     }
 
@@ -214,12 +213,10 @@ impl Settings {
                 "a provider and an endpoint are both called `{name}`: rename one"
             )));
         }
-        if let Some(key) = &key
-            && HeaderValue::try_from(key.expose_secret()).is_err()
-        {
-            return Err(ConfigError(format!(
-                "the key of `{name}` contains a character that is not allowed in a header (a line break?): copy it again"
-            )));
+        if let Some(key) = &key {
+            let what = format!("the key of `{name}`");
+            check_header(&what, key.expose_secret())?;
+            self.warn_of_odd(&what, key.expose_secret());
         }
         if let Some(ttl) = &table.ttl {
             source.ttl = parse_time(&format!("ttl of `{name}`"), ttl, LONGEST_TTL)?;
@@ -238,6 +235,13 @@ impl Settings {
         }
         self.config.sources.push(source);
         Ok(())
+    }
+
+    /// Warns when `key` was copied with something around it.
+    fn warn_of_odd(&mut self, what: &str, key: &str) {
+        if let Some(oddity) = oddity(key) {
+            self.warnings.push(format!("{what} {oddity}"));
+        }
     }
 
     fn add_webhooks(
@@ -286,6 +290,7 @@ impl Settings {
                     "key `{name}` of [[keys]] has no value: set one of key, key_env and key_file"
                 )));
             };
+            self.warn_of_odd(&format!("key `{name}` of [[keys]]"), value.expose_secret());
             let mut key = ClientKey::new(name, value.expose_secret())?;
             let lists = [("sources", &table.sources), ("models", &table.models)];
             if let Some((field, _)) = lists
@@ -321,6 +326,17 @@ impl Settings {
     }
 }
 
+/// The address to listen on from the flag, the environment or the file, in that order.
+pub(crate) fn listen_address(
+    flag: Option<String>,
+    environment: &Environment,
+    file: Option<String>,
+) -> String {
+    flag.or_else(|| environment.get("MODEL_CATALOG_LISTEN"))
+        .or(file)
+        .unwrap_or_else(|| DEFAULT_LISTEN.to_owned())
+}
+
 /// The database URL from the flag, the environment or the file, in that order.
 pub(crate) fn database_url(
     flag: Option<String>,
@@ -339,14 +355,10 @@ pub(crate) fn command_key(
     variable: &'static str,
 ) -> Result<Option<SecretString>, ConfigError> {
     let key = Secrets::new(environment).read_variables(&[variable])?;
-    match key {
-        Some(key) if HeaderValue::try_from(key.expose_secret()).is_err() => {
-            Err(ConfigError(format!(
-                "{variable} contains a character that is not allowed in a header (a line break?): copy it again"
-            )))
-        }
-        key => Ok(key),
+    if let Some(key) = &key {
+        check_header(variable, key.expose_secret())?;
     }
+    Ok(key)
 }
 
 /// Reads the variable `name` as true or false; none when it is unset.

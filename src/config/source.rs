@@ -1,7 +1,7 @@
 //! The settings of one source.
 
 use chrono::TimeDelta;
-use reqwest::Url;
+use reqwest::{Url, header::HeaderValue};
 use secrecy::SecretString;
 
 use super::{
@@ -23,6 +23,16 @@ pub const ENDPOINT_TTL: TimeDelta = TimeDelta::seconds(30);
 
 /// How long an endpoint's stale models stay in the list before it is hidden: 5 minutes.
 pub const ENDPOINT_MAX_STALE: TimeDelta = TimeDelta::minutes(5);
+
+/// Fails when no header can carry `key`, which `what` names.
+pub(crate) fn check_header(what: &str, key: &str) -> Result<(), ConfigError> {
+    match HeaderValue::try_from(key) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(ConfigError(format!(
+            "{what} contains a character that no header can carry (a line break?): copy it again"
+        ))),
+    }
+}
 
 /// One source to fetch.
 #[derive(Clone, Debug)]
@@ -53,13 +63,16 @@ pub struct SourceConfig {
 impl SourceConfig {
     /// A provider with a TTL of 24 h. `base_url` is as its official SDK takes it: with the version
     /// for OpenAI and compatible services (`https://api.openai.com/v1`), without it for Google and
-    /// Anthropic. Fails on a bad name or URL.
+    /// Anthropic. Fails on a bad name or URL, and on a key that no header can carry.
     pub fn provider(
         name: &str,
         kind: Kind,
         base_url: &str,
         key: Option<&str>,
     ) -> Result<Self, ConfigError> {
+        if let Some(key) = key {
+            check_header(&format!("the key of {name}"), key)?;
+        }
         Ok(Self {
             name: name
                 .parse()

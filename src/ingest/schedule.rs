@@ -20,6 +20,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 const LONGEST_LEASE: TimeDelta = TimeDelta::minutes(15);
 /// The shortest time between the refusal of a key and the attempt at a restart.
 pub const REFUSED_REST: TimeDelta = TimeDelta::seconds(30);
+/// The interval of a source that was never asked: it is due at once.
+const FIRST_INTERVAL: TimeDelta = TimeDelta::seconds(30);
 /// The shortest time between an attempt and a requested refresh.
 const REQUEST_GAP: TimeDelta = TimeDelta::seconds(10);
 /// The shortest time between an attempt and a refresh on miss.
@@ -79,6 +81,14 @@ pub fn is_due(polling: &Polling, now: Timestamp) -> bool {
     polling
         .next_attempt_at
         .is_none_or(|at| at <= now || at.since(now) > furthest)
+}
+
+/// The time between two attempts at a source, as its last attempt left it.
+pub fn interval(polling: &Polling) -> TimeDelta {
+    match (polling.attempted_at, polling.next_attempt_at) {
+        (Some(attempted_at), Some(next)) if next > attempted_at => next.since(attempted_at),
+        _ => FIRST_INTERVAL,
+    }
 }
 
 /// Whether the last attempt was at least `gap` before `now`. An attempt in the future comes from a

@@ -4,12 +4,20 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file cannot be opened, created, locked or written.
-    #[error(
-        "cannot open the database {path}: {cause}; check that the folder exists and can be written, or set DATABASE_URL"
-    )]
+    #[error("cannot open the database {path}: {cause}; or set DATABASE_URL to another file")]
     Open {
         /// The database file.
         path: String,
+        /// The cause.
+        cause: String,
+    },
+    /// The file beside the database that starts lock cannot be used.
+    #[error(
+        "cannot lock {lock}, which starts take turns at: {cause}; if it is no file, remove it; give the service write access to it"
+    )]
+    Lock {
+        /// The lock file.
+        lock: String,
         /// The cause.
         cause: String,
     },
@@ -59,6 +67,16 @@ pub enum StoreError {
         /// The first migration that it lacks.
         version: i64,
     },
+    /// Something in the database is not as this version writes it.
+    #[error(
+        "{path} has a row that cannot be read ({cause}); it was left unchanged: correct the row, restore a backup, or set DATABASE_URL to another file"
+    )]
+    Unreadable {
+        /// The database file.
+        path: String,
+        /// The row, if it was found, and the cause.
+        cause: String,
+    },
     /// A newer model-catalog has migrated the database.
     #[error(
         "{path} was written by a newer model-catalog (migration {version}): run that version, or set DATABASE_URL to another file"
@@ -97,11 +115,23 @@ pub(super) fn open_error(path: &str, error: &sqlx::Error) -> StoreError {
     let (path, cause) = (path.to_owned(), explain(error));
     match primary_code(error) {
         Some(CORRUPT | NOT_A_DATABASE) => StoreError::Damaged { path, cause },
+        Some(ERROR | CONSTRAINT | MISMATCH) => StoreError::Unreadable { path, cause },
+        None if is_about_a_row(error) => StoreError::Unreadable { path, cause },
         _ => StoreError::Open { path, cause },
     }
 }
 
+/// Whether a row was read and is not as expected.
+fn is_about_a_row(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound
+    )
+}
+
 // https://sqlite.org/rescode.html
+const ERROR: i32 = 1;
+
 const BUSY: i32 = 5;
 
 const READONLY: i32 = 8;
@@ -111,6 +141,12 @@ const IO_ERROR: i32 = 10;
 const CORRUPT: i32 = 11;
 
 const FULL: i32 = 13;
+
+const CONSTRAINT: i32 = 19;
+
+const MISMATCH: i32 = 20;
+
+const CANNOT_OPEN: i32 = 14;
 
 const NOT_A_DATABASE: i32 = 26;
 
@@ -137,6 +173,10 @@ pub(super) fn explain(error: &sqlx::Error) -> String {
         Some(CORRUPT | NOT_A_DATABASE) => {
             format!("{message}: stop the service and restore a backup")
         }
+        Some(CANNOT_OPEN) => format!("{message}: {CHECK_FOLDER}"),
         _ => message,
     }
 }
+
+/// The advice when there is no such file or folder.
+pub(super) const CHECK_FOLDER: &str = "check that the folder exists and can be written";

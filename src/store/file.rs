@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::error::{Result, StoreError};
+use super::error::{CHECK_FOLDER, Result, StoreError};
 
 /// How often the first start retries the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
@@ -61,15 +61,27 @@ impl DatabaseFile {
 /// Takes an advisory lock on a file beside the database. sqlx does not lock migrations on SQLite,
 /// so two concurrent first starts would both create the tables. Retries instead of blocking, so
 /// that a stop can interrupt the wait.
-pub(super) async fn lock(database: &Path) -> io::Result<File> {
+pub(super) async fn lock(database: &Path) -> Result<File> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
-    let file = private().open(PathBuf::from(path))?;
+    let path = PathBuf::from(path);
+    let failed = |error: io::Error| match error.kind() {
+        // There is no such folder: the database cannot be there either.
+        ErrorKind::NotFound => StoreError::Open {
+            path: database.display().to_string(),
+            cause: format!("{error}: {CHECK_FOLDER}"),
+        },
+        _ => StoreError::Lock {
+            lock: path.display().to_string(),
+            cause: error.to_string(),
+        },
+    };
+    let file = private().open(&path).map_err(failed)?;
     let mut is_logged = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
             Err(TryLockError::WouldBlock) => {
                 if !std::mem::replace(&mut is_logged, true) {
                     tracing::info!("waiting for another process that starts on the same database");

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one real server per test (a file database in a temporary
 //! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
 
+mod advice;
 mod bases;
 mod binary;
 mod cases;
@@ -31,6 +32,8 @@ mod identity;
 mod keys;
 mod layout;
 mod lock;
+#[cfg(target_os = "linux")]
+mod logging;
 mod ollama;
 mod payloads;
 mod providers;
@@ -39,6 +42,7 @@ mod refreshing;
 mod rules;
 mod running;
 mod store;
+mod supervision;
 mod watch;
 mod webhooks;
 mod why;

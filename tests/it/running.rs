@@ -84,6 +84,36 @@ impl Running {
         }
     }
 
+    /// Starts `command` with a log that the test does not read, and waits until it answers.
+    pub async fn start_unread(mut command: Command, stderr: Stdio) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let child = command
+            .env("MODEL_CATALOG_LISTEN", address.to_string())
+            .stderr(stderr)
+            .spawn()
+            .expect("the binary starts");
+        // The command holds an end of the pipe too.
+        drop(command);
+        let running = Self {
+            child,
+            base: format!("http://{address}"),
+            log: Arc::default(),
+            http: reqwest::Client::builder()
+                .timeout(Duration::from_secs(20))
+                .build()
+                .expect("a client"),
+        };
+        let url = format!("{}/healthz", running.base);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while running.http.get(&url).send().await.is_err() {
+            assert!(Instant::now() < deadline, "it does not answer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running
+    }
+
     /// Waits until a whole line with `text` has been logged; fails after 20 s.
     pub async fn until_logged(&self, text: &str) {
         self.until_logged_after(0, text).await;
@@ -164,7 +194,13 @@ impl Running {
     pub fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
         let began = Instant::now();
         self.signal(signal);
-        let status = self.child.wait().expect("it ends");
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it ran") {
+                break status;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        };
         (status.code(), began.elapsed())
     }
 }

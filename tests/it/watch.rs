@@ -224,6 +224,8 @@ async fn the_settings_name_the_models_or_a_lock_file() {
         .until_logged("watched model openai:gone: not listed")
         .await;
     assert!(!running.log().contains("watched model openai:gpt-a"));
+    // openai's answer is enough for that; the revision below is that of all three.
+    assert_eq!(running.ids().await.len(), 6);
     let metrics = running.get("/metrics").await;
     for line in [
         "model_catalog_watched_model_problem{model=\"openai:gone\",problem=\"missing\"} 1",

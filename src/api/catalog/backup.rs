@@ -62,7 +62,7 @@ pub async fn copy(
     };
     // In its own task: SQLite keeps copying when the client disconnects, and the permit must last
     // as long.
-    let making = shared.tasks.spawn(make(catalog.clone(), permit));
+    let making = shared.supervisor.tasks.spawn(make(catalog.clone(), permit));
     let copy = match making.await {
         Ok(Ok(copy)) => copy,
         Ok(Err(error)) => return Err(error),

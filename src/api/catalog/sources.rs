@@ -11,7 +11,7 @@ use crate::{
         query::{NoParameters, Parameters},
         response::no_store,
     },
-    catalog::{Catalog, NO_SOURCE, shared::DatabaseError},
+    catalog::{Catalog, NO_SOURCE, health::Restarts, shared::DatabaseError},
     config::Unconfigured,
     model::{
         listing::Skipped,
@@ -58,6 +58,12 @@ struct SourceAnswer<'a> {
     /// Why this process does not ask it: another process has configured it otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     configured_elsewhere: Option<String>,
+    /// Since when it is due, when it was not asked for three of its intervals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overdue_since: Option<Timestamp>,
+    /// The restarts of its task, which panicked, hung or ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarts: Option<Restarts>,
     /// What to set for a well-known provider that is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
@@ -82,6 +88,8 @@ impl<'a> SourceAnswer<'a> {
             held: source.held.clone(),
             skipped: source.skipped.as_ref(),
             configured_elsewhere: None,
+            overdue_since: None,
+            restarts: None,
             hint,
         }
     }
@@ -103,6 +111,8 @@ impl<'a> SourceAnswer<'a> {
             held: None,
             skipped: None,
             configured_elsewhere: None,
+            overdue_since: None,
+            restarts: None,
             hint: Some(hint),
         }
     }
@@ -152,7 +162,8 @@ fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
             .find(|other| other.name == *name)
             .map(|other| other.hint.as_str())
     };
-    let counts = &current.snapshot.counts;
+    let (health, counts) = (catalog.health(), &current.snapshot.counts);
+    let overdue = health.overdue();
     let states = current.sources.states.iter();
     let mut sources: Vec<SourceAnswer> = states
         .filter(|source| scope.allows_source(source.name.as_str()))
@@ -160,6 +171,8 @@ fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
             let models = counts.get(&source.name).copied().unwrap_or(0);
             SourceAnswer {
                 configured_elsewhere: catalog.elsewhere(source),
+                overdue_since: overdue.get(&source.name).copied(),
+                restarts: health.of_source(&source.name),
                 ..SourceAnswer::of(source, models, hint_for(&source.name), now)
             }
         })
@@ -171,6 +184,9 @@ fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
         for source in &mut sources {
             source.models = listed.get(source.name).copied().unwrap_or(0);
             source.skipped = None;
+            if let Some(restarts) = &mut source.restarts {
+                restarts.message = None;
+            }
             if let Some(held) = &mut source.held {
                 held.models = None;
             }

@@ -12,7 +12,11 @@ use standardwebhooks::{
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    catalog::shared::Shared,
+    catalog::{
+        health::TaskName,
+        shared::Shared,
+        supervisor::{Supervised, TookTooLong},
+    },
     config::webhook::WebhookConfig,
     ingest::schedule::Backoff,
     model::{
@@ -27,6 +31,8 @@ use crate::{
 
 /// Time limit for a target's answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit of a step, which may look through many events for the next message.
+const LIMIT: Duration = Duration::from_secs(300);
 /// The longest sleep: the clock may jump.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// How many events a step searches for the next revision to deliver.
@@ -112,22 +118,26 @@ impl Deliverer {
     /// Starts delivering to `webhook`; the returned handle wakes it early.
     pub fn spawn(shared: &Arc<Shared>, webhook: WebhookConfig) -> Arc<Notify> {
         let wake = Arc::new(Notify::new());
-        let deliverer = Self {
+        let name = TaskName::Webhook(webhook.name.clone());
+        let secrets = vec![webhook.url.clone(), webhook.secret.clone()];
+        let deliverer = Arc::new(Self {
             shared: shared.clone(),
             settings: webhook.settings(),
             webhook,
             wake: wake.clone(),
-        };
-        shared.tasks.spawn(deliverer.run());
+        });
+        shared.supervisor.start(name, secrets, move |supervised| {
+            deliverer.clone().run(supervised)
+        });
         wake
     }
 
-    async fn run(self) {
+    async fn run(self: Arc<Self>, supervised: Supervised) -> Result<(), TookTooLong> {
         let mut revisions = self.shared.revisions();
         let mut alerted = self.shared.alerted.subscribe();
         loop {
             let now = self.shared.clock.now();
-            let sleep = match self.step(now).await {
+            let sleep = match supervised.step(LIMIT, self.step(now)).await? {
                 // Goes through the select anyway, so that a stop is noticed between two messages.
                 Ok(Step::Again) => Duration::ZERO,
                 Ok(Step::Idle | Step::Left) => LONGEST_SLEEP,
@@ -144,11 +154,11 @@ impl Deliverer {
             };
             tokio::select! {
                 biased;
-                () = self.shared.stop.cancelled() => return,
+                () = self.shared.supervisor.stop.cancelled() => return Ok(()),
                 () = self.wake.notified() => {}
                 // An error means that the catalog is gone.
-                changed = revisions.changed() => if changed.is_err() { return },
-                changed = alerted.changed() => if changed.is_err() { return },
+                changed = revisions.changed() => if changed.is_err() { return Ok(()) },
+                changed = alerted.changed() => if changed.is_err() { return Ok(()) },
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -225,7 +235,7 @@ impl Deliverer {
         let began = Instant::now();
         let result = tokio::select! {
             biased;
-            () = self.shared.stop.cancelled() => {
+            () = self.shared.supervisor.stop.cancelled() => {
                 // The message may have arrived. It will be sent again under the same id.
                 let release = store.release_delivery(&self.settings, state, claimed_until);
                 return release.await;

@@ -4,9 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::refresh::{LONGEST_SLEEP, until_due};
+use super::refresh::{LONGEST_SLEEP, step_limit, until_due};
 use crate::{
-    catalog::shared::Shared,
+    catalog::{
+        shared::Shared,
+        supervisor::{Supervised, TookTooLong},
+    },
     config::source::SourceConfig,
     ingest::schedule::{self, ClaimMode},
     model::{fetch::Committed, settings::SourceSettings, state::Polling},
@@ -19,10 +22,16 @@ const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Fetches `source` whenever it is due, until the catalog stops. `wake` triggers a check of the
 /// schedule.
-pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
+pub async fn run(
+    supervised: Supervised,
+    shared: Arc<Shared>,
+    source: SourceConfig,
+    wake: Arc<Notify>,
+) -> Result<(), TookTooLong> {
     let settings = source.settings();
     loop {
-        if let Err(error) = step(&shared, &source, &settings).await {
+        let step = step(&shared, &source, &settings);
+        if let Err(error) = supervised.step(step_limit(&shared), step).await? {
             shared.record_database_error(&error);
         }
         // Another process may have configured another enrichment, or none.
@@ -30,7 +39,7 @@ pub async fn run(shared: Arc<Shared>, source: SourceConfig, wake: Arc<Notify>) {
             until_due(&polling, shared.clock.now(), SHORTEST_SLEEP)
         });
         tokio::select! {
-            () = shared.stop.cancelled() => return,
+            () = shared.supervisor.stop.cancelled() => return Ok(()),
             () = wake.notified() => {}
             () = tokio::time::sleep(sleep) => {}
         }
@@ -63,7 +72,7 @@ async fn step(
     let began = Instant::now();
     let fetched = tokio::select! {
         biased;
-        () = shared.stop.cancelled() => return store.release(settings, &claim).await,
+        () = shared.supervisor.stop.cancelled() => return store.release(settings, &claim).await,
         fetched = provider::fetch(&shared.clients, source, Known::default(), shared.fetch_timeout, claim.at) => fetched,
     };
     let models = fetched

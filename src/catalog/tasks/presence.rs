@@ -7,30 +7,41 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    catalog::shared::Shared,
+    catalog::{
+        shared::Shared,
+        supervisor::{Supervised, TookTooLong},
+    },
     model::settings::CatalogSettings,
     store::{error::StoreError, processes::Processes},
 };
 
 /// Time between two looks at the other processes, and two signs of life of this one.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// Time limit of a look, which may wait for another process's lock a few times.
+const LIMIT: Duration = Duration::from_secs(120);
 /// A process without a sign of life for so long has ended. Measured by this process's own timer, which
 /// neither a jump of the clock nor the sleep of the machine moves.
 const SILENCE: Duration = Duration::from_secs(90);
 
 /// Looks at the other processes until the catalog stops.
-pub async fn run(shared: Arc<Shared>, settings: CatalogSettings) {
+pub async fn run(
+    supervised: Supervised,
+    shared: Arc<Shared>,
+    settings: Arc<CatalogSettings>,
+) -> Result<(), TookTooLong> {
     let mut presence = Presence::default();
     let looks = async {
         loop {
             tokio::time::sleep(INTERVAL).await;
-            if let Err(error) = presence.look(&shared, &settings, Instant::now()).await {
+            let look = presence.look(&shared, &settings, Instant::now());
+            if let Err(error) = supervised.step(LIMIT, look).await? {
                 // The next look is in 30 s.
                 tracing::debug!(%error, "cannot look for other processes");
             }
         }
     };
-    let _ = shared.stop.run_until_cancelled(looks).await;
+    let stop = &shared.supervisor.stop;
+    stop.run_until_cancelled(looks).await.unwrap_or(Ok(()))
 }
 
 /// What this process has seen of the others.
@@ -90,7 +101,7 @@ impl Presence {
 mod tests {
     use super::*;
     use crate::{
-        config::source::SourceConfig,
+        config::{OnStep, source::SourceConfig},
         model::{settings::SourceSettings, source::Kind, time::Clock},
         provider::client::Clients,
         store::Store,
@@ -112,7 +123,8 @@ mod tests {
             };
             store.apply(&settings).await.expect("settings");
             let clients = Clients::new().expect("clients");
-            let shared = Shared::new(store, clients, Duration::from_secs(1), clock).await;
+            let (limit, on_step) = (Duration::from_secs(1), OnStep::default());
+            let shared = Shared::new(store, clients, limit, clock, on_step).await;
             Self {
                 shared: shared.expect("it starts"),
                 settings,

@@ -2,19 +2,32 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{catalog::shared::Shared, config::Retention};
+use crate::{
+    catalog::{
+        shared::Shared,
+        supervisor::{Supervised, TookTooLong},
+    },
+    config::Retention,
+};
 
 /// Time between two runs.
 const INTERVAL: Duration = Duration::from_secs(3600);
+/// Time limit of a run, which may have years to delete.
+const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Prunes at the start and every hour until the catalog stops.
-pub async fn run(shared: Arc<Shared>, retention: Retention) {
+pub async fn run(
+    supervised: Supervised,
+    shared: Arc<Shared>,
+    retention: Retention,
+) -> Result<(), TookTooLong> {
     let prune = async {
         loop {
             let now = shared.clock.now();
             let events_from = retention.events.map(|kept| now.plus(-kept));
             let attempts_from = now.plus(-retention.attempts);
-            match shared.store.prune(events_from, attempts_from).await {
+            let step = shared.store.prune(events_from, attempts_from);
+            match supervised.step(LIMIT, step).await? {
                 Ok(0) => {}
                 Ok(events) => {
                     tracing::info!(events, "deleted {events} events older than keep_events");
@@ -27,5 +40,6 @@ pub async fn run(shared: Arc<Shared>, retention: Retention) {
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    let _ = shared.stop.run_until_cancelled(prune).await;
+    let stop = &shared.supervisor.stop;
+    stop.run_until_cancelled(prune).await.unwrap_or(Ok(()))
 }

@@ -10,12 +10,17 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Mutex, Notify, mpsc, oneshot, watch},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::shared::Shared,
+    catalog::{
+        health::TaskName,
+        shared::Shared,
+        supervisor::{Supervised, TookTooLong},
+    },
     config::source::SourceConfig,
     ingest::{
         guard,
@@ -26,7 +31,7 @@ use crate::{
         fetch::{Committed, ErrorKind, FetchError, Outcome},
         listing::Skipped,
         settings::SourceSettings,
-        source::{Kind, Role, SourceName},
+        source::{Kind, Role},
         state::{Polling, SourceState},
         time::Timestamp,
     },
@@ -38,9 +43,11 @@ use crate::{
 pub const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest sleep between two checks of the schedule.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(250);
+/// How much longer than its fetch a step may take: the database may be locked or slow.
+const DATABASE_LIMIT: Duration = Duration::from_secs(120);
 /// The number of fetches between two looks at the kind of a source.
 const LOOK_INTERVAL: u32 = 20;
-/// The sleep after a database failure or a panic.
+/// The sleep after a database failure.
 const SLEEP_AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// The outcome of one step.
@@ -63,7 +70,8 @@ pub enum RefreshOutcome {
     Failed(FetchError),
     /// The database failed.
     StoreFailed(Arc<StoreError>),
-    /// The step panicked: a bug in the catalog. The log has details, and the source is retried.
+    /// The step panicked or did not end: a bug in the catalog. The log has details, and the source's
+    /// task is restarted.
     Panicked,
     /// The catalog is stopping. The claim was released.
     Stopped,
@@ -103,6 +111,7 @@ pub struct Refresher {
     wake: Arc<Notify>,
     first_attempt: watch::Receiver<bool>,
     began: Instant,
+    stop: CancellationToken,
 }
 
 impl Refresher {
@@ -113,18 +122,24 @@ impl Refresher {
         let wake = Arc::new(Notify::new());
         let settings = Arc::new(source.settings());
         let source = Arc::new(source);
-        let task = Task {
+        let task = Arc::new(Task {
             shared: shared.clone(),
             settings: settings.clone(),
             source: source.clone(),
             wake: wake.clone(),
             is_elsewhere_logged: AtomicBool::new(false),
             fetches: AtomicU32::new(0),
-        };
-        shared
-            .tasks
-            .spawn(Arc::new(task).run(requested, first_done));
+            requested: Mutex::new(requested),
+            first_done,
+        });
+        let name = TaskName::Source(source.name.clone());
+        let secrets = source.key.iter().cloned().collect();
+        let supervisor = &shared.supervisor;
+        supervisor.start(name, secrets, move |supervised| {
+            task.clone().run(supervised)
+        });
         Self {
+            stop: supervisor.stop.clone(),
             source,
             settings,
             requests,
@@ -134,16 +149,26 @@ impl Refresher {
         }
     }
 
-    /// Requests a refresh. It runs even if the caller drops the receiver.
-    pub fn request(&self, mode: ClaimMode, accept: bool) -> oneshot::Receiver<RefreshOutcome> {
+    /// Requests a refresh, and returns its outcome. It runs even if the caller does not wait.
+    pub fn request(
+        &self,
+        mode: ClaimMode,
+        accept: bool,
+    ) -> impl Future<Output = RefreshOutcome> + Send + use<> {
         let (reply, outcome) = oneshot::channel();
-        // A closed channel means a stopped catalog; the receiver then reports that.
+        // The channel is closed when the catalog has stopped.
         let _ = self.requests.send(Request {
             mode,
             accept,
             reply,
         });
-        outcome
+        let stop = self.stop.clone();
+        async move {
+            outcome.await.unwrap_or_else(|_| match stop.is_cancelled() {
+                true => RefreshOutcome::Stopped,
+                false => RefreshOutcome::Panicked,
+            })
+        }
     }
 
     /// Why this process does not refresh the source, whose state is `state`: another one has configured
@@ -166,15 +191,9 @@ impl Refresher {
     }
 }
 
-/// Runs one step of the source `name`. A panic ends the step, not the task.
-async fn catch_panic(
-    name: &SourceName,
-    step: impl Future<Output = RefreshOutcome> + Send + 'static,
-) -> RefreshOutcome {
-    tokio::spawn(step).await.unwrap_or_else(|error| {
-        tracing::error!(provider = %name, %error, "refreshing {name} panicked: please report this; retrying");
-        RefreshOutcome::Panicked
-    })
+/// Time limit of a step that fetches once.
+pub fn step_limit(shared: &Shared) -> Duration {
+    shared.fetch_timeout + DATABASE_LIMIT
 }
 
 /// Time from `now` until `polling` is due, at least `shortest`.
@@ -207,44 +226,40 @@ struct Task {
     source: Arc<SourceConfig>,
     settings: Arc<SourceSettings>,
     wake: Arc<Notify>,
+    /// Outlives a restart of the task, with the requests that wait in it.
+    requested: Mutex<mpsc::UnboundedReceiver<Request>>,
+    first_done: watch::Sender<bool>,
     is_elsewhere_logged: AtomicBool,
     /// Fetches since the start, or since the source seemed to be Ollama no more.
     fetches: AtomicU32,
 }
 
 impl Task {
-    async fn run(
-        self: Arc<Self>,
-        mut requested: mpsc::UnboundedReceiver<Request>,
-        first_done: watch::Sender<bool>,
-    ) {
+    async fn run(self: Arc<Self>, supervised: Supervised) -> Result<(), TookTooLong> {
+        let mut requested = self.requested.lock().await;
         let mut sleep = Duration::ZERO;
         loop {
             let request = tokio::select! {
                 biased;
-                () = self.shared.stop.cancelled() => break,
+                () = self.shared.supervisor.stop.cancelled() => return Ok(()),
                 request = requested.recv() => match request {
                     Some(request) => Some(request),
-                    None => break,
+                    None => return Ok(()),
                 },
                 () = self.wake.notified() => None,
                 () = tokio::time::sleep(sleep) => None,
             };
             let now = self.shared.clock.now();
-            let task = self.clone();
-            let refreshed = request
-                .as_ref()
-                .map(|request| (request.mode, request.accept));
-            let step = async move {
-                match refreshed {
-                    Some((mode, accept)) => task.refresh(mode, accept).await,
-                    None => task.refresh_if_due(now).await,
+            let step = async {
+                match &request {
+                    Some(request) => self.refresh(request.mode, request.accept).await,
+                    None => self.refresh_if_due(now).await,
                 }
             };
-            let outcome = catch_panic(&self.source.name, step).await;
-            first_done.send_replace(true);
+            let outcome = supervised.step(step_limit(&self.shared), step).await?;
+            self.first_done.send_replace(true);
             sleep = match &outcome {
-                RefreshOutcome::StoreFailed(_) | RefreshOutcome::Panicked => SLEEP_AFTER_ERROR,
+                RefreshOutcome::StoreFailed(_) => SLEEP_AFTER_ERROR,
                 _ => self.until_due(self.shared.clock.now()),
             };
             if let Some(request) = request {
@@ -369,7 +384,7 @@ impl Task {
         };
         let fetched = tokio::select! {
             biased;
-            () = self.shared.stop.cancelled() => {
+            () = self.shared.supervisor.stop.cancelled() => {
                 store.release(&self.settings, &claim).await?;
                 return Ok(RefreshOutcome::Stopped);
             }
@@ -461,19 +476,5 @@ impl Task {
                 tracing::debug!(%provider, outcome = label, "{provider} was not refreshed: {error}");
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_ends_a_step_and_not_the_task() {
-        let name = "acme".parse().expect("a name");
-        let outcome = catch_panic(&name, async { panic!("on purpose") }).await;
-        assert!(matches!(outcome, RefreshOutcome::Panicked));
-        let outcome = catch_panic(&name, async { RefreshOutcome::Unchanged }).await;
-        assert!(matches!(outcome, RefreshOutcome::Unchanged));
     }
 }

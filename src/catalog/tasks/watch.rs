@@ -6,7 +6,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use crate::{
-    catalog::{current::Current, listed::find_listed, shared::Shared},
+    catalog::{
+        current::Current,
+        listed::find_listed,
+        shared::Shared,
+        supervisor::{Supervised, TookTooLong},
+    },
     lock::{verdict::Verdict, watch::Watch},
     model::{names::ModelKey, source::SourceName, state::SourceState, time::Timestamp},
     store::error::StoreError,
@@ -14,25 +19,33 @@ use crate::{
 
 /// How often to check dates when nothing changes.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// Time limit of a check: a write per model, each of which may wait for another process.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Checks at the start, after each change and every minute, until the catalog stops.
-pub async fn run(shared: Arc<Shared>, watch: Arc<Watch>, wake: Arc<Notify>) {
+pub async fn run(
+    supervised: Supervised,
+    shared: Arc<Shared>,
+    watch: Arc<Watch>,
+    wake: Arc<Notify>,
+) -> Result<(), TookTooLong> {
     let mut polled = shared.polled();
     let check_all = async {
         loop {
-            if let Err(error) = check(&shared, &watch).await {
+            if let Err(error) = supervised.step(LIMIT, check(&shared, &watch)).await? {
                 // The next check is in a minute.
                 tracing::warn!("cannot check the watched models: {error}");
             }
             tokio::select! {
                 () = wake.notified() => {}
                 // An error means that the catalog is gone.
-                changed = polled.changed() => if changed.is_err() { return },
+                changed = polled.changed() => if changed.is_err() { return Ok(()) },
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
     };
-    let _ = shared.stop.run_until_cancelled(check_all).await;
+    let stop = &shared.supervisor.stop;
+    stop.run_until_cancelled(check_all).await.unwrap_or(Ok(()))
 }
 
 async fn check(shared: &Shared, watch: &Watch) -> Result<(), StoreError> {

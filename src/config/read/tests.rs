@@ -557,3 +557,32 @@ fn allowed_hosts_are_those_of_the_environment_or_the_file() {
     let error = read(&[(variable, "https://x.example")], None).expect_err("refused");
     assert!(error.to_string().contains("allowed_hosts"), "{error}");
 }
+
+#[test]
+fn keys_with_something_around_them_are_warned_of() {
+    let toml = "[[keys]]\nname = 'team'\nkey = '\"s3cret\"'\n[providers.x]\nbase_url = 'http://x'\napi_key = 'X_KEY=s3cret'";
+    let variables = [
+        ("MODEL_CATALOG_ADMIN_KEY", "'s3cret2'"),
+        ("GROQ_API_KEY", "gsk-usual"),
+    ];
+    let settings = read(&variables, Some(toml)).expect("settings");
+    let warnings = settings.warnings;
+    assert_eq!(
+        warnings,
+        [
+            "the admin key is in quotation marks: remove them",
+            "the key of `x` begins with the name of a variable, which is no part of it: remove that",
+            "key `team` of [[keys]] is in quotation marks: remove them",
+        ]
+    );
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_refused_in_code_too() {
+    let error = SourceConfig::provider("x", Kind::OpenAi, "http://x", Some("s3cret\n2"));
+    let error = error.expect_err("refused").to_string();
+    assert!(
+        error.contains("the key of x") && !error.contains("s3cret"),
+        "{error}"
+    );
+}

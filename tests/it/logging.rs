@@ -1,0 +1,241 @@
+//! Nothing that happens to stdout and stderr stops the service or makes a command panic: a full
+//! disk, a reader that has gone, a reader that does not read.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, PipeReader, Write, pipe},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rstest::rstest;
+
+use crate::{
+    helpers::{Setup, mount_openai},
+    running::{Running, command, command_with_providers, sqlx_exec},
+};
+
+/// Where the log goes, and what must live as long as the service.
+struct Sink {
+    stderr: Stdio,
+    _reader: Option<PipeReader>,
+    _head: Option<Child>,
+}
+
+impl Sink {
+    /// A device that is always full.
+    fn full() -> Self {
+        let full = File::options().write(true).open("/dev/full");
+        Self {
+            stderr: full.expect("Linux has it").into(),
+            _reader: None,
+            _head: None,
+        }
+    }
+
+    /// A pipe whose reader has gone, as of `| tee` when that was killed.
+    fn closed() -> Self {
+        let (_, writer) = pipe().expect("a pipe");
+        Self {
+            stderr: writer.into(),
+            _reader: None,
+            _head: None,
+        }
+    }
+
+    /// A pipe that is full because nobody reads it, as of a log shipper that was stopped.
+    fn unread() -> Self {
+        let (reader, mut writer) = pipe().expect("a pipe");
+        // What a pipe holds is 64 KiB by default.
+        writer.write_all(&[b'x'; 64 * 1024]).expect("written");
+        Self {
+            stderr: writer.into(),
+            _reader: Some(reader),
+            _head: None,
+        }
+    }
+
+    /// `2>&1 | head -1`.
+    fn head() -> Self {
+        let (reader, writer) = pipe().expect("a pipe");
+        let head = Command::new("head")
+            .arg("-1")
+            .stdin(reader)
+            .stdout(Stdio::null())
+            .spawn();
+        Self {
+            stderr: writer.into(),
+            _reader: None,
+            _head: Some(head.expect("head runs")),
+        }
+    }
+}
+
+async fn lines_lost(running: &Running) -> u64 {
+    let metrics = running.get("/metrics").await;
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("model_catalog_log_lines_lost_total "));
+    line.expect("the metric").parse().expect("a number")
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[rstest]
+#[case::full(Sink::full())]
+#[case::closed(Sink::closed())]
+#[case::unread(Sink::unread())]
+#[case::head(Sink::head())]
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_nothing(#[case] sink: Sink) {
+    let Sink {
+        stderr,
+        _reader,
+        _head,
+    } = sink;
+    let setup = Setup::happy().await;
+    let mut command = command_with_providers(&setup);
+    command.env("RUST_LOG", "trace");
+    let mut running = Running::start_unread(command, stderr).await;
+    for round in 0..3 {
+        let new = format!("new-{round}");
+        setup.openai.reset().await;
+        mount_openai(&setup.openai, &["gpt-a", "gpt-b", &new]).await;
+        sqlx_exec(
+            &setup,
+            "UPDATE sources SET next_attempt_at = '2020-01-01T00:00:00.000Z' WHERE name = 'openai'",
+        )
+        .await;
+        let listed = format!("openai:{new}");
+        until(&listed, async || running.ids().await.contains(&listed)).await;
+    }
+    until("lines are lost", async || {
+        for _ in 0..100 {
+            running.ids().await;
+        }
+        lines_lost(&running).await > 100
+    })
+    .await;
+    assert!(running.peak_memory_kib() < 128 * 1024);
+    let (code, took) = running.stop("-TERM");
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+/// What was lost is said once the log can be written again.
+#[tokio::test]
+async fn lost_lines_are_counted_and_said() {
+    let setup = Setup::happy().await;
+    let (reader, writer) = pipe().expect("a pipe");
+    let mut command = command_with_providers(&setup);
+    command.env("RUST_LOG", "trace");
+    let mut running = Running::start_unread(command, writer.into()).await;
+    until("lines are lost", async || {
+        for _ in 0..100 {
+            running.ids().await;
+        }
+        lines_lost(&running).await > 0
+    })
+    .await;
+    let said = std::thread::spawn(move || {
+        BufReader::new(reader)
+            .lines()
+            .map_while(Result::ok)
+            .filter(|line| line.contains("lines of the log could not be written"))
+            .count()
+    });
+    until("nothing more is lost", async || {
+        let before = lines_lost(&running).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        running.ids().await;
+        lines_lost(&running).await == before
+    })
+    .await;
+    assert_eq!(running.stop("-TERM").0, Some(0));
+    let said = said.join().expect("no panic");
+    assert!((1..5).contains(&said), "said {said} times");
+}
+
+#[rstest]
+#[case::full(Sink::full())]
+#[case::closed(Sink::closed())]
+#[case::unread(Sink::unread())]
+#[tokio::test]
+async fn the_demo_too(#[case] sink: Sink) {
+    let Sink {
+        stderr, _reader, ..
+    } = sink;
+    let setup = Setup::new().await;
+    let mut demo = command(&setup);
+    demo.arg("demo").env("RUST_LOG", "trace");
+    let mut running = Running::start_unread(demo, stderr).await;
+    until("it lists", async || running.ids().await.len() > 100).await;
+    let (code, took) = running.stop("-TERM");
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+/// Every command with an error to tell: exit code 2 all the same, in time.
+#[tokio::test]
+async fn an_error_that_cannot_be_written_is_an_exit_code() {
+    let setup = Setup::new().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    for arguments in [
+        &["serve", "--listen", &taken][..],
+        &["demo", "--listen", &taken],
+        &["lock"],
+        &["lock", "openai:x"],
+        &["check"],
+        &["providers", "--config", "/nonexistent"],
+    ] {
+        for sink in [Sink::full(), Sink::closed(), Sink::unread()] {
+            let mut command = command(&setup);
+            let began = Instant::now();
+            let status = command.args(arguments).stderr(sink.stderr).status();
+            assert_eq!(status.expect("it runs").code(), Some(2), "{arguments:?}");
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(10), "{arguments:?}: {took:?}");
+        }
+    }
+}
+
+/// Output that nobody reads ends a command as SIGPIPE would; output that cannot be written is an
+/// error.
+#[tokio::test]
+async fn output_that_cannot_be_written_is_no_panic() {
+    let setup = Setup::happy().await;
+    let mut running = Running::start(command_with_providers(&setup)).await;
+    assert_eq!(running.ids().await.len(), 6);
+    running.stop("-TERM");
+    let lock = |stdout: Stdio| {
+        let mut lock = command(&setup);
+        lock.args(["lock", "openai:gpt-a"]).stdout(stdout);
+        lock
+    };
+    assert!(lock(Stdio::null()).status().expect("it runs").success());
+    for arguments in [
+        &["providers"][..],
+        &["providers", "--json"],
+        &["check"],
+        &["check", "--format", "json"],
+        &["lock"],
+        &["--help"],
+        &["--version"],
+    ] {
+        for (sink, code, lines) in [(Sink::closed(), 141, 0), (Sink::full(), 2, 1)] {
+            let mut command = command(&setup);
+            command.args(arguments).stdout(sink.stderr);
+            let output = command.stderr(Stdio::piped()).output().expect("it runs");
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+            assert_eq!(text.lines().count(), lines, "{arguments:?}: {text}");
+        }
+    }
+}
