@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    CLOSING_MARGIN, Fetch, ListApi,
-    failure::redact,
-    ollama, openai,
+    CLOSING_MARGIN, Fetch, ListApi, ollama, openai,
+    redaction::redact,
     request::{read_body, root_url},
 };
 use crate::model::{

@@ -158,7 +158,7 @@ impl Model {
             while let Some((first, after)) = rest.split_once(':') {
                 let known =
                     |name: &&str| *name == first && self.known.contains(first) && sees(name);
-                match SOURCES.iter().position(|name| known(&name)) {
+                match SOURCES.iter().position(|name| known(name)) {
                     Some(place) if IS_PROVIDER[place] => return true,
                     Some(_) => rest = after,
                     None => return false,
@@ -604,6 +604,7 @@ fn ids(body: &Value) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a setting of this test")]
 fn every_route_agrees_with_a_model_of_the_catalog() {
     let steps = std::env::var("REFERENCE_STEPS").map_or(STEPS, |steps| {
         steps.parse().expect("REFERENCE_STEPS is a number")
