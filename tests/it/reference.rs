@@ -158,7 +158,7 @@ impl Model {
             while let Some((first, after)) = rest.split_once(':') {
                 let known =
                     |name: &&str| *name == first && self.known.contains(first) && sees(name);
-                match SOURCES.iter().position(|name| known(name)) {
+                match SOURCES.iter().position(known) {
                     Some(place) if IS_PROVIDER[place] => return true,
                     Some(_) => rest = after,
                     None => return false,
