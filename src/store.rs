@@ -126,7 +126,7 @@ impl Store {
         let path = options.get_filename().display().to_string();
         let lock = file::lock(options.get_filename()).await?;
         // SQLite gives its further files the same mode. If it fails, SQLite says why.
-        let _ = file::private().open(options.get_filename());
+        let _ = file::create_private(options.get_filename());
         // Checked before any pragma is set: a foreign database must stay as it is.
         if is_foreign(&options)
             .await
@@ -148,6 +148,11 @@ impl Store {
         // From here on, a file that is gone is not to be created anew.
         let options = options.create_if_missing(false);
         let opened = file.clone();
+        // The first connection turns a new file into a WAL database, for which SQLite does not wait.
+        // Several at once would fail each other.
+        let first = SqliteConnection::connect_with(&options)
+            .await
+            .map_err(|error| open_error(&path, &error))?;
         let pool = SqlitePoolOptions::new()
             // All of them at once and for good: a connection that is made later may find another file.
             .min_connections(CONNECTIONS)
@@ -169,6 +174,8 @@ impl Store {
             .connect_with(options.clone())
             .await
             .map_err(|error| open_error(&path, &error))?;
+        let closed = first.close().await;
+        closed.map_err(|error| open_error(&path, &error))?;
         let version = sqlx::query_scalar!(r#"SELECT sqlite_version() AS "version!: String""#)
             .fetch_one(&pool)
             .await

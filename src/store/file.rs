@@ -21,6 +21,15 @@ pub(super) fn private() -> OpenOptions {
     options
 }
 
+/// Creates an empty file at `path` for its owner alone. Leaves a file that is there as it is, unopened:
+/// closing any handle of a file drops every lock that this process has on it, those of SQLite too.
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
+    match private().create_new(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The file that was opened.
 #[derive(Clone, Debug)]
 pub(super) struct DatabaseFile {
