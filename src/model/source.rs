@@ -82,7 +82,7 @@ impl fmt::Display for SourceName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// A local inference server. Its ids are served as they are; see [`super::names::Names`].
+    /// A local inference server. Its ids are served as they are, unless they read as another source's.
     Endpoint,
     /// A cloud service. Its ids are served as `name:model_id`.
     Provider,

@@ -430,7 +430,7 @@ async fn the_recorded_requests_are_answered() {
             serde_json::from_str::<Value>(body).expect("JSON"),
         )
     };
-    let head = "host: catalog.example\nconnection: close\n";
+    let head = "host: catalog.internal\nconnection: close\n";
     let (status, version) = ask(&format!("GET {BOX}/api/version HTTP/1.1\n{head}\n")).await;
     assert_eq!(
         (status.as_str(), version),
