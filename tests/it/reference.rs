@@ -1,7 +1,8 @@
 //! The catalog against a small model of it: whatever happens, in two processes on one database, every
 //! route says the same as the model, to every key.
 //!
-//! `REFERENCE_STEPS` sets the number of steps; a failure prints the shortest sequence that was found.
+//! The same sequences are tried in every run. `REFERENCE_STEPS` sets the number of steps and
+//! `REFERENCE_SEED`, a number, other sequences. A failure prints the shortest one that was found.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +23,7 @@ use model_catalog::{Catalog, ClientKey, Clock, Config, Kind, SourceConfig};
 use proptest::{
     collection::vec,
     prelude::*,
-    test_runner::{Config as ProptestConfig, TestRunner},
+    test_runner::{Config as ProptestConfig, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -30,7 +31,9 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
 /// Steps in one run of the tests, unless the variable says otherwise.
-const STEPS: u32 = 2_000;
+const STEPS: u64 = 10_000;
+/// The seed of their sequences.
+const SEED: u64 = 1;
 /// The most steps of one sequence.
 const LONGEST: usize = 40;
 
@@ -604,18 +607,23 @@ fn ids(body: &Value) -> Vec<String> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a setting of this test")]
+#[expect(clippy::disallowed_methods, reason = "the settings of this test")]
 fn every_route_agrees_with_a_model_of_the_catalog() {
-    let steps = std::env::var("REFERENCE_STEPS").map_or(STEPS, |steps| {
-        steps.parse().expect("REFERENCE_STEPS is a number")
-    });
-    let average = u32::try_from(LONGEST / 2).expect("small");
-    let mut runner = TestRunner::new(ProptestConfig {
-        cases: steps.div_ceil(average),
+    let setting = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let steps = setting("REFERENCE_STEPS", STEPS);
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&setting("REFERENCE_SEED", SEED).to_le_bytes());
+    let average = u64::try_from(LONGEST / 2).expect("small");
+    let config = ProptestConfig {
+        cases: u32::try_from(steps.div_ceil(average)).expect("small"),
         max_shrink_iters: 200,
         failure_persistence: None,
         ..ProptestConfig::default()
-    });
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(config, rng);
     let sequence = vec(any_step(), 1..LONGEST);
     let result = runner.run(&sequence, |steps| {
         let mut world = World::new();
