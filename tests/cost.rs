@@ -89,7 +89,8 @@ async fn start(setup: &Setup) -> Running {
         &format!(
             "WITH RECURSIVE later(revision) AS (SELECT 2 UNION ALL SELECT revision + 1 FROM later WHERE revision <= {REVISIONS})
              INSERT INTO model_events (revision, source, model_id, at, event, attributes, changed)
-             SELECT later.revision, source, model_id, at, 'changed',
+             SELECT later.revision, source, model_id,
+                    strftime('%Y-%m-%dT%H:%M:%fZ', at, later.revision || ' seconds'), 'changed',
                     json_set(attributes, '$.context_window', 131072 + later.revision % 2), '[\"context_window\"]'
              FROM later CROSS JOIN model_events AS e WHERE e.revision = 1"
         ),
