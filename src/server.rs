@@ -167,6 +167,9 @@ impl Connections {
     }
 
     fn start(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+        // The last piece of an answer does not wait until the client has acknowledged the others. Where
+        // the system refuses, answers are only later.
+        let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(FairStream::new(stream));
         stream.set_write_timeout(Some(self.client_timeout));
         let client_timeout = self.client_timeout;
