@@ -354,7 +354,7 @@ async fn what_cannot_be_used_is_said_everywhere() {
 
 #[tokio::test]
 async fn no_part_of_a_key_is_in_what_is_said_of_an_entry() {
-    const KEY: &str = "sk-live-0123456789abcdefghijklmnopqrstuvwxyz-0123456789";
+    const KEY: &str = "test-key-0123456789abcdefghijklmnopqrstuvwxyz-0123456789";
     let mut field = Field::new(Kind::OpenAi).await;
     let base = format!("{}/v1", field.gateway.uri());
     let source = SourceConfig::provider("gw", Kind::OpenAi, &base, Some(KEY));
