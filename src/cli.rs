@@ -1,6 +1,7 @@
 //! The command line: one file per command, one struct per command's arguments. An error means that
 //! the command could not do its work (exit code 2).
 
+mod backup;
 mod changes;
 mod check;
 pub mod demo;
@@ -15,6 +16,7 @@ mod providers;
 mod reader;
 mod refresh;
 mod report;
+mod restore;
 mod serve;
 mod show;
 mod sources;
@@ -31,6 +33,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 pub use self::{
+    backup::Backup,
     changes::{Changes, Since},
     check::Check,
     diff::Diff,
@@ -42,6 +45,7 @@ pub use self::{
     providers::Providers,
     refresh::Refresh,
     report::Format,
+    restore::Restore,
     show::Show,
     sources::Sources,
 };
@@ -107,6 +111,13 @@ enum Command {
     Lock(Lock),
     /// Report locked models that are gone, retiring or smaller
     Check(Check),
+    /// Write a consistent copy of the database, also while a service runs on it
+    #[command(
+        after_help = "Examples:\n  model-catalog backup catalog-2026-11-26.sqlite\n  model-catalog backup copy.sqlite --force --url http://127.0.0.1:8484"
+    )]
+    Backup(Backup),
+    /// Put a copy in the place of the database, which is kept under another name
+    Restore(Restore),
     /// List the providers that only need a key, and which of them are on
     Providers(Providers),
     /// Say whether a running catalog is well (for health checks; exit code 2 when it is not)
@@ -174,6 +185,8 @@ impl Cli {
             Command::Refresh(refresh) => return refresh.run(&environment).await,
             Command::Lock(lock) => return lock.run(&environment).await,
             Command::Check(check) => return check.run(&environment).await,
+            Command::Backup(backup) => return backup.run(&environment).await,
+            Command::Restore(restore) => return restore.run(&environment).await,
             Command::Providers(providers) => return providers.run(&environment),
             Command::Health(health) => return health.run().await,
             Command::Completions(completions) => return completions.run(),

@@ -12,10 +12,13 @@
 //! | `find_webhook`, `skip_delivery`, `claim_delivery`, `release_delivery`, `commit_delivery` | `webhooks` |
 //! | `processes`, `beat`, `forget_processes` | `processes` |
 //! | `prune` | `prune` |
+//!
+//! Without a service: `read_only` reads, `copies` makes, checks and restores copies.
 
 pub mod changes;
 pub mod commit;
 mod configure;
+pub mod copies;
 mod derive;
 mod details;
 mod enrichment;
@@ -58,6 +61,7 @@ use sqlx::{
 
 use self::{
     configure::apply_sources,
+    copies::vacuum_into,
     enrichment::apply_enrichment,
     error::{Result, StoreError, open_error},
     events::NextRevision,
@@ -270,10 +274,7 @@ impl Store {
         self.file.check()?;
         let mut connection = SqliteConnection::connect_with(&self.options).await?;
         self.file.check()?;
-        sqlx::query("VACUUM INTO ?1")
-            .bind(path.to_string_lossy())
-            .execute(&mut connection)
-            .await?;
+        vacuum_into(&mut connection, path).await?;
         connection.close().await?;
         Ok(())
     }

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
+use tokio::io::AsyncWriteExt;
 use tower::ServiceExt;
 
 use super::text::printable;
@@ -113,6 +114,35 @@ impl Reader {
         }
     }
 
+    /// Writes the answer of `path` of a running catalog to `file`.
+    pub async fn download(&self, path: &str, file: &std::fs::File) -> anyhow::Result<()> {
+        let Self::Running { root, key, clients } = self else {
+            return Err(anyhow!("only a running catalog can do this: pass --url"));
+        };
+        let request = clients.of_url(root).get(format!("{root}{path}"));
+        let mut response = start(root, key.as_ref(), request).await?;
+        if !response.status().is_success() {
+            let answer = whole(root, response).await?;
+            return match self.check(answer)? {
+                Some(_) => Ok(()),
+                None => Err(self.is_no_catalog()),
+            };
+        }
+        let mut file = tokio::fs::File::from_std(file.try_clone()?);
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| unreachable(root, error))?
+        {
+            file.write_all(&chunk)
+                .await
+                .map_err(|error| anyhow!("cannot write the answer of {root}: {error}"))?;
+        }
+        file.flush()
+            .await
+            .map_err(|error| anyhow!("cannot write the answer of {root}: {error}"))
+    }
+
     fn parse<T: DeserializeOwned>(&self, answer: &Answer) -> anyhow::Result<T> {
         serde_json::from_slice(&answer.body).map_err(|_| self.is_no_catalog())
     }
@@ -176,25 +206,38 @@ async fn of_database(url: &str, path: &str) -> anyhow::Result<Answer> {
     .await
 }
 
-/// Sends `request` to the catalog at `root`, with `key`.
+/// The answer of the catalog at `root` to `request` with `key`.
 async fn send(
     root: &Url,
     key: Option<&SecretString>,
     request: reqwest::RequestBuilder,
 ) -> anyhow::Result<Answer> {
-    let mut request = request.timeout(TIMEOUT);
+    let request = request.timeout(TIMEOUT);
+    whole(root, start(root, key, request).await?).await
+}
+
+/// Sends `request` to the catalog at `root`, with `key`.
+async fn start(
+    root: &Url,
+    key: Option<&SecretString>,
+    mut request: reqwest::RequestBuilder,
+) -> anyhow::Result<reqwest::Response> {
     if let Some(key) = key {
         request = request.bearer_auth(key.expose_secret());
     }
-    let unreachable = |error: reqwest::Error| {
-        let cause = anyhow::Error::from(error.without_url());
-        let cause = cause.root_cause();
-        anyhow!("cannot reach the catalog at {root}: {cause}; start it, or correct --url")
-    };
-    let mut response = request.send().await.map_err(unreachable)?;
+    let sent = request.send().await;
+    sent.map_err(|error| unreachable(root, error))
+}
+
+/// Reads the whole answer of the catalog at `root`.
+async fn whole(root: &Url, mut response: reqwest::Response) -> anyhow::Result<Answer> {
     let (status, revision) = (response.status(), revision(response.headers()));
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| unreachable(root, error))?
+    {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_ANSWER_BYTES {
             return Err(anyhow!("the answer of {root} is too large: correct --url"));
@@ -205,6 +248,12 @@ async fn send(
         revision,
         body: body.freeze(),
     })
+}
+
+fn unreachable(root: &Url, error: reqwest::Error) -> anyhow::Error {
+    let cause = anyhow::Error::from(error.without_url());
+    let cause = cause.root_cause();
+    anyhow!("cannot reach the catalog at {root}: {cause}; start it, or correct --url")
 }
 
 fn revision(headers: &HeaderMap) -> Option<i64> {

@@ -57,6 +57,28 @@ pub enum StoreError {
         /// Deleted or replaced.
         became: &'static str,
     },
+    /// A file that should hold a copy does not exist.
+    #[error("there is no file {path}: pass a file that `model-catalog backup` wrote")]
+    NoCopy {
+        /// The file.
+        path: String,
+    },
+    /// A file is not a whole copy of a catalog.
+    #[error(
+        "{path} is not a whole copy of a catalog ({cause}): nothing was changed; use another copy"
+    )]
+    BadCopy {
+        /// The file.
+        path: String,
+        /// The cause.
+        cause: String,
+    },
+    /// A database that should be replaced is in use.
+    #[error("{path} is in use, and nothing was changed: stop the service first")]
+    InUse {
+        /// The database file.
+        path: String,
+    },
     /// This version's migrations have not run yet, and the database must not be written.
     #[error(
         "{path} lacks migration {version} of this model-catalog and was left unchanged: start this version's service on it once, or read from a running one with --url"
@@ -154,6 +176,11 @@ const NOT_A_DATABASE: i32 = 26;
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(code & 0xff)
+}
+
+/// Whether another connection holds a lock that the statement needed.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    primary_code(error) == Some(BUSY)
 }
 
 /// SQLite's message, with advice.

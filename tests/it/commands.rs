@@ -10,13 +10,13 @@ use crate::{
     running::command,
 };
 
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
-fn run(setup: &Setup, arguments: &[&str]) -> Ended {
+pub fn run(setup: &Setup, arguments: &[&str]) -> Ended {
     run_command(command(setup), arguments)
 }
 

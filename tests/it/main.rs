@@ -2,6 +2,7 @@
 //! directory, a mock server per source, port 0). A file per behaviour; `helpers` is the harness.
 
 mod advice;
+mod backup;
 mod bases;
 mod binary;
 mod cases;
