@@ -6,6 +6,7 @@ mod changes;
 mod check;
 pub mod demo;
 mod diff;
+mod doctor;
 mod files;
 mod generate;
 mod health;
@@ -37,6 +38,7 @@ pub use self::{
     changes::{Changes, Since},
     check::Check,
     diff::Diff,
+    doctor::Doctor,
     generate::{Completions, Man},
     health::Health,
     list::{Filters, List},
@@ -118,6 +120,8 @@ enum Command {
     Backup(Backup),
     /// Put a copy in the place of the database, which is kept under another name
     Restore(Restore),
+    /// Look once at everything that the catalog depends on, and say what to do about what is wrong
+    Doctor(Doctor),
     /// List the providers that only need a key, and which of them are on
     Providers(Providers),
     /// Say whether a running catalog is well (for health checks; exit code 2 when it is not)
@@ -187,6 +191,7 @@ impl Cli {
             Command::Check(check) => return check.run(&environment).await,
             Command::Backup(backup) => return backup.run(&environment).await,
             Command::Restore(restore) => return restore.run(&environment).await,
+            Command::Doctor(doctor) => return doctor.run(&environment).await,
             Command::Providers(providers) => return providers.run(&environment),
             Command::Health(health) => return health.run().await,
             Command::Completions(completions) => return completions.run(),

@@ -10,7 +10,7 @@ pub mod hosts;
 pub mod keys;
 pub mod odd_key;
 mod presets;
-mod proxy;
+pub mod proxy;
 pub mod read;
 pub mod secrets;
 pub mod source;

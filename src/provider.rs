@@ -39,7 +39,7 @@ use self::{
     page::Page,
     progress::{NoPage, Progress},
     recognise::Recognised,
-    request::{link_header, page_url, read_body},
+    request::{date_header, link_header, page_url, read_body},
 };
 use crate::{
     config::{odd_key::oddity, source::SourceConfig},
@@ -264,6 +264,7 @@ impl Fetch<'_> {
             gathering.begin_another_list();
         }
         let mut listing = gathering.listing;
+        listing.sent_at = gathering.progress.sent_at;
         self.mask(&mut listing);
         Ok(listing)
     }
@@ -296,6 +297,7 @@ impl Fetch<'_> {
             ..error
         };
         progress.link = link_header(&response);
+        progress.sent_at = progress.sent_at.or_else(|| date_header(&response));
         let large = Some(&self.clients.large);
         let body = read_body(response, bytes_left, large)
             .await

@@ -36,6 +36,24 @@ pub(super) fn check_proxies(environment: &Environment) -> Result<(), ConfigError
     Ok(())
 }
 
+/// The proxy variables that count, each with its proxy's host and port, without a user or a password.
+pub(crate) fn proxies(environment: &Environment) -> Vec<(&'static str, String)> {
+    let first_set = |variables: [&'static str; 4]| {
+        let mut set = variables.into_iter();
+        set.find_map(|name| Some((name, environment.get_untrimmed(name)?)))
+    };
+    let mut proxies: Vec<_> = VARIABLES
+        .into_iter()
+        .filter_map(first_set)
+        .map(|(name, proxy)| {
+            let host = proxy.rsplit(['@', '/']).find(|part| !part.is_empty());
+            (name, host.unwrap_or_default().to_owned())
+        })
+        .collect();
+    proxies.dedup();
+    proxies
+}
+
 /// Whether the client can use `proxy`: a URL, or a host and a port, without blanks around it.
 fn is_usable(proxy: &str) -> bool {
     let url = match proxy.contains("://") {

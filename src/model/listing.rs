@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::attributes::Attributes;
+use super::{attributes::Attributes, time::Timestamp};
 
 /// The longest usable model id, in bytes.
 pub const MAX_ID_BYTES: usize = 512;
@@ -53,6 +53,8 @@ pub struct Listing {
     pub details: Details,
     /// The version that the server reports; none unless it is an Ollama.
     pub server_version: Option<String>,
+    /// What the source's clock showed when it sent the first page, to the second; none if it did not say.
+    pub sent_at: Option<Timestamp>,
 }
 
 /// One source's entries as it sent them.

@@ -91,7 +91,10 @@ impl Gathering {
 
     /// Continues with the first page of another list from the same server, which may repeat ids.
     pub fn begin_another_list(&mut self) {
-        self.progress = Progress::default();
+        self.progress = Progress {
+            sent_at: self.progress.sent_at,
+            ..Progress::default()
+        };
         self.requested.clear();
         self.known_before.extend(self.known.drain());
         self.skipped_before = self.listing.skipped.count;

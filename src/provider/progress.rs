@@ -1,6 +1,6 @@
 //! The state of a listing between its pages, and the error for an answer that is no page. Pure.
 
-use crate::model::fetch::ErrorKind;
+use crate::model::{fetch::ErrorKind, time::Timestamp};
 
 /// How to request the next page.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub type Parameters = Vec<(String, String)>;
 pub struct Progress {
     /// The `Link` headers of the answer.
     pub link: Option<String>,
+    /// The `Date` of the first answer.
+    pub sent_at: Option<Timestamp>,
     /// The parameters of this page's request beside those of every page; empty for the first page.
     pub asked: Parameters,
     /// The number of entries on the earlier pages, skipped ones included.

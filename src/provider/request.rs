@@ -2,9 +2,10 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use reqwest::{
     Response, Url,
-    header::{CONTENT_TYPE, HeaderValue, LINK},
+    header::{CONTENT_TYPE, DATE, HeaderValue, LINK},
 };
 use secrecy::ExposeSecret;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,6 +16,7 @@ use crate::{
     model::{
         fetch::{ErrorKind, FetchError},
         source::{Kind, Role},
+        time::Timestamp,
     },
 };
 
@@ -107,6 +109,13 @@ pub(super) fn link_header(response: &Response) -> Option<String> {
     let headers = response.headers().get_all(LINK).iter();
     let links: Vec<&str> = headers.filter_map(|link| link.to_str().ok()).collect();
     (!links.is_empty()).then(|| links.join(", "))
+}
+
+/// The `Date` of the answer.
+pub(super) fn date_header(response: &Response) -> Option<Timestamp> {
+    let date = response.headers().get(DATE)?.to_str().ok()?;
+    let date = httpdate::parse_http_date(date).ok()?;
+    Some(DateTime::<Utc>::from(date).into())
 }
 
 /// Returns the URL of `path` below the root of the source's server.

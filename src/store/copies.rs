@@ -51,6 +51,11 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
 }
 
+/// The file of the database at `url`.
+pub fn path_of(url: &str) -> Result<PathBuf> {
+    Ok(parse_url(url)?.get_filename().to_owned())
+}
+
 /// Copies the database at `url` to the empty file `to`, also while a service writes, and also one that an
 /// earlier version wrote. Leaves no file beside the database.
 pub async fn copy(url: &str, to: &Path) -> Result<()> {

@@ -20,7 +20,7 @@ pub fn run(setup: &Setup, arguments: &[&str]) -> Ended {
     run_command(command(setup), arguments)
 }
 
-fn run_command(mut command: Command, arguments: &[&str]) -> Ended {
+pub fn run_command(mut command: Command, arguments: &[&str]) -> Ended {
     let output = command
         .args(arguments)
         .stdout(std::process::Stdio::piped())

@@ -17,6 +17,7 @@ mod details;
 mod dialects;
 mod discovery;
 mod disk;
+mod doctor;
 mod door;
 mod embedding;
 mod endings;
