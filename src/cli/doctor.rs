@@ -1,9 +1,10 @@
 //! `model-catalog doctor`: looks once at everything that a catalog depends on. Changes nothing.
 
+mod source;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, Instant},
 };
 
 use chrono::TimeDelta;
@@ -11,6 +12,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use self::source::ask;
 use super::{
     backup::describe,
     files::print,
@@ -22,24 +24,17 @@ use crate::{
         environment::Environment,
         proxy::proxies,
         read::{Flags, Settings},
-        source::SourceConfig,
     },
-    model::{
-        fetch::ErrorKind,
-        source::Role,
-        time::{Clock, Timestamp},
-    },
-    provider::{self, Known, client::Clients},
+    model::time::{Clock, Timestamp},
+    provider::client::Clients,
     store::{
         copies::{self, Contents},
         error::StoreError,
     },
 };
 
-/// How long a source may take for its list.
-const SOURCE_LIMIT: Duration = Duration::from_secs(10);
-/// How far this machine's clock may be from a source's. Theirs are in whole seconds and under way for up
-/// to [`SOURCE_LIMIT`].
+/// How far this machine's clock may be from a source's. Theirs are in whole seconds, and under way while the
+/// source is asked.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
 /// The free space below which a disk is about to be full, in bytes.
 const MIN_FREE_BYTES: u64 = 100_000_000;
@@ -234,63 +229,6 @@ fn certificates(clients: &Clients) -> Result<String, String> {
         Some(problem) => Err(format!(
             "no certificate can be checked ({problem}): install CA certificates (package ca-certificates), or point SSL_CERT_FILE at them"
         )),
-    }
-}
-
-/// Asks `source` for its list: what became of it, and how far this machine's clock is ahead of its.
-async fn ask(
-    clients: &Clients,
-    source: &SourceConfig,
-    proxies: &[(&str, String)],
-) -> (Check, Option<(String, TimeDelta)>) {
-    let name = source.name.to_string();
-    let begin = Instant::now();
-    let now = Clock::system().now();
-    let fetched = provider::fetch(clients, source, Known::default(), SOURCE_LIMIT, now).await;
-    let seconds = begin.elapsed().as_secs_f32();
-    match fetched {
-        Ok(fetched) => {
-            let listing = fetched.listing;
-            let mut message = format!("{} models in {seconds:.1} s", listing.entries.len());
-            if listing.skipped.count > 0 {
-                message += &format!("; {} entries cannot be used", listing.skipped.count);
-            }
-            let ahead = listing
-                .sent_at
-                .map(|sent_at| (name.clone(), now.since(sent_at)));
-            (Check::new(&name, Ok(message)), ahead)
-        }
-        Err(error) => {
-            let message = format!("{error}; {}", advice(error.kind, source, proxies));
-            (Check::new(&name, Err(message)), None)
-        }
-    }
-}
-
-/// What to do about an error of `source`.
-fn advice(kind: ErrorKind, source: &SourceConfig, proxies: &[(&str, String)]) -> String {
-    let is_provider = source.role == Role::Provider;
-    let proxy = proxies
-        .first()
-        .filter(|_| is_provider && source.base_url.scheme() == "https");
-    match (kind, proxy) {
-        (ErrorKind::Timeout | ErrorKind::Unreachable, Some((name, host))) => {
-            format!("check the proxy {host} of {name}, and the network behind it")
-        }
-        (ErrorKind::Timeout | ErrorKind::Unreachable, None) if is_provider => {
-            "check the network, or set HTTPS_PROXY if there is a proxy".to_owned()
-        }
-        (ErrorKind::Timeout | ErrorKind::Unreachable, None) => {
-            "start the server, or correct its base_url".to_owned()
-        }
-        (ErrorKind::Tls, _) => "see `certificates`, or correct its base_url".to_owned(),
-        (ErrorKind::Unauthorized | ErrorKind::Forbidden, _) => {
-            "set its key to a valid one that may list models".to_owned()
-        }
-        (ErrorKind::RateLimited | ErrorKind::Unavailable, _) => {
-            "nothing to do here: the catalog tries again by itself".to_owned()
-        }
-        _ => "correct its base_url or kind, or see its documentation".to_owned(),
     }
 }
 
