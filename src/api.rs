@@ -29,7 +29,7 @@ use tower::util::MapRequest;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 use self::{door::Door, error::ApiError, models::ollama, request::OLLAMA_BASE};
-use crate::catalog::Catalog;
+use crate::{catalog::Catalog, model::closest::closest};
 
 /// The longest body of a request about one model, in bytes.
 const MAX_SHOW_BYTES: usize = 64 * 1024;
@@ -191,10 +191,31 @@ fn provider_routes() -> Router<Catalog> {
     })
 }
 
+/// What a mistyped path may mean.
+const WELL_KNOWN: [&str; 13] = [
+    "/v1/models",
+    "/v1beta/models",
+    "/ollama/api/tags",
+    "/catalog/sources",
+    "/catalog/providers",
+    "/catalog/changes",
+    "/catalog/changes.atom",
+    "/catalog/events",
+    "/catalog/retirements",
+    "/catalog.sqlite",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+];
+
 async fn unknown_route(uri: Uri) -> ApiError {
+    let path = error::shortened(uri.path());
+    let meant = match closest(&path, WELL_KNOWN.into_iter()).first() {
+        Some(route) => format!("did you mean {route}? T"),
+        None => "t".to_owned(),
+    };
     let message = format!(
-        "No route {}: the list is GET /v1/models, a model is GET /v1/models/{{id}}, the sources are GET /catalog/sources, the changes GET /catalog/changes.",
-        error::shortened(uri.path())
+        "No route {path}: {meant}he list is GET /v1/models, a model is GET /v1/models/{{id}}, the sources are GET /catalog/sources, the changes GET /catalog/changes."
     );
     ApiError::invalid(StatusCode::NOT_FOUND, "unknown_route", message)
 }

@@ -13,7 +13,10 @@ use axum::{
 };
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use super::{middleware::CATALOG_REVISION, models::view::CATALOG_STALE};
+use super::{
+    middleware::CATALOG_REVISION,
+    models::view::{CATALOG_EMPTY, CATALOG_STALE},
+};
 use crate::{catalog::Catalog, config::cors::CorsOrigins};
 
 /// How long browsers may remember a preflight's answer.
@@ -39,7 +42,7 @@ pub fn on_catalog(router: Router<Catalog>, origins: &CorsOrigins) -> Router<Cata
 }
 
 fn allow(router: Router<Catalog>, origins: AllowOrigin) -> Router<Catalog> {
-    const EXPOSED: [HeaderName; 3] = [ETAG, CATALOG_REVISION, CATALOG_STALE];
+    const EXPOSED: [HeaderName; 4] = [ETAG, CATALOG_REVISION, CATALOG_STALE, CATALOG_EMPTY];
     let cors = CorsLayer::new()
         .allow_origin(origins)
         // POST is Ollama's way to ask about a model.

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::{
     snapshot::{dialect::Dialect, selection::BadFilter},
@@ -26,6 +27,22 @@ pub struct ApiError {
 
 /// Longest part of a request that an error echoes, and of a value that a feed shows, in bytes.
 const ECHO_LIMIT: usize = 200;
+
+/// What a path cannot hold as it is. Ids keep their `/` and `:`, as clients write them.
+const NOT_IN_PATHS: AsciiSet = CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Cuts `text` to a length that an error may echo or a feed may show.
 pub fn shortened(text: &str) -> String {
@@ -62,6 +79,21 @@ impl ApiError {
             param: Some("model"),
             ..Self::invalid(StatusCode::NOT_FOUND, "model_not_found", message)
         }
+    }
+
+    /// The same with the `closest` listed ids, and where to learn why `id` is not listed.
+    pub fn and_closest(mut self, id: &str, closest: &[String]) -> Self {
+        let ids: Vec<String> = closest.iter().map(|id| shortened(id)).collect();
+        if let Some((last, others)) = ids.split_last() {
+            let or = if others.is_empty() { "" } else { " or " };
+            self.message += &format!(". Did you mean {}{or}{last}?", others.join(", "));
+        }
+        let path = utf8_percent_encode(id, &NOT_IN_PATHS).to_string();
+        if !id.is_empty() && path.len() <= ECHO_LIMIT {
+            let dot = if ids.is_empty() { "." } else { "" };
+            self.message += &format!("{dot} Why: GET /catalog/why/{path}");
+        }
+        self
     }
 
     /// A 401: the key is missing or wrong.

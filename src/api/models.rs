@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
+    model::closest::closest,
     snapshot::{dialect::Dialect, view::ModelView},
 };
 
@@ -91,20 +92,46 @@ pub async fn retrieve(
     let wanted = Wanted::Whole(ids(ModelsPath::of(&uri, &headers).id).map(Cow::into_owned));
     let asked = Asked::for_model(catalog.clone(), &uri, &headers)?;
     let current = asked.current_with(&wanted).await?;
-    let answer = move |view: &View| {
+    let answer = move |wanted: &Wanted, view: &View| {
         let snapshot = &view.snapshot;
-        let model = wanted.find(snapshot);
-        let model = model.ok_or_else(|| ApiError::no_model(wanted.id()))?;
+        let model = wanted.find(snapshot)?;
         let body = match dialect {
-            Dialect::OpenAi => snapshot.entry(model.model),
-            _ => written(dialect.model(&model, now))?,
+            Dialect::OpenAi => Ok(snapshot.entry(model.model)),
+            _ => written(dialect.model(&model, now)),
         };
-        Ok(view.answer(&body, &headers))
+        Some(body.map(|body| view.answer(&body, &headers)))
     };
-    if let Some(view) = asked.ready(current.as_ref()) {
-        return answer(&view);
+    let (wanted, view, answered) = match asked.ready(current.as_ref()) {
+        Some(view) => {
+            let answered = answer(&wanted, &view);
+            (wanted, view, answered)
+        }
+        None => {
+            let made = async move {
+                let view = asked.make(current).await?;
+                let answered = answer(&wanted, &view);
+                Ok::<_, ApiError>((wanted, view, answered))
+            };
+            catalog.shared().costly.run(made).await??
+        }
+    };
+    match answered {
+        Some(answered) => answered,
+        None => Err(no_model(wanted.id(), &view).await),
     }
-    costly(&catalog, async move { answer(&asked.make(current).await?) }).await
+}
+
+/// The 404 of the model `id`, with ids that the `view` has and that resemble it. To find those is worth no
+/// waiting: while others have costly requests, there are none.
+async fn no_model(id: &str, view: &View) -> ApiError {
+    let (wanted, snapshot) = (id.to_owned(), view.snapshot.clone());
+    let compared = async move {
+        let ids = snapshot.models.iter().map(|model| model.id.as_str());
+        let closest = closest(&wanted, ids).into_iter();
+        closest.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let compared = view.catalog.shared().costly.run_if_idle(compared).await;
+    ApiError::no_model(id).and_closest(id, &compared.unwrap_or_default())
 }
 
 fn dialect(uri: &Uri, headers: &HeaderMap) -> Dialect {

@@ -55,21 +55,19 @@ impl CostlyWork {
         let Ok(Ok(slot)) = turn else {
             return Err(Busy);
         };
-        let (work, runtime) = (work.in_current_span(), Handle::current());
-        let done = spawn_blocking(move || {
-            let result = runtime.block_on(work);
-            drop(slot);
-            result
-        });
-        match done.await {
-            Ok(result) => Ok(result),
-            Err(error) => match error.try_into_panic() {
-                // Panic as a direct call would have.
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that shuts down cancels the task; then no caller needs the answer.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        Ok(in_slot(slot, work).await)
+    }
+
+    /// The same for work that nobody needs: done now or not at all, behind all that waits for its turn.
+    pub async fn run_if_idle<T>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Busy>
+    where
+        T: Send + 'static,
+    {
+        let slot = self.slots.clone().try_acquire_owned();
+        Ok(in_slot(slot.map_err(|_| Busy)?, work).await)
     }
 
     /// `answer`, counted as unread until its last copy is dropped. Fails when clients have too much to
@@ -95,6 +93,28 @@ impl CostlyWork {
             Ok(Ok(permit)) => Ok(Room(permit)),
             _ => Err(Busy),
         }
+    }
+}
+
+/// Runs `work` on a thread that serves nobody else, and then frees `slot`.
+async fn in_slot<T: Send + 'static>(
+    slot: OwnedSemaphorePermit,
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let (work, runtime) = (work.in_current_span(), Handle::current());
+    let done = spawn_blocking(move || {
+        let result = runtime.block_on(work);
+        drop(slot);
+        result
+    });
+    match done.await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            // Panic as a direct call would have.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels the task; then no caller needs the answer.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -563,7 +563,7 @@ async fn errors_have_the_callers_shape() {
     assert_eq!(
         answer.json(),
         json!({"type": "error", "request_id": null, "error": {
-            "type": "not_found_error", "message": "The model 'claude-none' does not exist",
+            "type": "not_found_error", "message": "The model 'claude-none' does not exist. Did you mean anthropic:claude-a or anthropic:claude-b? Why: GET /catalog/why/claude-none",
             "details": {"error_code": "model_not_found"},
         }})
     );
@@ -577,7 +577,10 @@ async fn errors_have_the_callers_shape() {
         get_as(&app, GEMINI_KEY, "/v1/models/none").await,
     ] {
         assert_eq!(answer.status, 404);
-        assert_eq!(answer.json(), gemini("The model 'none' does not exist"));
+        assert_eq!(
+            answer.json(),
+            gemini("The model 'none' does not exist. Why: GET /catalog/why/none")
+        );
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     for path in ["/v1/models/none", "/v1beta/openai/models/none"] {

@@ -29,6 +29,7 @@ mod files;
 mod freshness;
 mod fuzz;
 mod helpers;
+mod helpful;
 mod history;
 mod identity;
 mod keys;

@@ -31,6 +31,9 @@ use crate::{
 /// The header that names stale sources.
 pub const CATALOG_STALE: HeaderName = HeaderName::from_static("catalog-stale");
 
+/// The header that says why a list is empty.
+pub const CATALOG_EMPTY: HeaderName = HeaderName::from_static("catalog-empty");
+
 /// The headers that an answer about models varies on.
 const VARY_ON: HeaderValue = HeaderValue::from_static(
     "accept-encoding, anthropic-version, x-goog-api-client, x-goog-api-key",
@@ -138,7 +141,33 @@ impl View {
         {
             headers.insert(CATALOG_STALE, stale);
         }
+        if self.snapshot.models.is_empty() {
+            headers.insert(CATALOG_EMPTY, HeaderValue::from_static(self.why_empty()));
+        }
         response
+    }
+
+    /// Why the view has no model, and where to look.
+    fn why_empty(&self) -> &'static str {
+        let states = &self.sources.states;
+        let is_filtered = self.selection.resolve(states, self.catalog.now()).is_some();
+        let configured: Vec<&SourceState> = self
+            .visible_sources()
+            .filter(|source| source.configured)
+            .collect();
+        if self.is_past() {
+            "nothing was listed then: see /catalog/changes"
+        } else if is_filtered {
+            "no model matches the filters: see /v1/models without them"
+        } else if configured.is_empty() && self.scope.is_all() {
+            "no source is configured: set a provider's key, see /catalog/providers"
+        } else if configured.is_empty() {
+            "this key sees no source that is configured: see /catalog/sources"
+        } else if configured.iter().all(|source| source.is_missing()) {
+            "no source has answered yet: see /catalog/sources"
+        } else {
+            "no source lists a model that this key may see: see /catalog/sources"
+        }
     }
 
     /// The names of the stale sources, for a header; none when all are fresh.
@@ -156,6 +185,7 @@ impl View {
 }
 
 /// The model that a request asks for.
+#[derive(Clone)]
 pub enum Wanted {
     /// The one with any of these whole ids.
     Whole([String; 2]),
