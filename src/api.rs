@@ -57,9 +57,10 @@ pub fn application(catalog: Catalog, listens_on: Option<SocketAddr>) -> Router {
     let door = || from_fn_with_state(door.clone(), door::guard);
     let routes = routes(catalog.clone()).layer(door());
     let routes = with_answers(routes, catalog.clone());
+    let counted = from_fn_with_state(catalog.clone(), middleware::counted);
     let lenient = routes
         .clone()
-        .fallback(unknown_route)
+        .fallback_service(any(unknown_route).layer(counted))
         .layer(door())
         .layer(from_fn(middleware::in_callers_dialect))
         .layer(map_response_with_state(
@@ -115,9 +116,10 @@ fn with_answers(routes: Router, catalog: Catalog) -> Router {
     routes
         .layer(from_fn(middleware::in_callers_dialect))
         .layer(map_response_with_state(
-            catalog,
+            catalog.clone(),
             middleware::with_common_headers,
         ))
+        .layer(from_fn_with_state(catalog, middleware::counted))
 }
 
 /// The merged list, and each source's own.

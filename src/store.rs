@@ -307,6 +307,15 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// The size of the database with its log, in bytes; 0 when it cannot be told.
+    pub fn size_bytes(&self) -> u64 {
+        let path = self.options.get_filename();
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        size(path) + size(Path::new(&wal))
+    }
+
     /// Fails when the database was deleted or replaced: it is not written any more.
     pub fn check_file(&self) -> Result<()> {
         self.file.check()

@@ -34,7 +34,14 @@ fn gauges(catalog: &Catalog) -> Gauges {
     let (current, now) = (catalog.current(), catalog.now());
     let verdicts = catalog.verdicts(&current);
     let gauges = Gauges::default();
+    let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    gauges.build_info.get_or_create(&version).set(1);
     gauges.revision.set(current.snapshot.revision);
+    let size = catalog.store().size_bytes();
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    gauges.database_size_bytes.set(size);
+    let watched = i64::try_from(verdicts.len()).unwrap_or(i64::MAX);
+    gauges.watched_models.set(watched);
     gauges.log_lines_lost.inc_by(log::lines_lost());
     let overdue = catalog.health().overdue();
     let states = current.sources.states.iter();
@@ -57,6 +64,7 @@ fn gauges(catalog: &Catalog) -> Gauges {
             i64::from(overdue.contains_key(&source.name)),
         );
         set(&gauges.source_hidden, i64::from(source.hidden.is_some()));
+        set(&gauges.held_listings, i64::from(source.held.is_some()));
         let skipped = source.skipped.as_ref().map_or(0, |skipped| skipped.count);
         set(
             &gauges.skipped_entries,
@@ -67,6 +75,8 @@ fn gauges(catalog: &Catalog) -> Gauges {
         if let Some(fetched_at) = source.polling.fetched_at {
             let age = now.since(fetched_at).num_seconds();
             set(&gauges.listing_age_seconds, age);
+            let seconds = fetched_at.millis().div_euclid(1000);
+            set(&gauges.last_success_timestamp_seconds, seconds);
         }
     }
     for verdict in &verdicts {

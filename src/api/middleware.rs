@@ -1,7 +1,10 @@
 //! The layers around every handler: time limit, panics, errors in the caller's dialect, the
 //! revision header.
 
-use std::{any::Any, time::Duration};
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -64,6 +67,21 @@ pub fn with_usual_path(mut request: Request) -> Request {
         *request.uri_mut() = uri;
     }
     request
+}
+
+/// What a request for no route is counted as: anybody may invent paths.
+const UNKNOWN_ROUTE: &str = "other";
+
+/// Counts and times the request.
+pub async fn counted(State(catalog): State<Catalog>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or(UNKNOWN_ROUTE, MatchedPath::as_str);
+    let status = response.status().as_u16();
+    let metrics = &catalog.shared().metrics;
+    metrics.count_request(route, status, began.elapsed());
+    response
 }
 
 pub async fn in_time(request: Request, next: Next) -> Response {

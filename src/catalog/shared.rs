@@ -96,6 +96,7 @@ impl Shared {
             sources: Arc::new(sources),
         };
         let metrics = Metrics::default();
+        metrics.count_build();
         Ok(Arc::new(Self {
             catalog_id,
             current: ArcSwap::from_pointee(current),
@@ -148,7 +149,10 @@ impl Shared {
             sources, content, ..
         } = self.store.load(Some(known.snapshot.revision)).await?;
         let snapshot = match content {
-            Some(content) => build(content).await?,
+            Some(content) => {
+                self.metrics.count_build();
+                build(content).await?
+            }
             None if sources == *known.sources => return Ok(false),
             None => known.snapshot.clone(),
         };

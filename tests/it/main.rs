@@ -37,6 +37,7 @@ mod layout;
 mod lock;
 #[cfg(target_os = "linux")]
 mod logging;
+mod metrics;
 mod ollama;
 mod payloads;
 mod providers;

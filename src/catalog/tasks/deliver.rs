@@ -170,6 +170,9 @@ impl Deliverer {
         let Some(state) = store.find_webhook(&self.settings).await? else {
             return Ok(Step::Left);
         };
+        let last = self.shared.current.load().snapshot.revision;
+        let metrics = &self.shared.metrics;
+        metrics.set_webhook_lag(self.webhook.name.as_str(), (last - state.cursor).max(0));
         if state.gone_at.is_some() {
             return Ok(Step::Left);
         }
@@ -177,6 +180,7 @@ impl Deliverer {
             return Ok(Step::Waits(at));
         }
         let Some(next) = self.find_next(&state).await? else {
+            metrics.set_webhook_lag(self.webhook.name.as_str(), 0);
             return Ok(Step::Idle);
         };
         if let Some(until) = store.claim_delivery(&self.settings, &state).await? {

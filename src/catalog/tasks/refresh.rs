@@ -27,7 +27,7 @@ use crate::{
         schedule::{self, ClaimMode},
     },
     model::{
-        event::Counts,
+        event::{Counts, EventKind},
         fetch::{Committed, ErrorKind, FetchError, Outcome},
         listing::Skipped,
         settings::SourceSettings,
@@ -314,6 +314,7 @@ impl Task {
     /// One step: claim, fetch, commit, serve the result.
     async fn refresh(&self, mode: ClaimMode, accept: bool) -> RefreshOutcome {
         let before = self.state();
+        let began = Instant::now();
         let outcome = match self.claim_and_fetch(mode, accept).await {
             Ok(outcome) => {
                 // Without a claim, the database was not written: nothing to record.
@@ -346,10 +347,7 @@ impl Task {
             tracing::warn!(%provider, "{provider} has ended: its models are hidden, and it is asked once a day from now on; correct its base_url or remove it from the settings");
         }
         self.log_skipped(known_skipped.as_ref());
-        if let Some(outcome) = outcome.outcome() {
-            let metrics = &self.shared.metrics;
-            metrics.count_fetch(self.source.name.as_str(), outcome.as_str());
-        }
+        self.count(&outcome, began.elapsed());
         match reloaded {
             Ok(_) if matches!(outcome, RefreshOutcome::NotDue) => {
                 self.elsewhere().unwrap_or(RefreshOutcome::NotDue)
@@ -428,6 +426,28 @@ impl Task {
             .collect();
         let (count, examples) = (skipped.count, examples.join("; "));
         tracing::warn!(%provider, skipped = count, "skipped {count} of {provider}'s entries as unusable: {examples}");
+    }
+
+    /// Counts what came of an attempt that took `duration`.
+    fn count(&self, outcome: &RefreshOutcome, duration: Duration) {
+        let (metrics, source) = (&self.shared.metrics, self.source.name.as_str());
+        if let Some(label) = outcome.outcome() {
+            metrics.count_fetch(source, label.as_str(), duration);
+        }
+        match outcome {
+            RefreshOutcome::Failed(error) => metrics.count_failure(source, error.kind.as_str()),
+            RefreshOutcome::Changed(counts) => {
+                for (event, count) in [
+                    (EventKind::Added, counts.added),
+                    (EventKind::Changed, counts.changed),
+                    (EventKind::Removed, counts.removed),
+                    (EventKind::Returned, counts.returned),
+                ] {
+                    metrics.count_events(event.as_str(), u64::try_from(count).unwrap_or(0));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn log(&self, outcome: &RefreshOutcome, known_error: Option<ErrorKind>) {
