@@ -87,6 +87,9 @@ enum Command {
         /// Address to listen on (MODEL_CATALOG_LISTEN, default 127.0.0.1:8484)
         #[arg(long, value_name = "HOST:PORT")]
         listen: Option<String>,
+        /// How the log is written: human or json (MODEL_CATALOG_LOG_FORMAT, default human on a terminal, else json)
+        #[arg(long, value_name = "FORMAT")]
+        log_format: Option<String>,
     },
     /// List the models
     #[command(
@@ -174,9 +177,9 @@ impl Cli {
         let environment = Environment::of_process();
         match self.command.unwrap_or(Command::Serve(self.flags)) {
             Command::Serve(flags) => serve::serve(&flags, &environment).await?,
-            Command::Demo { listen } => {
+            Command::Demo { listen, log_format } => {
                 let address = listen_address(listen, &environment, None);
-                serve::start_log(&environment)?;
+                serve::start_log(log_format, &environment)?;
                 let stopped = serve::stop_signal()?;
                 let listener = serve::bind(&address).await?;
                 demo::run(listener, stopped).await?;

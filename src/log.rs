@@ -2,6 +2,7 @@
 //! writes it. Whoever logs never waits and never fails. A stderr that cannot be written, or that
 //! nobody reads, costs lines and nothing else; lost lines are counted.
 
+mod human;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,9 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
+use self::human::HumanFields;
+pub use self::human::printable;
+
 /// The most that waits to be written, in bytes.
 const QUEUE_BYTES: usize = 256 << 10;
 /// The pause before a non-blocking stderr that is full is tried again.
@@ -22,17 +26,49 @@ const FULL_PAUSE: Duration = Duration::from_millis(20);
 
 static STDERR: Queue = Queue::new(QUEUE_BYTES);
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines for people.
+    Human,
+    /// A JSON object per line, with all fields.
+    Json,
+}
+
+impl Format {
+    /// The format called `name`; without a name, lines for people on a terminal, and JSON elsewhere. None for
+    /// another name.
+    pub fn find(name: Option<&str>) -> Option<Self> {
+        match name {
+            Some("human") => Some(Self::Human),
+            Some("json") => Some(Self::Json),
+            None if stderr().is_terminal() => Some(Self::Human),
+            None => Some(Self::Json),
+            Some(_) => None,
+        }
+    }
+}
+
 /// Starts the log of this process on stderr. `directives` choose what is logged, as in `RUST_LOG`.
 /// From then on panics are logged like anything else.
-pub fn start(directives: &str) -> Result<(), ParseError> {
+pub fn start(directives: &str, format: Format) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(directives)?;
-    tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| LogWriter)
-        .with_ansi(stderr().is_terminal())
         // The writer cannot fail. What cannot be formatted must not be said past it.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    match format {
+        Format::Human => subscriber
+            .with_ansi(stderr().is_terminal())
+            .fmt_fields(HumanFields)
+            .init(),
+        Format::Json => subscriber
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .init(),
+    }
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }

@@ -15,6 +15,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tracing::field::Empty;
 
 use super::{
     error::ApiError,
@@ -27,6 +28,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
+/// The header with the id of a request, which its answer repeats.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest id that is repeated, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The revision header of every answer.
 pub const CATALOG_REVISION: HeaderName = HeaderName::from_static("catalog-revision");
 
@@ -36,7 +43,35 @@ pub fn span(request: &Request) -> tracing::Span {
         .extensions()
         .get::<MatchedPath>()
         .map_or("-", MatchedPath::as_str);
-    tracing::debug_span!("request", http.method = %request.method(), http.route = route)
+    let span = tracing::debug_span!(
+        "request",
+        http.method = %request.method(),
+        http.route = route,
+        request_id = Empty,
+        trace_id = Empty,
+    );
+    if !span.is_disabled() {
+        let id = request_id(request);
+        span.record("request_id", id.as_ref().and_then(|id| id.to_str().ok()));
+        span.record("trace_id", trace_id(request));
+    }
+    span
+}
+
+/// The request's own id, if it is one to repeat: short, and visible ASCII.
+fn request_id(request: &Request) -> Option<HeaderValue> {
+    let id = request.headers().get(&REQUEST_ID)?;
+    let is_usable = (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+        && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    is_usable.then(|| id.clone())
+}
+
+/// The trace that the request belongs to, by W3C's `traceparent`: `00-<trace id>-<parent id>-<flags>`.
+fn trace_id(request: &Request) -> Option<&str> {
+    let header = request.headers().get(&TRACEPARENT)?.to_str().ok()?;
+    let id = header.split('-').nth(1)?;
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (id.len() == 32 && id.bytes().all(is_hex) && id.bytes().any(|byte| byte != b'0')).then_some(id)
 }
 
 /// Adds the revision header (the latest revision, unless the answer names its own), and keeps browsers
@@ -72,11 +107,15 @@ pub fn with_usual_path(mut request: Request) -> Request {
 /// What a request for no route is counted as: anybody may invent paths.
 const UNKNOWN_ROUTE: &str = "other";
 
-/// Counts and times the request.
+/// Counts and times the request, and repeats its id in the answer.
 pub async fn counted(State(catalog): State<Catalog>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+    let id = request_id(&request);
+    let mut response = next.run(request).await;
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     let route = route.as_ref().map_or(UNKNOWN_ROUTE, MatchedPath::as_str);
     let status = response.status().as_u16();
     let metrics = &catalog.shared().metrics;

@@ -20,7 +20,7 @@ pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyho
     // From the first moment on it ends nothing; `stop_signal` logs it.
     let _hangup = signal(SignalKind::hangup())?;
     let settings = Settings::read(flags, environment)?;
-    start_log(environment)?;
+    start_log(flags.log_format.clone(), environment)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -30,11 +30,16 @@ pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyho
     Ok(())
 }
 
-pub(super) fn start_log(environment: &Environment) -> anyhow::Result<()> {
+/// Starts the log in the `format` of the flag, or of the environment.
+pub(super) fn start_log(format: Option<String>, environment: &Environment) -> anyhow::Result<()> {
     let directives = environment
         .get("RUST_LOG")
         .unwrap_or_else(|| "info".to_owned());
-    log::start(&directives).map_err(|error| {
+    let format = format.or_else(|| environment.get("MODEL_CATALOG_LOG_FORMAT"));
+    let format = log::Format::find(format.as_deref()).ok_or_else(|| {
+        anyhow::anyhow!("--log-format (MODEL_CATALOG_LOG_FORMAT) must be human or json")
+    })?;
+    log::start(&directives, format).map_err(|error| {
         anyhow::anyhow!("RUST_LOG is not a log filter ({error}): set it to info or debug")
     })
 }

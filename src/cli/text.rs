@@ -3,24 +3,7 @@
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-/// `text` with every character escaped that a terminal obeys instead of showing: control characters,
-/// and those that change the direction of text or are not seen.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\u{ad}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' => shown.extend(character.escape_unicode()),
-            _ if character.is_control() => shown.extend(character.escape_default()),
-            _ => shown.push(character),
-        }
-    }
-    shown
-}
+pub(super) use crate::log::printable;
 
 /// The field `name` of `object` as text; empty when it is absent.
 pub(super) fn field(object: &Value, name: &str) -> String {

@@ -38,6 +38,9 @@ pub struct Flags {
     /// TOML file with further settings (MODEL_CATALOG_CONFIG)
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
+    /// How the log is written: human or json (MODEL_CATALOG_LOG_FORMAT, default human on a terminal, else json)
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
 }
 
 /// The settings of the service.

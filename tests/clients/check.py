@@ -40,6 +40,7 @@ def start(binary, directory, providers):
     catalog = subprocess.Popen(
         [binary, "--listen", "127.0.0.1:0"], cwd=directory, stderr=subprocess.PIPE, text=True,
         env={"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite://{directory}/catalog.db", "MODEL_CATALOG_DISCOVER": "false",
+             "MODEL_CATALOG_LOG_FORMAT": "human",
              "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"{providers}/openai/v1",
              "GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": f"{providers}/google",
              "ANTHROPIC_API_KEY": "none", "ANTHROPIC_BASE_URL": f"{providers}/anthropic",

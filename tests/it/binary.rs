@@ -228,6 +228,7 @@ async fn no_key_reaches_the_database_the_log_or_an_answer() {
 async fn entries_that_cannot_be_used_are_logged_once_per_change() {
     let setup = Setup::happy().await;
     let running = Running::start(command_with_providers(&setup)).await;
+    running.until_logged("openai gave its first list").await;
     // Each list differs; the first two have the same unusable entry.
     for (unusable, new, logged) in [
         (json!([{"id": 7}]), "one", "openai changed its list"),

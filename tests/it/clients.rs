@@ -242,6 +242,7 @@ async fn connections_over_the_limit_wait_for_others_to_end() {
         .args(["-c", "ulimit -n 600; exec \"$0\" --listen 127.0.0.1:0"])
         .arg(command(&setup).get_program())
         .env_clear()
+        .env("MODEL_CATALOG_LOG_FORMAT", "human")
         .env("MODEL_CATALOG_DISCOVER", "false")
         .current_dir(setup.directory.path());
     let running = Running::start(shell).await;

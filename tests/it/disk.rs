@@ -32,6 +32,7 @@ async fn a_full_disk_stops_writes_only_until_there_is_room() {
         ])
         .arg(plain.get_program())
         .env_clear()
+        .env("MODEL_CATALOG_LOG_FORMAT", "human")
         .env("MODEL_CATALOG_DISCOVER", "false")
         .current_dir(setup.directory.path());
     let running = Running::start(shell).await;

@@ -733,7 +733,7 @@ impl Lane {
                 .lines()
                 .filter(|line| {
                     line.contains(" WARN ")
-                        && line.contains(&format!("provider={}", victim.name))
+                        && line.contains(&format!(": {} ", victim.name))
                         && (line.contains("could not be listed") || line.contains("suddenly lists"))
                 })
                 .count();

@@ -239,3 +239,131 @@ async fn output_that_cannot_be_written_is_no_panic() {
         }
     }
 }
+
+#[tokio::test]
+async fn elsewhere_than_on_a_terminal_each_line_is_json() {
+    let setup = Setup::happy().await;
+    mount_openai(&setup.openai, &["gpt-a", "gpt-b"]).await;
+    let mut command = command_with_providers(&setup);
+    command
+        .env_remove("MODEL_CATALOG_LOG_FORMAT")
+        .env("RUST_LOG", "debug");
+    let running = Running::start_logging(command, "\"message\":\"serving: GET ").await;
+    running.until_logged("gave its first list").await;
+    let lines: Vec<serde_json::Value> = running
+        .log()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let first = lines
+        .iter()
+        .find(|line| {
+            let message = line["message"].as_str().unwrap_or_default();
+            message.ends_with("gave its first list: 2 models")
+        })
+        .expect("the first list is a line");
+    assert_eq!(first["level"], "INFO");
+    assert_eq!(first["outcome"], "changed");
+    assert_eq!(first["added"], 2);
+    assert!(
+        first["timestamp"].is_string() && first["provider"].is_string(),
+        "{first}"
+    );
+}
+
+#[tokio::test]
+async fn a_log_format_that_is_none_is_refused() {
+    let setup = Setup::happy().await;
+    for (flag, variable) in [(Some("xml"), None), (None, Some("logfmt"))] {
+        let mut command = command_with_providers(&setup);
+        command.args(flag.map(|format| format!("--log-format={format}")));
+        if let Some(format) = variable {
+            command.env("MODEL_CATALOG_LOG_FORMAT", format);
+        }
+        let (code, text) = crate::running::run(command);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains("must be human or json"), "{text}");
+    }
+}
+
+/// The lines of `log` for people, without time, level and place.
+fn messages(log: &str) -> Vec<&str> {
+    let message = |line: &'_ str| -> Option<usize> { line.find(": ").map(|at| at + 2) };
+    log.lines()
+        .filter_map(|line| line.get(message(line)?..))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_first_list_a_failure_and_a_recovery_are_lines_that_say_everything_once() {
+    let setup = Setup::happy().await;
+    let running = Running::start(command_with_providers(&setup)).await;
+    running
+        .until_logged("openai gave its first list: 2 models")
+        .await;
+    let due =
+        "UPDATE sources SET next_attempt_at = '2020-01-01T00:00:00.000Z' WHERE name = 'openai'";
+    setup.openai.reset().await;
+    let odd =
+        serde_json::json!({"error": {"message": "odd\n2026 ERROR forged \u{1b}[31m\u{202e}"}});
+    let refused = wiremock::ResponseTemplate::new(503).set_body_json(odd);
+    crate::helpers::mount_template(&setup.openai, "/v1/models", refused).await;
+    sqlx_exec(&setup, due).await;
+    running.until_logged("openai could not be listed").await;
+    setup.openai.reset().await;
+    mount_openai(&setup.openai, &["gpt-a", "gpt-c"]).await;
+    sqlx_exec(&setup, due).await;
+    running
+        .until_logged("openai answers again after 1 failure")
+        .await;
+    running.until_logged("openai changed its list").await;
+    let log = running.log();
+    let messages = messages(&log);
+    assert!(
+        messages.contains(
+            &"openai changed its list: 1 added, 0 changed, 1 removed, 0 returned outcome=changed"
+        ) || messages
+            .contains(&"openai changed its list: 1 added, 0 changed, 1 removed, 0 returned"),
+        "{log}"
+    );
+    assert!(
+        !log.contains('\u{1b}') && !log.contains('\u{202e}'),
+        "{log}"
+    );
+    assert!(
+        !log.lines()
+            .any(|line| line.starts_with("2026 ERROR forged")),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn the_id_of_a_request_is_repeated_and_logged() {
+    let setup = Setup::happy().await;
+    let mut command = command_with_providers(&setup);
+    command.env("RUST_LOG", "debug");
+    let running = Running::start(command).await;
+    let send = async |id: &str| {
+        let request = running.http.get(format!("{}/v1/models", running.base));
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let request = request
+            .header("x-request-id", id)
+            .header("traceparent", trace);
+        let answer = request.send().await.expect("an answer");
+        let repeated = answer.headers().get("x-request-id");
+        repeated.map(|id| id.to_str().expect("text").to_owned())
+    };
+    assert_eq!(send("abc-123").await.as_deref(), Some("abc-123"));
+    running.until_logged("request_id=abc-123").await;
+    running
+        .until_logged("trace_id=4bf92f3577b34da6a3ce929d0e0e4736")
+        .await;
+    let long = "x".repeat(129);
+    for odd in ["a b", "", &long] {
+        assert_eq!(send(odd).await, None, "{odd}");
+    }
+    // Also where nothing is found.
+    let request = running.http.get(format!("{}/nothing", running.base));
+    let answer = request.header("x-request-id", "n-1").send().await;
+    assert_eq!(answer.expect("an answer").headers()["x-request-id"], "n-1");
+}

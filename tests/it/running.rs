@@ -16,6 +16,7 @@ pub fn command(setup: &Setup) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_model-catalog"));
     command
         .env_clear()
+        .env("MODEL_CATALOG_LOG_FORMAT", "human")
         .current_dir(setup.directory.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null());
@@ -48,13 +49,18 @@ pub struct Running {
 impl Running {
     /// Starts `command` and waits until it says where it listens.
     pub async fn start(command: Command) -> Self {
+        Self::start_logging(command, "serving: GET ").await
+    }
+
+    /// The same, when it says so after `text`.
+    pub async fn start_logging(command: Command, text: &str) -> Self {
         let mut running = Self::spawn(command);
-        running.until_logged("serving: GET ").await;
+        running.until_logged(text).await;
         running.base = running
             .log()
             .lines()
-            .filter_map(|line| line.split_once("serving: GET "))
-            .find_map(|(_, url)| url.strip_suffix("/v1/models"))
+            .filter_map(|line| line.split_once(text))
+            .find_map(|(_, url)| Some(url.split_once("/v1/models")?.0))
             .expect("an address")
             .to_owned();
         running

@@ -1,6 +1,8 @@
 //! Refreshes one source: a loop that only sleeps, and the step it runs. One task per source, so a
 //! source is never fetched twice at the same time.
 
+mod report;
+
 use std::{
     sync::{
         Arc,
@@ -22,16 +24,12 @@ use crate::{
         supervisor::{Supervised, TookTooLong},
     },
     config::source::SourceConfig,
-    ingest::{
-        guard,
-        schedule::{self, ClaimMode},
-    },
+    ingest::schedule::{self, ClaimMode},
     model::{
-        event::{Counts, EventKind},
-        fetch::{Committed, ErrorKind, FetchError, Outcome},
-        listing::Skipped,
+        event::Counts,
+        fetch::{Committed, FetchError, Outcome},
         settings::SourceSettings,
-        source::{Kind, Role},
+        source::Kind,
         state::{Polling, SourceState},
         time::Timestamp,
     },
@@ -337,16 +335,12 @@ impl Task {
         if was_ollama && self.state().is_some_and(|state| state.kind != Kind::Ollama) {
             self.fetches.store(0, Ordering::Relaxed);
         }
-        let (known_error, known_skipped) = match before {
-            Some(before) => (before.polling.error.map(|error| error.kind), before.skipped),
-            None => (None, None),
-        };
-        self.log(&outcome, known_error);
+        self.log(&outcome, before.as_ref());
         if !was_gone && self.state().is_some_and(|state| state.is_gone()) {
             let provider = &self.source.name;
             tracing::warn!(%provider, "{provider} has ended: its models are hidden, and it is asked once a day from now on; correct its base_url or remove it from the settings");
         }
-        self.log_skipped(known_skipped.as_ref());
+        self.log_skipped(before.and_then(|before| before.skipped).as_ref());
         self.count(&outcome, began.elapsed());
         match reloaded {
             Ok(_) if matches!(outcome, RefreshOutcome::NotDue) => {
@@ -410,91 +404,5 @@ impl Task {
     fn looks_again(&self) -> bool {
         let fetches = self.fetches.fetch_add(1, Ordering::Relaxed);
         fetches.is_multiple_of(LOOK_INTERVAL)
-    }
-
-    /// Logs the unusable entries of the last listing, if they are others than `known`.
-    fn log_skipped(&self, known: Option<&Skipped>) {
-        let provider = &self.source.name;
-        let state = self.state();
-        let skipped = state.as_ref().and_then(|state| state.skipped.as_ref());
-        let Some(skipped) = skipped.filter(|skipped| Some(*skipped) != known) else {
-            return;
-        };
-        let examples = skipped.examples.iter();
-        let examples: Vec<String> = examples
-            .map(|example| format!("{} ({})", example.what, example.why))
-            .collect();
-        let (count, examples) = (skipped.count, examples.join("; "));
-        tracing::warn!(%provider, skipped = count, "skipped {count} of {provider}'s entries as unusable: {examples}");
-    }
-
-    /// Counts what came of an attempt that took `duration`.
-    fn count(&self, outcome: &RefreshOutcome, duration: Duration) {
-        let (metrics, source) = (&self.shared.metrics, self.source.name.as_str());
-        if let Some(label) = outcome.outcome() {
-            metrics.count_fetch(source, label.as_str(), duration);
-        }
-        match outcome {
-            RefreshOutcome::Failed(error) => metrics.count_failure(source, error.kind.as_str()),
-            RefreshOutcome::Changed(counts) => {
-                for (event, count) in [
-                    (EventKind::Added, counts.added),
-                    (EventKind::Changed, counts.changed),
-                    (EventKind::Removed, counts.removed),
-                    (EventKind::Returned, counts.returned),
-                ] {
-                    metrics.count_events(event.as_str(), u64::try_from(count).unwrap_or(0));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn log(&self, outcome: &RefreshOutcome, known_error: Option<ErrorKind>) {
-        let provider = &self.source.name;
-        let Some(label) = outcome.outcome().map(Outcome::as_str) else {
-            return;
-        };
-        match outcome {
-            RefreshOutcome::NotDue
-            | RefreshOutcome::Stopped
-            | RefreshOutcome::Panicked
-            | RefreshOutcome::Elsewhere(_) => {}
-            RefreshOutcome::Unchanged => {
-                tracing::debug!(%provider, outcome = label, "{provider} lists the same models as before");
-            }
-            RefreshOutcome::Changed(counts) => {
-                let Counts {
-                    added,
-                    changed,
-                    removed,
-                    returned,
-                } = counts;
-                tracing::info!(
-                    %provider, outcome = label, added, changed, removed, returned,
-                    "{provider} changed its list: {added} added, {changed} changed, {removed} removed, {returned} returned"
-                );
-            }
-            RefreshOutcome::Held { listed, stored } => {
-                let wait = guard::held_retry(self.source.role).num_seconds();
-                tracing::warn!(
-                    %provider, outcome = label, listed, stored,
-                    "{provider} suddenly lists {listed} models instead of {stored}: held until a second listing, in {wait} s, confirms it; POST /catalog/refresh?source={provider}&accept=true accepts it now"
-                );
-            }
-            // A local server that is off is retried every 30 s: warn only the first time.
-            RefreshOutcome::Failed(error)
-                if self.source.role == Role::Endpoint && known_error == Some(error.kind) =>
-            {
-                tracing::debug!(%provider, outcome = label, "{provider} still cannot be listed: {error}");
-            }
-            RefreshOutcome::Failed(error) => {
-                let kind = error.kind.as_str();
-                tracing::warn!(%provider, outcome = label, error = kind, "{provider} could not be listed ({kind}): {error}");
-            }
-            RefreshOutcome::StoreFailed(error) => {
-                tracing::debug!(%provider, outcome = label, "{provider} was not refreshed: {error}");
-            }
-        }
     }
 }

@@ -512,6 +512,7 @@ fn flags_beat_the_environment() {
         listen: Some("127.0.0.1:2".to_owned()),
         database_url: Some("sqlite://flag.db".to_owned()),
         config: None,
+        log_format: None,
     };
     let environment = Environment::new(|_| Some("sqlite://env.db".to_owned()));
     let error = Settings::read(&flags, &environment)
