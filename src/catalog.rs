@@ -9,14 +9,16 @@ pub mod listed;
 pub mod members;
 pub mod miss;
 pub mod raw;
+pub mod reconfigure;
 pub mod shared;
 pub mod supervisor;
 pub mod tasks;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use arc_swap::{ArcSwap, Guard};
 use tokio::{
-    sync::Notify,
+    sync::Mutex,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -25,14 +27,15 @@ use self::{
     health::Health,
     members::{Member, Members},
     miss::MissAttempt,
+    reconfigure::{Plan, log_late},
     shared::{DatabaseError, Shared},
     supervisor::Supervisor,
-    tasks::{discover, refresh::RefreshOutcome, watch::verdicts},
+    tasks::{Tasks, refresh::RefreshOutcome, watch::verdicts},
 };
 use crate::{
     config::{
         Config, OnStep, PresetStatus, Unconfigured, cors::CorsOrigins, error::ConfigError,
-        hosts::AllowedHosts, keys::Keys, source::SourceConfig, webhook::WebhookConfig,
+        hosts::AllowedHosts, keys::Keys,
     },
     ingest::{
         rules,
@@ -41,7 +44,6 @@ use crate::{
     lock::{verdict::Verdict, watch::Watch},
     model::{
         names::ModelKey,
-        settings::CatalogSettings,
         source::{Role, SourceName},
         state::SourceState,
         time::{Clock, Timestamp},
@@ -78,16 +80,35 @@ pub struct Catalog(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     members: Arc<Members>,
-    /// Wakes the tasks that do not belong to a source.
-    sleepers: Vec<Arc<Notify>>,
+    tasks: Arc<Tasks>,
+    in_force: ArcSwap<InForce>,
+    fixed: Fixed,
+    /// Held while settings replace others.
+    reconfiguring: Mutex<()>,
+    started: Instant,
+}
+
+/// Settings that requests read, and that others may replace.
+#[derive(Debug, Default)]
+pub(crate) struct InForce {
+    /// The keys of clients and operators.
+    pub(crate) keys: Arc<Keys>,
+    /// The watched models.
     watch: Arc<Watch>,
-    unconfigured: Vec<Unconfigured>,
-    presets: Vec<PresetStatus>,
+    /// The well-known providers that are not configured.
+    pub(crate) unconfigured: Vec<Unconfigured>,
+    /// Every preset, and whether it is on.
+    pub(crate) presets: Vec<PresetStatus>,
+}
+
+/// Settings that take effect at a start only.
+#[derive(Debug, PartialEq)]
+struct Fixed {
+    database_url: String,
+    fetch_timeout: Duration,
     client_timeout: Duration,
-    keys: Keys,
     cors_origins: CorsOrigins,
     allowed_hosts: AllowedHosts,
-    started: Instant,
 }
 
 impl fmt::Debug for Catalog {
@@ -133,28 +154,11 @@ impl Catalog {
         store: Store,
         keys: Keys,
     ) -> Result<Self, StoreError> {
-        let watch = Arc::new(config.watch.unwrap_or_default());
-        let mut sources = config.sources;
-        let discoverable = discover::candidates(&config.discovery_ports, &sources);
-        let settings = CatalogSettings {
-            sources: sources.iter().map(SourceConfig::settings).collect(),
-            discoverable: discoverable.iter().map(SourceConfig::settings).collect(),
-            enrichment: config.enrichment.as_ref().map(SourceConfig::settings),
-            webhooks: config
-                .webhooks
-                .iter()
-                .map(WebhookConfig::settings)
-                .collect(),
-            watched: watch.ids().map(str::to_owned).collect(),
-        };
-        let applied = store.apply(&settings).await?;
-        for webhook in applied.late_webhooks {
-            tracing::warn!(%webhook, "webhook {webhook} missed revisions that keep_events has since deleted: continuing with the oldest kept revision");
-        }
-        let (found, unknown): (Vec<_>, Vec<_>) = discoverable
-            .into_iter()
-            .partition(|candidate| applied.found.contains(&candidate.name));
-        sources.extend(found);
+        let fixed = Fixed::of(&config);
+        let plan = Plan::of(&config);
+        let applied = store.apply(&plan.settings).await?;
+        log_late(&applied);
+        let sources = plan.sources(&applied.found);
         if sources.is_empty() {
             tracing::warn!("{}", NO_SOURCE);
         }
@@ -166,29 +170,17 @@ impl Catalog {
             config.on_step,
         )
         .await?;
-        let members = Arc::new(Members::spawn(&shared, sources));
-        let tasks = tasks::Settings {
-            applied: settings,
-            webhooks: config.webhooks,
-            enrichment: config.enrichment,
-            watch: watch.clone(),
-            retention: config.retention,
-            candidates: unknown,
-        };
-        let sleepers = tasks::start(&shared, &members, tasks);
-        Ok(Self(Arc::new(Inner {
-            shared,
-            members,
-            sleepers,
-            watch,
+        let (members, tasks) = (Arc::new(Members::default()), Arc::new(Tasks::default()));
+        members.start(&shared, sources);
+        tasks.start(&shared, &members, plan.jobs);
+        shared.applied.store(Arc::new(plan.settings));
+        let in_force = InForce {
+            keys: Arc::new(keys),
+            watch: plan.watch,
             unconfigured: config.unconfigured,
             presets: config.presets,
-            client_timeout: config.client_timeout,
-            keys,
-            cors_origins: config.cors_origins,
-            allowed_hosts: config.allowed_hosts,
-            started: Instant::now(),
-        })))
+        };
+        Ok(Self::of(shared, members, tasks, in_force, fixed))
     }
 
     /// The catalog in `store` as it is stored: nothing is fetched, followed or written.
@@ -204,19 +196,33 @@ impl Catalog {
             Ok(shared) => shared,
             Err(error) => return Err(store.at_start(error).await.into()),
         };
-        Ok(Self(Arc::new(Inner {
-            shared,
-            members: Arc::default(),
-            sleepers: Vec::new(),
-            watch: Arc::default(),
-            unconfigured: Vec::new(),
-            presets: Vec::new(),
+        let fixed = Fixed {
+            database_url: String::new(),
+            fetch_timeout: Duration::ZERO,
             client_timeout: Duration::from_secs(60),
-            keys: Keys::default(),
             cors_origins: CorsOrigins::default(),
             allowed_hosts: AllowedHosts::default(),
+        };
+        let (members, tasks) = Default::default();
+        Ok(Self::of(shared, members, tasks, InForce::default(), fixed))
+    }
+
+    fn of(
+        shared: Arc<Shared>,
+        members: Arc<Members>,
+        tasks: Arc<Tasks>,
+        in_force: InForce,
+        fixed: Fixed,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            shared,
+            members,
+            tasks,
+            in_force: ArcSwap::from_pointee(in_force),
+            fixed,
+            reconfiguring: Mutex::default(),
             started: Instant::now(),
-        })))
+        }))
     }
 
     /// Stops fetching, releases claims and closes the database. Takes 2 s at most.
@@ -241,7 +247,7 @@ impl Catalog {
     /// Ends the requests that wait for a change (long polls and event streams), so that a server
     /// can drain before [`Catalog::stop`].
     pub fn end_waits(&self) {
-        self.0.shared.end_waits.cancel();
+        self.0.shared.waits.end();
     }
 
     /// The served list and sources, for an answer. Returns at once if every source that `counts`
@@ -361,9 +367,7 @@ impl Catalog {
     /// Makes every task check its schedule now instead of at the end of its sleep (a minute at
     /// most).
     pub fn wake(&self) {
-        for sleeper in &self.0.sleepers {
-            sleeper.notify_one();
-        }
+        self.0.tasks.wake();
         self.0.members.wake();
     }
 
@@ -400,39 +404,34 @@ impl Catalog {
         self.0.shared.database_error.load_full()
     }
 
-    /// The well-known providers that are not configured.
-    pub(crate) fn unconfigured(&self) -> &[Unconfigured] {
-        &self.0.unconfigured
-    }
-
-    /// Every preset, and whether it is on.
-    pub(crate) fn presets(&self) -> &[PresetStatus] {
-        &self.0.presets
+    /// The settings that requests read.
+    pub(crate) fn in_force(&self) -> Guard<Arc<InForce>> {
+        self.0.in_force.load()
     }
 
     /// The verdict on each watched model, from the list in `current`.
     pub(crate) fn verdicts(&self, current: &Current) -> Vec<Verdict> {
-        verdicts(&self.0.watch, current, self.now())
-    }
-
-    /// The keys of clients and operators.
-    pub(crate) fn keys(&self) -> &Keys {
-        &self.0.keys
+        verdicts(&self.in_force().watch, current, self.now())
     }
 
     /// The web pages that may read answers.
     pub(crate) fn cors_origins(&self) -> &CorsOrigins {
-        &self.0.cors_origins
+        &self.0.fixed.cors_origins
     }
 
     /// The public names under which it may be asked.
     pub(crate) fn allowed_hosts(&self) -> &AllowedHosts {
-        &self.0.allowed_hosts
+        &self.0.fixed.allowed_hosts
+    }
+
+    /// Completes when a source has refused its key.
+    pub(crate) async fn key_refused(&self) {
+        self.0.shared.key_refused.notified().await;
     }
 
     /// How long a client may take; see [`Config::client_timeout`].
     pub(crate) fn client_timeout(&self) -> Duration {
-        self.0.client_timeout
+        self.0.fixed.client_timeout
     }
 
     /// The database.

@@ -16,6 +16,7 @@ mod origin;
 mod providers;
 mod reader;
 mod refresh;
+mod reload;
 mod report;
 mod restore;
 mod serve;
@@ -180,6 +181,8 @@ impl Cli {
             Command::Demo { listen, log_format } => {
                 let address = listen_address(listen, &environment, None);
                 serve::start_log(log_format, &environment)?;
+                // It has no settings to read again, and goes on.
+                let _hangup = serve::hangup()?;
                 let stopped = serve::stop_signal()?;
                 let listener = serve::bind(&address).await?;
                 demo::run(listener, stopped).await?;

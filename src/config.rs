@@ -216,7 +216,7 @@ pub enum PresetState {
 }
 
 /// How long history is kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Events; none keeps them forever.
     pub events: Option<TimeDelta>,

@@ -42,7 +42,7 @@ mod snapshot;
 mod store;
 
 pub use crate::{
-    catalog::{Catalog, StartError, tasks::refresh::RefreshOutcome},
+    catalog::{Catalog, StartError, reconfigure::Reconfigured, tasks::refresh::RefreshOutcome},
     cli::demo,
     config::{
         Config, DISCOVERY_PORTS, OnStep, PresetState, PresetStatus, Retention, Unconfigured,

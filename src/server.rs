@@ -64,20 +64,39 @@ pub enum RunError {
 /// Runs the whole service: starts the catalog, serves it on `listener` until `shutdown` ends, then
 /// stops it. Stopping takes less than 5 s.
 pub async fn run(
-    mut config: Config,
+    config: Config,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    // Discovery must not probe our own listener.
-    let own = listener.local_addr()?;
+    run_beside(config, listener, shutdown, |_, _| std::future::pending()).await
+}
+
+/// The settings of a catalog that listens at `own`. Discovery must not probe that listener. Fails when a
+/// source points at it.
+pub(crate) fn fit(mut config: Config, own: SocketAddr) -> Result<Config, RunError> {
     config.discovery_ports.retain(|port| *port != own.port());
     let itself = |source: &&SourceConfig| source.is_on_loopback_port(own.port());
-    if let Some(source) = config.sources.iter().find(itself) {
-        return Err(RunError::Itself {
+    match config.sources.iter().find(itself) {
+        Some(source) => Err(RunError::Itself {
             name: source.name.clone(),
             own,
-        });
+        }),
+        None => Ok(config),
     }
+}
+
+/// The same as [`run`], with what `beside` makes of the catalog and its address running for as long.
+pub(crate) async fn run_beside<F>(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    beside: impl FnOnce(Catalog, SocketAddr) -> F,
+) -> Result<(), RunError>
+where
+    F: Future<Output = Infallible> + Send + 'static,
+{
+    let own = listener.local_addr()?;
+    let config = fit(config, own)?;
     if !own.ip().to_canonical().is_loopback() && config.keys.is_empty() {
         tracing::warn!(
             "listening on {own} without keys: whoever reaches that address may read the catalog; set [[keys]], or listen on 127.0.0.1"
@@ -90,7 +109,9 @@ pub async fn run(
         () = &mut shutdown => return Ok(()),
     };
     tracing::info!("serving: GET http://{own}/v1/models");
+    let beside = tokio::spawn(beside(catalog.clone(), own));
     serve(catalog, listener, shutdown).await;
+    beside.abort();
     Ok(())
 }
 

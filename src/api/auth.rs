@@ -41,14 +41,16 @@ impl Caller {
     /// Authenticates the sender of a request for `uri` with `headers`. Fails when keys are in use and
     /// it presents no valid one.
     pub fn of(catalog: &Catalog, uri: &Uri, headers: &HeaderMap) -> Result<Self, ApiError> {
-        if !catalog.keys().are_needed() {
+        let in_force = catalog.in_force();
+        let keys = &in_force.keys;
+        if !keys.are_needed() {
             return Ok(Self(None));
         }
         let presented: Vec<String> = keys_in_headers(headers)
             .chain(key_parameter(uri))
             .filter(|key| !key.trim().is_empty())
             .collect();
-        let holder = presented.iter().find_map(|key| catalog.keys().find(key));
+        let holder = presented.iter().find_map(|key| keys.find(key));
         match holder {
             Some(Holder::Admin) => Ok(Self(None)),
             Some(Holder::Client(key)) => Ok(Self(Some(key))),
@@ -77,7 +79,7 @@ impl Caller {
     /// contains.
     pub fn part_name(&self) -> String {
         let key = self.0.as_ref().filter(|key| !key.scope.is_all());
-        key.map_or_else(String::new, |key| key.name.to_string())
+        key.map_or_else(String::new, |key| format!("{}#{}", key.name, key.serial))
     }
 }
 
@@ -128,7 +130,7 @@ impl FromRequestParts<Catalog> for Unrestricted {
 /// Refuses requests without a valid key while keys are in use, and keeps answers out of shared
 /// caches: one key's answer must not reach another.
 pub async fn guard(State(catalog): State<Catalog>, request: Request, next: Next) -> Response {
-    if !catalog.keys().are_needed() {
+    if !catalog.in_force().keys.are_needed() {
         return next.run(request).await;
     }
     let mut response = match Caller::of(&catalog, request.uri(), request.headers()) {
@@ -174,9 +176,10 @@ impl FromRequestParts<Catalog> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
-        let presents_it =
-            || keys_in_headers(&parts.headers).any(|key| catalog.keys().is_admin(&key));
-        match catalog.keys().has_admin() {
+        let in_force = catalog.in_force();
+        let keys = &in_force.keys;
+        let presents_it = || keys_in_headers(&parts.headers).any(|key| keys.is_admin(&key));
+        match keys.has_admin() {
             true if presents_it() => Ok(Self),
             true => Err(ApiError::no_admin_key()),
             false if is_local(parts) => Ok(Self),

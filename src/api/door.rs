@@ -23,19 +23,25 @@ const OPERATORS_ROUTE: &str = "/catalog/refresh";
 /// What the door lets in.
 #[derive(Clone, Debug)]
 pub struct Door {
-    /// The hosts that requests may name; none when any may be.
-    hosts: Option<AllowedHosts>,
+    catalog: Catalog,
+    /// Whether only this machine can connect.
+    is_local: bool,
 }
 
 impl Door {
     /// The door of `catalog` on a listener at `listens_on`. Where keys are needed, or where others may
     /// connect anyhow, any host may be named.
     pub fn new(catalog: &Catalog, listens_on: Option<SocketAddr>) -> Self {
-        let is_local = listens_on.is_some_and(|own| own.ip().to_canonical().is_loopback());
-        let guards = is_local && !catalog.keys().are_needed();
         Self {
-            hosts: guards.then(|| catalog.allowed_hosts().clone()),
+            catalog: catalog.clone(),
+            is_local: listens_on.is_some_and(|own| own.ip().to_canonical().is_loopback()),
         }
+    }
+
+    /// The hosts that requests may name; none when any may be.
+    fn hosts(&self) -> Option<&AllowedHosts> {
+        let guards = self.is_local && !self.catalog.in_force().keys.are_needed();
+        guards.then(|| self.catalog.allowed_hosts())
     }
 
     fn check(&self, request: &Request) -> Result<(), ApiError> {
@@ -48,7 +54,7 @@ impl Door {
         }
         let route = request.extensions().get::<MatchedPath>();
         let has_own_rule = route.is_some_and(|route| route.as_str() == OPERATORS_ROUTE);
-        let Some(hosts) = self.hosts.as_ref().filter(|_| !has_own_rule) else {
+        let Some(hosts) = self.hosts().filter(|_| !has_own_rule) else {
             return Ok(());
         };
         let of_header = headers.get(HOST).map(|host| host.to_str().unwrap_or("?"));

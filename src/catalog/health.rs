@@ -128,6 +128,11 @@ impl Health {
         self.tasks().entry(task.clone()).or_default();
     }
 
+    /// Forgets a task that is not to run any more.
+    pub fn forget(&self, task: &TaskName) {
+        self.tasks().remove(task);
+    }
+
     /// Records that a task which began to run at `began` must be restarted `now`; returns how many
     /// restarts there were in a row.
     pub fn record_restart(

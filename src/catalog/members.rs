@@ -1,11 +1,12 @@
 //! The sources of this process: their tasks, and when a miss may refresh them. Discovery adds
-//! sources.
+//! sources, and new settings replace them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 
-use super::{miss::MissRefresh, shared::Shared, tasks::refresh::Refresher};
+use super::{miss::MissRefresh, shared::Shared, supervisor::TaskHandle, tasks::refresh::Refresher};
 use crate::{config::source::SourceConfig, model::source::SourceName, store::error::Result};
 
 /// One source: its task, and when a miss may refresh it.
@@ -14,15 +15,37 @@ pub struct Member {
     /// The source's task.
     pub refresher: Refresher,
     miss: Mutex<MissRefresh>,
+    /// None once it was ended.
+    handle: Mutex<Option<TaskHandle>>,
 }
 
 impl Member {
     /// Starts the task of `source`.
     fn spawn(shared: &Arc<Shared>, source: SourceConfig) -> Arc<Self> {
+        let (refresher, handle) = Refresher::spawn(shared.clone(), source);
         Arc::new(Self {
-            refresher: Refresher::spawn(shared.clone(), source),
+            refresher,
             miss: Mutex::default(),
+            handle: Mutex::new(Some(handle)),
         })
+    }
+
+    /// Ignores lock poisoning, as `miss` does.
+    fn handle(&self) -> MutexGuard<'_, Option<TaskHandle>> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it refreshes `source` as it is set.
+    fn runs(&self, source: &SourceConfig) -> bool {
+        *self.refresher.source == *source && self.handle().is_some()
+    }
+
+    /// Ends its task.
+    async fn end(&self) {
+        let handle = self.handle().take();
+        if let Some(handle) = handle {
+            handle.end().await;
+        }
     }
 
     /// The source's name.
@@ -42,17 +65,37 @@ impl Member {
 pub struct Members(ArcSwap<Vec<Arc<Member>>>);
 
 impl Members {
-    /// Starts the tasks of `sources`.
-    pub fn spawn(shared: &Arc<Shared>, sources: Vec<SourceConfig>) -> Self {
-        let members = sources
-            .into_iter()
-            .map(|source| Member::spawn(shared, source));
-        Self(ArcSwap::from_pointee(members.collect()))
+    /// Ends the tasks of those that are not among `sources` as they are set.
+    pub async fn end_others(&self, sources: &[SourceConfig]) {
+        let members = self.list();
+        let others = members
+            .iter()
+            .filter(|member| !sources.iter().any(|source| member.runs(source)));
+        join_all(others.map(|member| member.end())).await;
+    }
+
+    /// Makes `sources` all that there are. Starts the tasks of those that have none.
+    pub fn start(&self, shared: &Arc<Shared>, sources: Vec<SourceConfig>) {
+        let known = self.list();
+        let members = sources.into_iter().map(|source| {
+            let running = known.iter().find(|member| member.runs(&source));
+            running
+                .cloned()
+                .unwrap_or_else(|| Member::spawn(shared, source))
+        });
+        self.0.store(Arc::new(members.collect()));
     }
 
     /// All of them.
     pub fn list(&self) -> Arc<Vec<Arc<Member>>> {
         self.0.load_full()
+    }
+
+    /// Their settings.
+    pub fn sources(&self) -> Vec<SourceConfig> {
+        let members = self.list();
+        let sources = members.iter().map(|member| &*member.refresher.source);
+        sources.cloned().collect()
     }
 
     /// The source `name`.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::Serialize;
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,6 +15,7 @@ use crate::{
     config::OnStep,
     metrics::Metrics,
     model::{
+        settings::CatalogSettings,
         state::{Content, State},
         time::{Clock, Timestamp},
     },
@@ -44,7 +45,11 @@ pub struct Shared {
     /// Runs the tasks, and stops them.
     pub supervisor: Supervisor,
     /// Ends requests that wait for a change, which would otherwise never end.
-    pub end_waits: CancellationToken,
+    pub waits: Waits,
+    /// What this process has put in force, or would if no other process had.
+    pub applied: ArcSwap<CatalogSettings>,
+    /// Signals that a source refused its key.
+    pub key_refused: Notify,
     /// The error of the last write to the database; none after a success.
     pub database_error: ArcSwapOption<DatabaseError>,
     /// Permits for concurrent copies of the database.
@@ -74,6 +79,35 @@ pub struct DatabaseError {
     pub message: String,
     /// When the current run of failures began.
     pub since: Timestamp,
+}
+
+/// Ends the requests that wait for a change.
+#[derive(Debug)]
+pub struct Waits(ArcSwap<CancellationToken>);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(ArcSwap::from_pointee(CancellationToken::new()))
+    }
+}
+
+impl Waits {
+    /// Cancelled when the requests that wait now are to end.
+    pub fn token(&self) -> CancellationToken {
+        (**self.0.load()).clone()
+    }
+
+    /// Ends those that wait now and all that will.
+    pub fn end(&self) {
+        self.0.load().cancel();
+    }
+
+    /// Ends those that wait now: what they may see has changed, and their clients ask again.
+    pub fn restart(&self) {
+        if !self.0.load().is_cancelled() {
+            self.0.swap(Arc::default()).cancel();
+        }
+    }
 }
 
 impl Shared {
@@ -113,7 +147,9 @@ impl Shared {
             clients,
             fetch_timeout,
             clock,
-            end_waits: CancellationToken::new(),
+            waits: Waits::default(),
+            applied: ArcSwap::default(),
+            key_refused: Notify::new(),
             database_error: ArcSwapOption::empty(),
             reloading: Mutex::default(),
         }))

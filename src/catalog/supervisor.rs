@@ -10,7 +10,10 @@ use std::{
 
 use futures_util::FutureExt;
 use secrecy::SecretString;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::health::{Health, TaskName};
@@ -47,8 +50,27 @@ pub struct TookTooLong(Duration);
 /// A task's end of its supervision.
 #[derive(Clone, Debug)]
 pub struct Supervised {
+    /// Cancelled when the task is to end.
+    pub stop: CancellationToken,
     name: TaskName,
     on_step: OnStep,
+}
+
+/// A running task.
+#[derive(Debug)]
+pub struct TaskHandle {
+    /// Cancelled when the task is to end.
+    pub stop: CancellationToken,
+    ended: JoinHandle<()>,
+}
+
+impl TaskHandle {
+    /// Ends the task, and waits until it has.
+    pub async fn end(self) {
+        self.stop.cancel();
+        // Only a runtime that shuts down ends it otherwise.
+        let _ = self.ended.await;
+    }
 }
 
 impl Supervised {
@@ -75,30 +97,33 @@ impl Supervisor {
     }
 
     /// Starts the task `name`, which `run` makes anew for each restart. It runs until the catalog
-    /// stops. Its `secrets` are removed from what is said of it.
+    /// stops or the task is ended. Its `secrets` are removed from what is said of it.
     pub fn start<F>(
         &self,
         name: TaskName,
         secrets: Vec<SecretString>,
         run: impl Fn(Supervised) -> F + Send + 'static,
-    ) where
+    ) -> TaskHandle
+    where
         F: Future<Output = Result<(), TookTooLong>> + Send,
     {
-        let (stop, health) = (self.stop.clone(), self.health.clone());
+        let (stop, health) = (self.stop.child_token(), self.health.clone());
         let (metrics, clock) = (self.metrics.clone(), self.clock.clone());
         let supervised = Supervised {
+            stop: stop.clone(),
             name: name.clone(),
             on_step: self.on_step.clone(),
         };
         health.record_start(&name);
-        self.tasks.spawn(async move {
+        let token = stop.clone();
+        let ended = self.tasks.spawn(async move {
             loop {
                 let began = Instant::now();
                 // What the task leaves behind is made anew, or valid after every statement.
                 let task = AssertUnwindSafe(run(supervised.clone()));
                 let ended = task.catch_unwind().await;
                 if stop.is_cancelled() {
-                    return;
+                    break;
                 }
                 let why = match ended {
                     Ok(Ok(())) => "it ended".to_owned(),
@@ -116,10 +141,12 @@ impl Supervisor {
                 let seconds = pause.as_secs();
                 tracing::error!(task = %name, restarts, "the task {name} is restarted in {seconds} s, because {why}: please report this");
                 if stop.run_until_cancelled(sleep(pause)).await.is_none() {
-                    return;
+                    break;
                 }
             }
+            health.forget(&name);
         });
+        TaskHandle { stop: token, ended }
     }
 }
 

@@ -1,24 +1,25 @@
 //! `model-catalog serve`: reads the settings, starts the log, binds, and serves until a signal.
 
-use std::io::ErrorKind;
+use std::{io::ErrorKind, path::PathBuf};
 
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
+use super::reload::Reloads;
 use crate::{
     config::{
         environment::Environment,
-        read::{DEFAULT_LISTEN, Flags, Settings},
+        read::{DEFAULT_LISTEN, Flags, Settings, settings_file},
     },
     log, server,
 };
 
-/// Serves until SIGTERM or SIGINT. SIGHUP ends nothing.
+/// Serves until SIGTERM or SIGINT. SIGHUP makes it read its settings again.
 pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyhow::Result<()> {
-    // From the first moment on it ends nothing; `stop_signal` logs it.
-    let _hangup = signal(SignalKind::hangup())?;
+    // From the first moment on it does not end the process.
+    let hangup = hangup()?;
     let settings = Settings::read(flags, environment)?;
     start_log(flags.log_format.clone(), environment)?;
     for warning in &settings.warnings {
@@ -26,7 +27,16 @@ pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyho
     }
     let stopped = stop_signal()?;
     let listener = bind(&settings.listen).await?;
-    server::run(settings.config, listener, stopped).await?;
+    let reloads = Reloads {
+        flags: flags.clone(),
+        listen: settings.listen,
+        file: settings_file(flags, environment).map(PathBuf::from),
+        hangup,
+    };
+    server::run_beside(settings.config, listener, stopped, |catalog, own| {
+        reloads.follow(catalog, own)
+    })
+    .await?;
     Ok(())
 }
 
@@ -62,22 +72,20 @@ pub(super) async fn bind(address: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Completes at SIGTERM or SIGINT; logs SIGHUP, which would end the process otherwise. Created after
-/// the settings are read (a read may block, and until then a signal should simply end the process)
+/// The SIGHUPs, which would end the process otherwise.
+pub(super) fn hangup() -> anyhow::Result<Signal> {
+    Ok(signal(SignalKind::hangup())?)
+}
+
+/// Completes at SIGTERM or SIGINT. Created after the settings are read (a read may block, and until then a signal should simply end the process)
 /// and before the catalog starts.
 pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => {
-                    tracing::info!("SIGHUP changes nothing: settings are read at the start only");
-                }
-            }
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
         tracing::info!("shutting down: finishing in-flight requests");
     })

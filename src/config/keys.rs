@@ -1,6 +1,12 @@
 //! The keys of the catalog's own clients. The catalog keeps only their hashes.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -28,7 +34,12 @@ pub struct ClientKey {
     pub name: SourceName,
     hash: Hash,
     pub(crate) scope: Arc<Scope>,
+    /// Tells it from keys of the same name that were set before it.
+    pub(crate) serial: u64,
 }
+
+/// The serial number of the next key.
+static NEXT_SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// A SHA-256 hash. Comparing hashes leaks nothing about the keys through timing.
 type Hash = [u8; 32];
@@ -59,7 +70,13 @@ impl ClientKey {
             name,
             hash: hash(key),
             scope: Arc::default(),
+            serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed),
         })
+    }
+
+    /// Whether it has the name, the value and the scope of `other`.
+    fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.hash == other.hash && self.scope == other.scope
     }
 
     /// Parses the name of a key. The error does not repeat it: it may be the key itself, misplaced.
@@ -153,6 +170,15 @@ impl Keys {
             keys.clients.push(Arc::new(client));
         }
         Ok(keys)
+    }
+
+    /// Whether `other` lets in the same callers, and shows them the same.
+    pub(crate) fn are_same(&self, other: &Self) -> bool {
+        let pairs = || self.clients.iter().zip(&other.clients);
+        self.has_admin == other.has_admin
+            && self.admin == other.admin
+            && self.clients.len() == other.clients.len()
+            && pairs().all(|(one, other)| one.is_same(other))
     }
 
     /// Whether operators must present the admin key.

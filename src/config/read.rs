@@ -62,10 +62,7 @@ impl Settings {
     /// Reads the settings from `flags`, `environment` and the TOML file that they name. Fails on
     /// the first setting that cannot be used.
     pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
-        let path = flags
-            .config
-            .clone()
-            .or_else(|| environment.get("MODEL_CATALOG_CONFIG"));
+        let path = settings_file(flags, environment);
         let file = match &path {
             Some(path) => read_file(path)?,
             None => File::default(),
@@ -327,6 +324,12 @@ impl Settings {
             .iter()
             .any(|source| source.name.as_str() == name)
     }
+}
+
+/// The path of the settings file, if there is one.
+pub(crate) fn settings_file(flags: &Flags, environment: &Environment) -> Option<String> {
+    let set = || environment.get("MODEL_CATALOG_CONFIG");
+    flags.config.clone().or_else(set)
 }
 
 /// The address to listen on from the flag, the environment or the file, in that order.

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use reqwest::{Url, header::HeaderValue};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     error::ConfigError,
@@ -58,6 +58,32 @@ pub struct SourceConfig {
     pub(crate) rules: Rules,
     /// Whether discovery found it. Discovery accepts only well-known servers.
     pub(crate) discovered: bool,
+}
+
+/// Compares all settings, the key too.
+impl PartialEq for SourceConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |source: &Self| {
+            source
+                .key
+                .as_ref()
+                .map(|key| key.expose_secret().to_owned())
+        };
+        let values = |source: &Self| {
+            (
+                source.ttl,
+                source.max_stale,
+                source.discovered,
+                source.query,
+            )
+        };
+        self.name == other.name
+            && (self.role, self.kind) == (other.role, other.kind)
+            && self.base_url == other.base_url
+            && values(self) == values(other)
+            && self.rules == other.rules
+            && key(self) == key(other)
+    }
 }
 
 impl SourceConfig {

@@ -39,6 +39,18 @@ impl fmt::Debug for WebhookConfig {
     }
 }
 
+/// Compares all settings, the secrets too.
+impl PartialEq for WebhookConfig {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.url.expose_secret() == other.url.expose_secret()
+            && self.secret.expose_secret() == other.secret.expose_secret()
+            && self.scope == other.scope
+            && self.events == other.events
+            && self.alerts == other.alerts
+    }
+}
+
 impl WebhookConfig {
     /// A target that receives everything. `secret` is `whsec_` followed by base64, as in the
     /// specification. Fails on a bad name, URL or secret.

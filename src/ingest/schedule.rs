@@ -38,6 +38,8 @@ pub enum ClaimMode {
     Requested,
     /// A caller requested a model that the source does not list.
     Miss,
+    /// Its key is another one than before, whatever came of that.
+    NewKey,
 }
 
 /// Whether the source may be claimed at `now`.
@@ -49,6 +51,7 @@ pub fn may_claim(source: &SourceState, mode: ClaimMode, now: Timestamp) -> bool 
             ClaimMode::Requested => {
                 !is_claimed(polling, now) && has_rested(polling, REQUEST_GAP, now)
             }
+            ClaimMode::NewKey => !is_claimed(polling, now),
             ClaimMode::Miss => {
                 polling.consecutive_failures == 0
                     && source.held.is_none()

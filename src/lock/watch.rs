@@ -10,7 +10,7 @@ use super::{
 use crate::model::{event::ProblemKind, time::Timestamp};
 
 /// The models to watch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
     /// Without duplicate ids.
     models: Vec<LockedModel>,

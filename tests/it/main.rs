@@ -43,6 +43,7 @@ mod payloads;
 mod providers;
 mod reference;
 mod refreshing;
+mod reload;
 mod rules;
 mod running;
 mod store;

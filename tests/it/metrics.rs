@@ -128,6 +128,7 @@ async fn every_metric_is_described_and_documented() {
     assert_eq!(described, names("# TYPE "));
     // They have no series until something fails or is configured.
     for name in [
+        "config_reloads",
         "fetch_failures",
         "task_restarts",
         "watched_model_problem",

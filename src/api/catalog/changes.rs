@@ -76,6 +76,7 @@ pub async fn changes(
     };
     let wait = wait(parameters.wait.as_deref())?;
     let deadline = Instant::now() + wait;
+    let ended = catalog.shared().waits.token();
     let mut revisions = catalog.shared().revisions();
     let mut since = parse_since(parameters.since.as_deref())?;
     let mut empty_pages = 0;
@@ -89,7 +90,7 @@ pub async fn changes(
             let waits = async {
                 tokio::select! {
                     more = revisions.wait_for(|revision| *revision > since) => more.is_ok(),
-                    () = catalog.shared().end_waits.cancelled() => false,
+                    () = ended.cancelled() => false,
                 }
             };
             empty_pages += 1;

@@ -19,6 +19,8 @@ use super::{
     changes::{page, parse_since},
     pieces::Pieces,
 };
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     api::{
         auth::Caller,
@@ -73,6 +75,7 @@ pub async fn events(
     let first = page(&catalog, since, &filter, LOOK_AHEAD).await?;
     let mut follower = Follower {
         revisions: catalog.shared().revisions(),
+        ended: catalog.shared().waits.token(),
         catalog,
         filter,
         since: first.next,
@@ -100,6 +103,8 @@ struct Follower {
     catalog: Catalog,
     filter: EventFilter,
     revisions: watch::Receiver<i64>,
+    /// Cancelled when the stream is to end.
+    ended: CancellationToken,
     /// The revision up to which everything was sent, or is among the pieces.
     since: i64,
     /// The events that are being sent.
@@ -123,7 +128,7 @@ impl Follower {
                         Ok(Err(_)) => return Ok(None),
                         Ok(Ok(_)) => {}
                     },
-                    () = self.catalog.shared().end_waits.cancelled() => return Ok(None),
+                    () = self.ended.cancelled() => return Ok(None),
                 }
                 let next = page(&self.catalog, since, &self.filter, LOOK_AHEAD).await?;
                 self.follow(next);

@@ -26,7 +26,8 @@ pub async fn providers(
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
     let scope = caller.scope();
-    let presets = catalog.presets().iter();
+    let in_force = catalog.in_force();
+    let presets = in_force.presets.iter();
     Ok(no_store(ProvidersAnswer {
         providers: presets
             .filter(|preset| scope.allows_source(preset.name))

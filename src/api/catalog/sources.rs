@@ -151,8 +151,9 @@ pub async fn sources(
 fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
     let (scope, now) = (caller.scope(), catalog.now());
     let current = catalog.current();
-    let unconfigured: Vec<&Unconfigured> = catalog
-        .unconfigured()
+    let in_force = catalog.in_force();
+    let unconfigured: Vec<&Unconfigured> = in_force
+        .unconfigured
         .iter()
         .filter(|other| scope.allows_source(other.name.as_str()))
         .collect();

@@ -244,7 +244,8 @@ fn unknown(catalog: &Catalog, reader: &Visibility, id: &str) -> String {
         rest.is_some_and(|rest| rest.starts_with(':'))
             && reader.scope().allows_source(name.as_str())
     };
-    let mut unconfigured = catalog.unconfigured().iter();
+    let in_force = catalog.in_force();
+    let mut unconfigured = in_force.unconfigured.iter();
     match unconfigured.find(|other| has_prefix(&other.name)) {
         Some(other) => format!("{} is not configured: {}", other.name, other.hint),
         None => "no source has ever listed it".to_owned(),

@@ -10,12 +10,13 @@ use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook,
 };
 use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::{
         health::TaskName,
         shared::Shared,
-        supervisor::{Supervised, TookTooLong},
+        supervisor::{Supervised, TaskHandle, TookTooLong},
     },
     config::webhook::WebhookConfig,
     ingest::schedule::Backoff,
@@ -115,8 +116,8 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// Starts delivering to `webhook`; the returned handle wakes it early.
-    pub fn spawn(shared: &Arc<Shared>, webhook: WebhookConfig) -> Arc<Notify> {
+    /// Starts delivering to `webhook`. The second handle wakes it early.
+    pub fn spawn(shared: &Arc<Shared>, webhook: WebhookConfig) -> (TaskHandle, Arc<Notify>) {
         let wake = Arc::new(Notify::new());
         let name = TaskName::Webhook(webhook.name.clone());
         let secrets = vec![webhook.url.clone(), webhook.secret.clone()];
@@ -126,10 +127,10 @@ impl Deliverer {
             webhook,
             wake: wake.clone(),
         });
-        shared.supervisor.start(name, secrets, move |supervised| {
+        let handle = shared.supervisor.start(name, secrets, move |supervised| {
             deliverer.clone().run(supervised)
         });
-        wake
+        (handle, wake)
     }
 
     async fn run(self: Arc<Self>, supervised: Supervised) -> Result<(), TookTooLong> {
@@ -137,7 +138,10 @@ impl Deliverer {
         let mut alerted = self.shared.alerted.subscribe();
         loop {
             let now = self.shared.clock.now();
-            let sleep = match supervised.step(LIMIT, self.step(now)).await? {
+            let sleep = match supervised
+                .step(LIMIT, self.step(now, &supervised.stop))
+                .await?
+            {
                 // Goes through the select anyway, so that a stop is noticed between two messages.
                 Ok(Step::Again) => Duration::ZERO,
                 Ok(Step::Idle | Step::Left) => LONGEST_SLEEP,
@@ -154,7 +158,7 @@ impl Deliverer {
             };
             tokio::select! {
                 biased;
-                () = self.shared.supervisor.stop.cancelled() => return Ok(()),
+                () = supervised.stop.cancelled() => return Ok(()),
                 () = self.wake.notified() => {}
                 // An error means that the catalog is gone.
                 changed = revisions.changed() => if changed.is_err() { return Ok(()) },
@@ -165,7 +169,7 @@ impl Deliverer {
     }
 
     /// Delivers the next message if it is due.
-    async fn step(&self, now: Timestamp) -> Result<Step, StoreError> {
+    async fn step(&self, now: Timestamp, stop: &CancellationToken) -> Result<Step, StoreError> {
         let Shared { store, .. } = &*self.shared;
         let Some(state) = store.find_webhook(&self.settings).await? else {
             return Ok(Step::Left);
@@ -184,7 +188,7 @@ impl Deliverer {
             return Ok(Step::Idle);
         };
         if let Some(until) = store.claim_delivery(&self.settings, &state).await? {
-            self.deliver(&state, &next, until).await?;
+            self.deliver(&state, &next, until, stop).await?;
         }
         Ok(Step::Again)
     }
@@ -232,6 +236,7 @@ impl Deliverer {
         state: &WebhookState,
         next: &Outgoing,
         claimed_until: Timestamp,
+        stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let now = self.shared.clock.now();
         let store = &self.shared.store;
@@ -239,7 +244,7 @@ impl Deliverer {
         let began = Instant::now();
         let result = tokio::select! {
             biased;
-            () = self.shared.supervisor.stop.cancelled() => {
+            () = stop.cancelled() => {
                 // The message may have arrived. It will be sent again under the same id.
                 let release = store.release_delivery(&self.settings, state, claimed_until);
                 return release.await;

@@ -59,7 +59,7 @@ pub async fn run(
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    let stop = &shared.supervisor.stop;
+    let stop = &supervised.stop;
     stop.run_until_cancelled(probe).await.unwrap_or(Ok(()))
 }
 

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::Notify, time::Instant};
 
 use super::refresh::{LONGEST_SLEEP, step_limit, until_due};
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     catalog::{
         shared::Shared,
@@ -30,7 +32,7 @@ pub async fn run(
 ) -> Result<(), TookTooLong> {
     let settings = source.settings();
     loop {
-        let step = step(&shared, &source, &settings);
+        let step = step(&shared, &source, &settings, &supervised.stop);
         if let Err(error) = supervised.step(step_limit(&shared), step).await? {
             shared.record_database_error(&error);
         }
@@ -39,7 +41,7 @@ pub async fn run(
             until_due(&polling, shared.clock.now(), SHORTEST_SLEEP)
         });
         tokio::select! {
-            () = shared.supervisor.stop.cancelled() => return Ok(()),
+            () = supervised.stop.cancelled() => return Ok(()),
             () = wake.notified() => {}
             () = tokio::time::sleep(sleep) => {}
         }
@@ -58,6 +60,7 @@ async fn step(
     shared: &Shared,
     source: &SourceConfig,
     settings: &SourceSettings,
+    stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let (store, now) = (&shared.store, shared.clock.now());
     if !polling(shared, settings).is_some_and(|polling| schedule::is_due(&polling, now)) {
@@ -72,7 +75,7 @@ async fn step(
     let began = Instant::now();
     let fetched = tokio::select! {
         biased;
-        () = shared.supervisor.stop.cancelled() => return store.release(settings, &claim).await,
+        () = stop.cancelled() => return store.release(settings, &claim).await,
         fetched = provider::fetch(&shared.clients, source, Known::default(), shared.fetch_timeout, claim.at) => fetched,
     };
     let models = fetched

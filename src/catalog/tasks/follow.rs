@@ -3,13 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
-
 use crate::{
     catalog::{
         members::Members,
         shared::Shared,
         supervisor::{Supervised, TookTooLong},
+        tasks::Tasks,
     },
     store::{error::StoreError, watcher::CommitWatcher},
 };
@@ -25,7 +24,7 @@ pub async fn run(
     supervised: Supervised,
     shared: Arc<Shared>,
     members: Arc<Members>,
-    sleepers: Vec<Arc<Notify>>,
+    tasks: Arc<Tasks>,
 ) -> Result<(), TookTooLong> {
     let mut watcher: Option<CommitWatcher> = None;
     // Stays set until the change has been read, so a failed read loses nothing.
@@ -64,9 +63,7 @@ pub async fn run(
                     // Also when there was nothing new: one of our own commits may have brought in what another
                     // process has changed, without the tasks that it is about.
                     members.wake();
-                    for sleeper in &sleepers {
-                        sleeper.notify_one();
-                    }
+                    tasks.wake();
                 }
                 if !is_folded && !is_lost {
                     watcher.fold().await?;
@@ -79,6 +76,6 @@ pub async fn run(
             }
         }
     };
-    let stop = &shared.supervisor.stop;
+    let stop = &supervised.stop;
     stop.run_until_cancelled(follow).await.unwrap_or(Ok(()))
 }

@@ -24,15 +24,12 @@ const LIMIT: Duration = Duration::from_secs(120);
 const SILENCE: Duration = Duration::from_secs(90);
 
 /// Looks at the other processes until the catalog stops.
-pub async fn run(
-    supervised: Supervised,
-    shared: Arc<Shared>,
-    settings: Arc<CatalogSettings>,
-) -> Result<(), TookTooLong> {
+pub async fn run(supervised: Supervised, shared: Arc<Shared>) -> Result<(), TookTooLong> {
     let mut presence = Presence::default();
     let looks = async {
         loop {
             tokio::time::sleep(INTERVAL).await;
+            let settings = shared.applied.load_full();
             let look = presence.look(&shared, &settings, Instant::now());
             if let Err(error) = supervised.step(LIMIT, look).await? {
                 // The next look is in 30 s.
@@ -40,7 +37,7 @@ pub async fn run(
             }
         }
     };
-    let stop = &shared.supervisor.stop;
+    let stop = &supervised.stop;
     stop.run_until_cancelled(looks).await.unwrap_or(Ok(()))
 }
 

@@ -40,6 +40,6 @@ pub async fn run(
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    let stop = &shared.supervisor.stop;
+    let stop = &supervised.stop;
     stop.run_until_cancelled(prune).await.unwrap_or(Ok(()))
 }

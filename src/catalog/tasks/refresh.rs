@@ -21,13 +21,13 @@ use crate::{
     catalog::{
         health::TaskName,
         shared::Shared,
-        supervisor::{Supervised, TookTooLong},
+        supervisor::{Supervised, TaskHandle, TookTooLong},
     },
     config::source::SourceConfig,
     ingest::schedule::{self, ClaimMode},
     model::{
         event::Counts,
-        fetch::{Committed, FetchError, Outcome},
+        fetch::{Committed, ErrorKind, FetchError, Outcome},
         settings::SourceSettings,
         source::Kind,
         state::{Polling, SourceState},
@@ -113,8 +113,8 @@ pub struct Refresher {
 }
 
 impl Refresher {
-    /// Starts the task of `source`.
-    pub fn spawn(shared: Arc<Shared>, source: SourceConfig) -> Self {
+    /// Starts the task of `source`; also returns the handle that ends it.
+    pub fn spawn(shared: Arc<Shared>, source: SourceConfig) -> (Self, TaskHandle) {
         let (requests, requested) = mpsc::unbounded_channel();
         let (first_done, first_attempt) = watch::channel(false);
         let wake = Arc::new(Notify::new());
@@ -133,18 +133,19 @@ impl Refresher {
         let name = TaskName::Source(source.name.clone());
         let secrets = source.key.iter().cloned().collect();
         let supervisor = &shared.supervisor;
-        supervisor.start(name, secrets, move |supervised| {
+        let handle = supervisor.start(name, secrets, move |supervised| {
             task.clone().run(supervised)
         });
-        Self {
-            stop: supervisor.stop.clone(),
+        let refresher = Self {
+            stop: handle.stop.clone(),
             source,
             settings,
             requests,
             wake,
             first_attempt,
             began: Instant::now(),
-        }
+        };
+        (refresher, handle)
     }
 
     /// Requests a refresh, and returns its outcome. It runs even if the caller does not wait.
@@ -239,7 +240,7 @@ impl Task {
         loop {
             let request = tokio::select! {
                 biased;
-                () = self.shared.supervisor.stop.cancelled() => return Ok(()),
+                () = supervised.stop.cancelled() => return Ok(()),
                 request = requested.recv() => match request {
                     Some(request) => Some(request),
                     None => return Ok(()),
@@ -249,9 +250,10 @@ impl Task {
             };
             let now = self.shared.clock.now();
             let step = async {
+                let stop = &supervised.stop;
                 match &request {
-                    Some(request) => self.refresh(request.mode, request.accept).await,
-                    None => self.refresh_if_due(now).await,
+                    Some(request) => self.refresh(request.mode, request.accept, stop).await,
+                    None => self.refresh_if_due(now, stop).await,
                 }
             };
             let outcome = supervised.step(step_limit(&self.shared), step).await?;
@@ -298,7 +300,7 @@ impl Task {
     }
 
     /// Refreshes the source if it is due.
-    async fn refresh_if_due(&self, now: Timestamp) -> RefreshOutcome {
+    async fn refresh_if_due(&self, now: Timestamp, stop: &CancellationToken) -> RefreshOutcome {
         if let Some(elsewhere) = self.elsewhere() {
             return elsewhere;
         }
@@ -306,14 +308,19 @@ impl Task {
         if self.state().is_some_and(|state| !is_due(&state)) {
             return RefreshOutcome::NotDue;
         }
-        self.refresh(ClaimMode::Due, false).await
+        self.refresh(ClaimMode::Due, false, stop).await
     }
 
     /// One step: claim, fetch, commit, serve the result.
-    async fn refresh(&self, mode: ClaimMode, accept: bool) -> RefreshOutcome {
+    async fn refresh(
+        &self,
+        mode: ClaimMode,
+        accept: bool,
+        stop: &CancellationToken,
+    ) -> RefreshOutcome {
         let before = self.state();
         let began = Instant::now();
-        let outcome = match self.claim_and_fetch(mode, accept).await {
+        let outcome = match self.claim_and_fetch(mode, accept, stop).await {
             Ok(outcome) => {
                 // Without a claim, the database was not written: nothing to record.
                 if !matches!(outcome, RefreshOutcome::NotDue) {
@@ -342,6 +349,12 @@ impl Task {
         }
         self.log_skipped(before.and_then(|before| before.skipped).as_ref());
         self.count(&outcome, began.elapsed());
+        if let RefreshOutcome::Failed(error) = &outcome
+            && matches!(error.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden)
+        {
+            // Whoever read the key may find another one.
+            self.shared.key_refused.notify_one();
+        }
         match reloaded {
             Ok(_) if matches!(outcome, RefreshOutcome::NotDue) => {
                 self.elsewhere().unwrap_or(RefreshOutcome::NotDue)
@@ -358,6 +371,7 @@ impl Task {
         &self,
         mode: ClaimMode,
         accept: bool,
+        stop: &CancellationToken,
     ) -> Result<RefreshOutcome, StoreError> {
         let Shared {
             store,
@@ -376,7 +390,7 @@ impl Task {
         };
         let fetched = tokio::select! {
             biased;
-            () = self.shared.supervisor.stop.cancelled() => {
+            () = stop.cancelled() => {
                 store.release(&self.settings, &claim).await?;
                 return Ok(RefreshOutcome::Stopped);
             }

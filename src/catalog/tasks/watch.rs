@@ -44,7 +44,7 @@ pub async fn run(
             }
         }
     };
-    let stop = &shared.supervisor.stop;
+    let stop = &supervised.stop;
     stop.run_until_cancelled(check_all).await.unwrap_or(Ok(()))
 }
 

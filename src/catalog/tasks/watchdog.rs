@@ -41,7 +41,7 @@ pub async fn run(supervised: Supervised, shared: Arc<Shared>) -> Result<(), Took
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    let stop = &shared.supervisor.stop;
+    let stop = &supervised.stop;
     stop.run_until_cancelled(look).await.unwrap_or(Ok(()))
 }
 
