@@ -25,6 +25,7 @@ mod sources;
 mod text;
 
 use std::{
+    convert::Infallible,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
@@ -181,11 +182,19 @@ impl Cli {
             Command::Demo { listen, log_format } => {
                 let address = listen_address(listen, &environment, None);
                 serve::start_log(log_format, &environment)?;
-                // It has no settings to read again, and goes on.
-                let _hangup = serve::hangup()?;
+                let mut hangup = serve::hangup()?;
                 let stopped = serve::stop_signal()?;
                 let listener = serve::bind(&address).await?;
-                demo::run(listener, stopped).await?;
+                let hung_up = async {
+                    while hangup.recv().await.is_some() {
+                        tracing::info!("SIGHUP: the demo has no settings to read again");
+                    }
+                    std::future::pending::<Infallible>().await
+                };
+                tokio::select! {
+                    ended = demo::run(listener, stopped) => ended?,
+                    never = hung_up => match never {},
+                }
             }
             Command::List(list) => return list.run(&environment).await,
             Command::Show(show) => return show.run(&environment).await,

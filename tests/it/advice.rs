@@ -175,7 +175,7 @@ async fn a_hangup_ends_nothing() {
         for _ in 0..2 {
             let logged = running.log().len();
             running.signal("-HUP");
-            running.until_logged_after(logged, "SIGHUP").await;
+            running.until_logged_after(logged, "again").await;
         }
         assert!(running.ids().await.len() >= 6);
         assert_eq!(running.stop("-TERM").0, Some(0));

@@ -27,7 +27,7 @@ use proptest::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::watch};
 use tower::ServiceExt;
 
 /// Steps in one run of the tests, unless the variable says otherwise.
@@ -45,7 +45,7 @@ const ADDRESSES: [&str; 5] = ["box", "zed", "openai", "acme", "openai-elsewhere"
 const LOCAL_IDS: [&str; 5] = ["m:7b", "openai:o", "acme:p", "box:openai:o", "o"];
 const CLOUD_IDS: [&str; 4] = ["o", "p", "ft:o", "acme:p"];
 const EXCLUDED: [&[&str]; 3] = [&[], &["o"], &["*:*"]];
-const KEYS: [(&str, &[&str], &[&str]); 4] = [
+const KEYS: [(&str, &[&str], &[&str]); 5] = [
     ("everything-0123456789", &[], &[]),
     ("box-alone-0123456789", &["box"], &[]),
     ("openai-by-name-0123456789", &[], &["openai:*"]),
@@ -54,6 +54,8 @@ const KEYS: [(&str, &[&str], &[&str]); 4] = [
         &["acme", "zed"],
         &["acme:*", "m:*"],
     ),
+    // The other endpoint has models of the same ids.
+    ("zed-by-name-0123456789", &["zed"], &["m:*", "o*"]),
 ];
 
 /// The settings of one process.
@@ -83,6 +85,8 @@ enum Step {
     Pass(i64),
     /// One of the two processes starts again.
     Start(usize, Settings),
+    /// The same while the other one waits for the answers of its sources, which then come.
+    Overtake(usize, Settings),
     /// One of them ends.
     Stop(usize),
     /// Every suspicious list is accepted.
@@ -97,6 +101,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             excluded,
         },
     );
+    let overtaking = settings.clone();
     prop_oneof![
         5 => (0..ADDRESSES.len(), any::<u8>(), 1..4_i64)
             .prop_map(|(address, ids, window)| Step::List(address, ids, window)),
@@ -104,6 +109,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         5 => prop_oneof![Just(31), Just(601), Just(90_000), Just(40_000_000), Just(-7_200)]
             .prop_map(Step::Pass),
         2 => (0..2_usize, settings).prop_map(|(process, settings)| Step::Start(process, settings)),
+        1 => (0..2_usize, overtaking)
+            .prop_map(|(process, settings)| Step::Overtake(process, settings)),
         1 => (0..2_usize).prop_map(Step::Stop),
         2 => Just(Step::Accept),
     ]
@@ -116,8 +123,12 @@ type Lists = [Option<BTreeMap<&'static str, i64>>; 5];
 #[derive(Default)]
 struct Servers {
     lists: Lists,
-    /// The last list that each address has given away.
+    /// The last list that each address has given away, or will: an answer is decided when it is asked for.
     given: Lists,
+    /// How many requests have come since answers were held back; none while they are not.
+    held: Option<usize>,
+    /// How many of those are let go.
+    released: watch::Sender<usize>,
 }
 
 /// The catalog as it should be.
@@ -220,11 +231,23 @@ struct World {
 
 async fn list(State(servers): State<Arc<Mutex<Servers>>>, Path(name): Path<String>) -> Response {
     let address = ADDRESSES.iter().position(|address| *address == name);
-    let mut servers = servers.lock().unwrap_or_else(PoisonError::into_inner);
-    let listed = address.and_then(|address| {
-        servers.given[address] = servers.lists[address].clone();
-        servers.lists[address].clone()
-    });
+    let (listed, turn) = {
+        let mut servers = servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let listed = address.and_then(|address| {
+            servers.given[address] = servers.lists[address].clone();
+            servers.lists[address].clone()
+        });
+        let released = servers.released.subscribe();
+        let turn = servers.held.as_mut().map(|held| {
+            *held += 1;
+            (*held, released)
+        });
+        (listed, turn)
+    };
+    if let Some((turn, mut released)) = turn {
+        // An error means that the test has ended.
+        let _ = released.wait_for(|released| *released >= turn).await;
+    }
     match listed {
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Some(models) => {
@@ -331,16 +354,11 @@ impl World {
             Step::Pass(seconds) => self.clock.advance(TimeDelta::seconds(*seconds)),
             Step::Start(process, settings) => {
                 self.stop(*process);
-                let config = self.config(settings);
-                let catalog = self
-                    .runtime
-                    .block_on(Catalog::start(config))
-                    .expect("it starts");
-                self.processes[*process] = Some((catalog, settings.clone()));
-                self.model.settings = Some(settings.clone());
-                for place in (0..SOURCES.len()).filter(|place| settings.sources[*place]) {
-                    self.model.known.insert(SOURCES[place]);
-                }
+                self.start(*process, settings);
+            }
+            Step::Overtake(process, settings) => {
+                self.stop(*process);
+                self.overtake(*process, settings);
             }
             Step::Stop(process) => self.stop(*process),
             Step::Accept => {
@@ -349,6 +367,65 @@ impl World {
             }
         }
         self.settle(accept);
+    }
+
+    fn start(&mut self, process: usize, settings: &Settings) {
+        let config = self.config(settings);
+        let catalog = self
+            .runtime
+            .block_on(Catalog::start(config))
+            .expect("it starts");
+        self.processes[process] = Some((catalog, settings.clone()));
+        self.model.settings = Some(settings.clone());
+        for place in (0..SOURCES.len()).filter(|place| settings.sources[*place]) {
+            self.model.known.insert(SOURCES[place]);
+        }
+    }
+
+    /// Starts `process` while the other one waits for its sources. Their answers come before those that
+    /// the new process waits for.
+    fn overtake(&mut self, process: usize, settings: &Settings) {
+        let Some((other, of_other)) = self.processes[1 - process].clone() else {
+            return self.start(process, settings);
+        };
+        self.clock.advance(TimeDelta::seconds(11));
+        let in_force = self.model.settings.clone().expect("something was started");
+        let is_asked = |place: &usize| {
+            of_other.sources[*place]
+                && in_force.sources[*place]
+                && of_other.address(*place) == in_force.address(*place)
+        };
+        let asked = (0..SOURCES.len()).filter(is_asked).count();
+        {
+            let mut servers = self.servers();
+            servers.held = Some(0);
+            servers.released.send_replace(0);
+        }
+        let refreshing = other.clone();
+        let refresh = self
+            .runtime
+            .spawn(async move { refreshing.refresh(None, true).await });
+        self.until("the sources were asked", |servers| {
+            servers.held.is_some_and(|held| held >= asked)
+        });
+        self.start(process, settings);
+        self.servers().released.send_replace(asked);
+        self.runtime.block_on(refresh).expect("no panic");
+        self.read_rows();
+        self.wait_for_the_other(&other);
+        self.check_lists(&other, self.turn % KEYS.len());
+        self.servers().held = None;
+        self.servers().released.send_replace(usize::MAX);
+    }
+
+    fn until(&self, what: &str, condition: impl Fn(&Servers) -> bool) {
+        for _ in 0..4_000 {
+            if condition(&self.servers()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        panic!("waited in vain: {what}");
     }
 
     fn stop(&mut self, process: usize) {
@@ -363,6 +440,11 @@ impl World {
         for (catalog, _) in self.processes.iter().flatten() {
             self.runtime.block_on(catalog.refresh(None, accept));
         }
+        self.read_rows();
+    }
+
+    /// Reads which sources have answered since, and which are hidden.
+    fn read_rows(&mut self) {
         let rows = self.runtime.block_on(self.sources());
         self.model.hidden.clear();
         for (name, fetched_at, hidden) in rows {
