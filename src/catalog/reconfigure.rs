@@ -163,10 +163,11 @@ impl Catalog {
             .collect();
         members.end_others(&plan.sources(&found)).await;
         tasks.end_others(&plan.jobs).await;
+        // Another process, which started later, may have set others; then these wait for its end. The
+        // schedule is looked at again only for a reason.
         let is_in_force = shared.current.load().sources.process == shared.store.process();
-        let applied = match is_in_force {
+        let applied = match is_in_force && **shared.applied.load() != plan.settings {
             true => shared.store.apply(&plan.settings).await,
-            // Another process, which started later, has set others. These wait for its end.
             false => Ok(Applied {
                 found,
                 late_webhooks: Vec::new(),

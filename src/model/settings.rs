@@ -24,7 +24,7 @@ pub struct Rules {
 }
 
 /// The settings of one source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSettings {
     /// Its name. For a provider, also the prefix of its model ids.
     pub name: SourceName,
@@ -43,7 +43,7 @@ pub struct SourceSettings {
 }
 
 /// The settings of one webhook.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WebhookSettings {
     /// Its name.
     pub name: SourceName,
@@ -52,7 +52,7 @@ pub struct WebhookSettings {
 }
 
 /// The settings of a catalog.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CatalogSettings {
     /// The configured sources.
     pub sources: Vec<SourceSettings>,
