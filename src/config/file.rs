@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     lock::watch::Watch,
-    model::{source::Kind, time::parse_duration},
+    model::{closest::closest, source::Kind, time::parse_duration},
 };
 
 /// The largest configuration file, in bytes.
@@ -195,11 +195,37 @@ pub(super) fn read_file(path: &str) -> Result<File, ConfigError> {
         .build()
         .and_then(config::Config::try_deserialize)
         .map_err(|error| {
+            let place = match find_line(&text) {
+                Some(line) => format!("{path}:{line}"),
+                None => path.to_owned(),
+            };
             ConfigError(format!(
-                "the configuration file {path} is not usable: {}",
+                "the configuration file {place} is not usable: {}",
                 describe(&error)
             ))
         })
+}
+
+/// The line of the first error in `text`, from 1.
+fn find_line(text: &str) -> Option<usize> {
+    let error = toml::from_str::<File>(text).err()?;
+    let start = error.span()?.start.min(text.len());
+    let before = text.as_bytes().get(..start)?;
+    Some(before.iter().filter(|byte| **byte == b'\n').count() + 1)
+}
+
+/// What serde says of an unknown field, with the known one that was probably meant.
+fn suggest(unknown: &str) -> String {
+    let mut names = unknown.split('`').skip(1).step_by(2);
+    let field = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.collect();
+    match closest(field, known.iter().copied()).first() {
+        Some(meant) => format!(
+            "unknown field `{field}`, did you mean `{meant}`? It may be one of {}",
+            known.join(", ")
+        ),
+        None => unknown.to_owned(),
+    }
 }
 
 /// Describes `error` without any value from the file: a misplaced value may be a key.
@@ -215,10 +241,11 @@ fn describe(error: &config::ConfigError) -> String {
             )
         }
         // Names the unknown field and the fields that exist.
-        Message(text) if text.starts_with("unknown field") => first_line(text.clone()),
+        Message(text) if text.starts_with("unknown field") => suggest(&first_line(text.clone())),
         At { error, key, .. } => match &**error {
             Message(text) if text.starts_with("unknown field") => {
-                format!("{}: {}", named(key), first_line(text.clone()))
+                let unknown = suggest(&first_line(text.clone()));
+                format!("{}: {unknown}", named(key))
             }
             _ if key.as_ref().is_some_and(|key| key.ends_with(".kind")) => {
                 format!("{} has a value that cannot be used: {KINDS}", named(key))
@@ -247,4 +274,118 @@ pub(super) fn parse_time(
                 "{setting} must be a duration from 1s to {longest_days}d, such as \"24h\" or \"90s\""
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every setting of every table, as `[table]` and its fields.
+    const TABLES: [(&str, &[&str]); 7] = [
+        (
+            "",
+            &[
+                "listen",
+                "database_url",
+                "discover",
+                "public_lists",
+                "cors_origins",
+                "allowed_hosts",
+                "admin_key",
+                "keep_events",
+                "keep_fetches",
+            ],
+        ),
+        ("[providers.x]", TABLE),
+        ("[endpoints.x]", TABLE),
+        (
+            "[[keys]]",
+            &["name", "key", "key_env", "key_file", "sources", "models"],
+        ),
+        ("[enrichment]", &["url", "ttl"]),
+        ("[watch]", &["models", "lockfile", "within"]),
+        (
+            "[webhooks.x]",
+            &[
+                "url",
+                "url_env",
+                "url_file",
+                "secret",
+                "secret_env",
+                "secret_file",
+                "sources",
+                "events",
+                "models",
+            ],
+        ),
+    ];
+    const TABLE: &[&str] = &[
+        "enabled",
+        "kind",
+        "base_url",
+        "api_key",
+        "api_key_env",
+        "api_key_file",
+        "ttl",
+        "max_stale",
+        "include",
+        "exclude",
+        "aliases",
+    ];
+
+    fn error_of(text: &str) -> String {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("settings.toml");
+        std::fs::write(&path, text).expect("written");
+        let read = read_file(path.to_str().expect("text"));
+        read.err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn a_typo_in_any_setting_is_named_with_its_line_and_what_was_meant() {
+        for (table, fields) in TABLES {
+            for field in fields {
+                let (first, rest) = field.split_at(1);
+                let (second, rest) = rest.split_at(1);
+                for typo in [
+                    format!("{field}s"),
+                    format!("{first}{second}{second}{rest}"),
+                    format!("{second}{first}{rest}"),
+                    format!("{first}{rest}"),
+                ] {
+                    if fields.contains(&typo.as_str()) || typo == *field {
+                        continue;
+                    }
+                    let error = error_of(&format!("# settings\n\n{table}\n{typo} = 's3cret'\n"));
+                    let meant = format!("unknown field `{typo}`, did you mean `{field}`?");
+                    assert!(error.contains(&meant), "{table} {typo}: {error}");
+                    assert!(error.contains("settings.toml:4 is not usable"), "{error}");
+                    assert!(
+                        !error.contains("s3cret") && !error.contains('\n'),
+                        "{error}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_with_its_line() {
+        for (text, expected) in [
+            (
+                "listen = '127.0.0.1:1'\ndiscover = 'perhaps'\n",
+                ":2 is not usable: discover ",
+            ),
+            (
+                "[providers.x]\n\napi_key = ['s3cret']\n",
+                ":3 is not usable: ",
+            ),
+            ("[providers.x]\nkind = 's3cret'\n", ":2 is not usable: "),
+            ("listen = \n= s3cret\n", ":1 is not usable: "),
+        ] {
+            let error = error_of(text);
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
 }

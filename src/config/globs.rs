@@ -1,7 +1,7 @@
 //! Parsing globs from the settings.
 
 use super::error::ConfigError;
-use crate::model::glob::Pattern;
+use crate::model::{glob::Pattern, scope::Scope};
 
 /// Parses the `globs` of `setting`. The error does not repeat a glob, which may be a misplaced
 /// secret.
@@ -17,6 +17,18 @@ pub fn parse_patterns(
             })
         })
         .collect()
+}
+
+/// Limits `scope` to the models that match one of `globs`, of `setting`.
+pub fn limit_models(
+    scope: &mut Scope,
+    setting: &str,
+    globs: &[impl AsRef<str>],
+) -> Result<(), ConfigError> {
+    let patterns = parse_patterns(setting, globs)?;
+    scope
+        .set_models(patterns)
+        .map_err(|why| ConfigError(format!("{setting} holds too many globs: {why}")))
 }
 
 #[cfg(test)]

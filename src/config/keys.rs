@@ -11,7 +11,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::{error::ConfigError, globs::parse_patterns};
+use super::{error::ConfigError, globs::limit_models};
 use crate::model::{scope::Scope, source::SourceName};
 
 /// A client key and what its holder may see: everything, unless the key is restricted.
@@ -98,8 +98,8 @@ impl ClientKey {
     /// Restricts the key to models whose whole id matches one of `globs` (`*` also matches `/`).
     /// Fails on an invalid glob.
     pub fn models(mut self, globs: &[impl AsRef<str>]) -> Result<Self, ConfigError> {
-        let patterns = parse_patterns(&format!("models of key `{}`", self.name), globs)?;
-        Arc::make_mut(&mut self.scope).set_models(patterns);
+        let setting = format!("models of key `{}`", self.name);
+        limit_models(Arc::make_mut(&mut self.scope), &setting, globs)?;
         Ok(self)
     }
 }

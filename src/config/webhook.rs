@@ -8,7 +8,7 @@ use standardwebhooks::Webhook;
 
 use super::{
     error::ConfigError,
-    globs::parse_patterns,
+    globs::limit_models,
     url::{fingerprint, parse_target},
 };
 use crate::model::{
@@ -108,7 +108,7 @@ impl WebhookConfig {
     /// Limits it to models whose whole id matches one of `globs`. Fails on an invalid glob.
     pub fn models(mut self, globs: &[&str]) -> Result<Self, ConfigError> {
         let setting = format!("webhook `{}`: models", self.name);
-        self.scope.set_models(parse_patterns(&setting, globs)?);
+        limit_models(&mut self.scope, &setting, globs)?;
         Ok(self)
     }
 

@@ -1,6 +1,6 @@
 //! Globs over model ids, for the settings. `*` also matches `/`.
 
-use globset::{Glob, GlobMatcher};
+use globset::{Glob, GlobMatcher, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 /// A glob over model ids.
@@ -34,6 +34,44 @@ impl TryFrom<String> for Pattern {
             .map_err(|error| BadGlob(error.kind().clone()))
     }
 }
+
+/// Globs of which any may match, compared with an id all at once.
+#[derive(Clone, Debug, Default)]
+pub struct Patterns {
+    patterns: Vec<Pattern>,
+    set: GlobSet,
+}
+
+impl Patterns {
+    /// Whether any of them matches `id`.
+    pub fn matches(&self, id: &str) -> bool {
+        self.set.is_match(id)
+    }
+}
+
+impl TryFrom<Vec<Pattern>> for Patterns {
+    type Error = BadGlob;
+
+    /// Fails when they are too many or too long to be compared at once.
+    fn try_from(patterns: Vec<Pattern>) -> Result<Self, BadGlob> {
+        let mut builder = GlobSetBuilder::new();
+        for Pattern(matcher) in &patterns {
+            builder.add(matcher.glob().clone());
+        }
+        match builder.build() {
+            Ok(set) => Ok(Self { patterns, set }),
+            Err(error) => Err(BadGlob(error.kind().clone())),
+        }
+    }
+}
+
+impl PartialEq for Patterns {
+    fn eq(&self, other: &Self) -> bool {
+        self.patterns == other.patterns
+    }
+}
+
+impl Eq for Patterns {}
 
 impl From<Pattern> for String {
     fn from(pattern: Pattern) -> Self {

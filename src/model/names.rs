@@ -192,7 +192,8 @@ mod tests {
         }
         if !globs.is_empty() {
             let pattern = |glob: &&str| Pattern::try_from((*glob).to_owned()).expect("usable");
-            scope.set_models(globs.iter().map(pattern).collect());
+            let set = scope.set_models(globs.iter().map(pattern).collect());
+            set.expect("few globs");
         }
         scope
     }

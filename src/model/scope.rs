@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::glob::Pattern;
+use super::glob::{BadGlob, Pattern, Patterns};
 
 /// A set of sources and models; everything by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Scope {
     /// The names of its sources; none for all.
     sources: Option<BTreeSet<String>>,
     /// Globs over whole ids; none for all.
-    models: Option<Vec<Pattern>>,
+    models: Option<Patterns>,
 }
 
 impl Scope {
@@ -27,9 +27,10 @@ impl Scope {
             .insert(source.to_owned());
     }
 
-    /// Limits it to models that match one of `patterns`.
-    pub fn set_models(&mut self, patterns: Vec<Pattern>) {
-        self.models = Some(patterns);
+    /// Limits it to models that match one of `patterns`. Fails when those are too many.
+    pub fn set_models(&mut self, patterns: Vec<Pattern>) -> Result<(), BadGlob> {
+        self.models = Some(patterns.try_into()?);
+        Ok(())
     }
 
     /// Whether it includes everything.
@@ -58,7 +59,7 @@ impl Scope {
     pub fn allows_id(&self, id: &str) -> bool {
         self.models
             .as_ref()
-            .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(id)))
+            .is_none_or(|patterns| patterns.matches(id))
     }
 }
 
@@ -75,7 +76,8 @@ mod tests {
         }
         if !globs.is_empty() {
             let pattern = |glob: &&str| Pattern::try_from((*glob).to_owned()).expect("usable");
-            scope.set_models(globs.iter().map(pattern).collect());
+            let set = scope.set_models(globs.iter().map(pattern).collect());
+            set.expect("few globs");
         }
         scope
     }
