@@ -4,6 +4,7 @@
 mod backup;
 mod changes;
 mod check;
+mod config;
 pub mod demo;
 mod diff;
 mod doctor;
@@ -39,6 +40,7 @@ pub use self::{
     backup::Backup,
     changes::{Changes, Since},
     check::Check,
+    config::ConfigCommand,
     diff::Diff,
     doctor::Doctor,
     generate::{Completions, Man},
@@ -125,6 +127,9 @@ enum Command {
     Backup(Backup),
     /// Put a copy in the place of the database, which is kept under another name
     Restore(Restore),
+    /// Check the settings, or print an example of them
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Look once at everything that the catalog depends on, and say what to do about what is wrong
     Doctor(Doctor),
     /// List the providers that only need a key, and which of them are on
@@ -206,6 +211,7 @@ impl Cli {
             Command::Check(check) => return check.run(&environment).await,
             Command::Backup(backup) => return backup.run(&environment).await,
             Command::Restore(restore) => return restore.run(&environment).await,
+            Command::Config(config) => return config.run(&environment),
             Command::Doctor(doctor) => return doctor.run(&environment).await,
             Command::Providers(providers) => return providers.run(&environment),
             Command::Health(health) => return health.run().await,

@@ -46,6 +46,7 @@ mod refreshing;
 mod reload;
 mod rules;
 mod running;
+mod settings;
 mod store;
 mod supervision;
 mod watch;

@@ -1,0 +1,119 @@
+//! `model-catalog config`: checks the settings without starting, and prints an example.
+
+use std::{fmt::Write, process::ExitCode};
+
+use clap::Subcommand;
+
+use super::{
+    files::print,
+    text::{printable, table},
+};
+use crate::config::{
+    Config,
+    environment::Environment,
+    read::{Flags, Settings},
+    source::SourceConfig,
+};
+
+/// The settings file with every setting, commented out.
+pub(super) const EXAMPLE: &str = include_str!("example.toml");
+
+/// `model-catalog config`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the settings and print what is in force, without any secret
+    #[command(
+        after_help = "Example, before a running catalog reads the file:\n  model-catalog config check --config model-catalog.toml"
+    )]
+    Check(Flags),
+    /// Print a settings file with every setting, commented out
+    #[command(after_help = "Example:\n  model-catalog config example > model-catalog.toml")]
+    Example,
+}
+
+impl ConfigCommand {
+    /// Prints the example, or the settings; fails on the first that cannot be used.
+    pub fn run(&self, environment: &Environment<'_>) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Example => print(EXAMPLE)?,
+            Self::Check(flags) => {
+                let settings = Settings::read(flags, environment)?;
+                print(&describe(&settings)?)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn describe(settings: &Settings) -> Result<String, std::fmt::Error> {
+    let config = &settings.config;
+    let rows = config.sources.iter().map(source);
+    let names = ["SOURCE", "ROLE", "KIND", "BASE URL", "KEY", "TTL", "RULES"];
+    let mut text = format!("listen: {}\n", settings.listen);
+    writeln!(text, "database: {}", printable(&config.database_url))?;
+    writeln!(text, "{}", others(config))?;
+    match config.sources.is_empty() {
+        true => writeln!(text, "\nno source is configured")?,
+        false => writeln!(text, "\n{}", table(names, rows))?,
+    }
+    for warning in &settings.warnings {
+        writeln!(text, "\nwarning: {}", printable(warning))?;
+    }
+    Ok(text)
+}
+
+/// A row of the table; of the key only whether there is one.
+fn source(source: &SourceConfig) -> [String; 7] {
+    let rules = &source.rules;
+    let rules = [
+        ("include", rules.include.len()),
+        ("exclude", rules.exclude.len()),
+        ("aliases", rules.aliases.len()),
+    ];
+    let rules = rules.iter().filter(|(_, count)| *count > 0);
+    let rules: Vec<String> = rules
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    [
+        source.name.to_string(),
+        source.role.as_str().to_owned(),
+        source.kind.as_str().to_owned(),
+        source.base_url.to_string(),
+        if source.key.is_some() { "set" } else { "none" }.to_owned(),
+        source.ttl.to_std().map_or_else(
+            |_| String::new(),
+            |ttl| humantime::format_duration(ttl).to_string(),
+        ),
+        rules.join(", "),
+    ]
+}
+
+/// The names of what is configured besides sources.
+fn others(config: &Config) -> String {
+    let names = |names: Vec<String>| match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    };
+    let keys = config.keys.iter().map(|key| key.name.to_string()).collect();
+    let webhooks = config
+        .webhooks
+        .iter()
+        .map(|webhook| webhook.name.to_string());
+    let watched = config.watch.as_ref().map_or(0, |watch| watch.ids().count());
+    let set = |is_set: bool| if is_set { "set" } else { "none" };
+    [
+        format!("admin key: {}", set(config.admin_key.is_some())),
+        format!("client keys: {}", names(keys)),
+        format!("webhooks: {}", names(webhooks.collect())),
+        format!("watched models: {watched}"),
+        format!("enrichment: {}", set(config.enrichment.is_some())),
+        format!(
+            "local servers: {}",
+            match config.discovery_ports.is_empty() {
+                true => "not looked for",
+                false => "looked for on their usual ports",
+            }
+        ),
+    ]
+    .join("\n")
+}

@@ -1,0 +1,115 @@
+//! `config check` and `config example`: the settings before a catalog runs on them.
+
+use std::fs;
+
+use crate::{
+    commands::run_command,
+    helpers::Setup,
+    running::{command, command_with_providers},
+};
+
+#[tokio::test]
+async fn a_check_shows_what_is_in_force_and_no_secret() {
+    let setup = Setup::new().await;
+    let path = setup.directory.path().join("settings.toml");
+    let settings = "[providers.acme]\nbase_url = 'https://acme.example/v1'\napi_key = 's3cret-of-acme'\nexclude = ['x', 'y']\n\
+        [[keys]]\nname = 'team'\nkey = 's3cret-of-team'\n\
+        [webhooks.ops]\nurl = 'https://ops.example/s3cret'\nsecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'\n";
+    fs::write(&path, settings).expect("written");
+    let mut check = command_with_providers(&setup);
+    check.args(["config", "check", "--config"]).arg(&path);
+    let ended = run_command(check, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let row = |name: &str| {
+        let line = ended.out.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("no {name}: {}", ended.out));
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let acme = "acme provider openai https://acme.example/v1 set 1day 2 exclude";
+    assert_eq!(row("acme"), acme);
+    assert_eq!(row("client keys:"), "client keys: team");
+    assert_eq!(row("webhooks:"), "webhooks: ops");
+    assert_eq!(row("database:"), "database: sqlite://catalog.db");
+    assert!(row("warning:").contains("chmod 600"));
+    assert!(
+        !ended.out.contains("s3cret") && !ended.out.contains("whsec"),
+        "{}",
+        ended.out
+    );
+    assert!(!setup.database_path().exists());
+
+    fs::write(&path, settings.replace("exclude", "exclud")).expect("written");
+    let mut check = command(&setup);
+    check.args(["config", "check", "--config"]).arg(&path);
+    let ended = run_command(check, &[]);
+    assert_eq!(ended.code, Some(2));
+    let expected = "settings.toml:4 is not usable: providers.acme: unknown field `exclud`, did you mean `exclude`?";
+    assert!(ended.err.contains(expected), "{}", ended.err);
+    assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+}
+
+/// Every line that shows a setting in force; of two that exclude each other, the second is marked twice.
+fn uncommented(example: &str, mark: &str) -> String {
+    let is_setting =
+        |line: &str| line.starts_with(|first: char| first == '[' || first.is_ascii_lowercase());
+    let lines = example.lines().map(|line| match line.strip_prefix(mark) {
+        Some(setting) if is_setting(setting) => setting,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn the_example_changes_nothing_and_can_be_used_line_by_line() {
+    let setup = Setup::new().await;
+    let path = setup.directory.path().join("settings.toml");
+    let ended = run_command(command(&setup), &["config", "example"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let example = ended.out;
+    let check = |text: &str| {
+        fs::write(&path, text).expect("written");
+        let mut check = command(&setup);
+        for variable in ["ACME_KEY", "TEAM_A_KEY", "OPS_SECRET"] {
+            check.env(variable, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        }
+        check.args(["config", "check", "--config"]).arg(&path);
+        run_command(check, &[])
+    };
+    let as_it_is = check(&example);
+    assert_eq!(as_it_is.code, Some(0), "{}", as_it_is.err);
+    assert_eq!(as_it_is.out, check("").out);
+    // The one setting that names a file which is not there.
+    let usable = example
+        .replace(
+            "#api_key_file = \"/run/secrets/openai\"\n",
+            "#api_key = \"a-key\"\n",
+        )
+        .replace(
+            "make one with: openssl rand -hex 32",
+            "a-key-of-an-operator",
+        );
+    let used = check(&uncommented(&usable, "#"));
+    assert_eq!(used.code, Some(0), "{}", used.err);
+    for name in [
+        "openai",
+        "acme",
+        "box",
+        "client keys: team-a",
+        "webhooks: ops",
+    ] {
+        assert!(used.out.contains(name), "{name}: {}", used.out);
+    }
+    // Settings that are no settings would be refused, so each that is shown exists.
+    let all = uncommented(&uncommented(&usable, "##"), "#");
+    let document: toml::Table = toml::from_str(&all).expect("TOML");
+    let shown = |table: &toml::Value| -> Vec<String> {
+        let table = table.as_table().expect("a table");
+        table.keys().cloned().collect()
+    };
+    assert_eq!(document.len(), 15, "every setting: {document:?}");
+    assert_eq!(shown(&document["keys"][0]).len(), 6);
+    assert_eq!(shown(&document["providers"]["acme"]).len() + 2, 11);
+    assert_eq!(shown(&document["webhooks"]["ops"]).len(), 9);
+    assert_eq!(shown(&document["watch"]).len(), 3);
+    assert_eq!(shown(&document["enrichment"]).len(), 2);
+}
