@@ -143,6 +143,20 @@ impl Catalog {
     /// treated as at a start. Settings that only a start can change are named in the answer. The clock of
     /// `config` is ignored.
     pub async fn reconfigure(&self, config: Config) -> Result<Reconfigured, StartError> {
+        let catalog = self.clone();
+        // In its own task: whoever stops waiting for it does not stop it halfway.
+        let replacing = async move { catalog.replace_settings(config).await };
+        let replaced = self.0.shared.supervisor.tasks.spawn(replacing).await;
+        match replaced.map_err(tokio::task::JoinError::try_into_panic) {
+            Ok(changes) => changes,
+            // Panic as a direct call would have.
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels the task; then no caller needs the answer.
+            Err(Err(_)) => std::future::pending().await,
+        }
+    }
+
+    async fn replace_settings(&self, config: Config) -> Result<Reconfigured, StartError> {
         let Inner {
             shared,
             members,
@@ -161,11 +175,11 @@ impl Catalog {
             .filter(|source| source.discovered)
             .map(|source| source.name.clone())
             .collect();
+        // Another process, which started later, may have set others; then these wait for its end.
+        let is_in_force = shared.store.processes().await?.in_force == shared.store.process();
         members.end_others(&plan.sources(&found)).await;
         tasks.end_others(&plan.jobs).await;
-        // Another process, which started later, may have set others; then these wait for its end. The
-        // schedule is looked at again only for a reason.
-        let is_in_force = shared.current.load().sources.process == shared.store.process();
+        // The schedule is looked at again only for a reason.
         let applied = match is_in_force && **shared.applied.load() != plan.settings {
             true => shared.store.apply(&plan.settings).await,
             false => Ok(Applied {

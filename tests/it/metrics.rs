@@ -85,6 +85,40 @@ async fn attempts_are_timed_and_counted_with_what_came_of_them() {
 }
 
 #[tokio::test]
+async fn what_a_webhook_has_yet_to_receive_is_counted_in_revisions() {
+    let mut setup = Setup::new().await;
+    setup.providers = vec!["openai"];
+    mount_openai(&setup.openai, &["a"]).await;
+    let target = wiremock::MockServer::start().await;
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let webhook = model_catalog::WebhookConfig::new("ops", &target.uri(), secret);
+    setup.webhooks = vec![webhook.expect("usable")];
+    let app = setup.start_ready().await;
+    let lag = async |expected: f64| {
+        let what = format!("{expected} revisions behind");
+        app.until(&what, async |app| {
+            let lag = value(&scrape(app).await, "webhook_lag_revisions{webhook=\"ops\"}");
+            lag == Some(expected)
+        })
+        .await;
+    };
+    // It answers 404, and is tried again later.
+    lag(1.0).await;
+    setup.advance(chrono::TimeDelta::seconds(31));
+    setup.openai.reset().await;
+    mount_openai(&setup.openai, &["a", "b"]).await;
+    assert_eq!(app.refresh("openai").await["outcome"], "changed");
+    lag(2.0).await;
+    wiremock::Mock::given(wiremock::matchers::method("POST"))
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&target)
+        .await;
+    setup.advance(chrono::TimeDelta::hours(7));
+    app.catalog.wake();
+    lag(0.0).await;
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_route_and_status() {
     let app = Setup::happy().await.start_ready().await;
     for path in [

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::TimeDelta;
@@ -126,7 +127,7 @@ async fn keys_count_from_the_next_request_on_and_end_what_others_wait_for() {
         app.get_with("/v1/models", "key-of-team").await.ids(),
         ["openai:b"]
     );
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), stream.bytes());
+    let ended = tokio::time::timeout(Duration::from_secs(20), stream.bytes());
     ended.await.expect("the stream ends").expect("whole");
 
     setup.keys = vec![ClientKey::new("other", "key-of-other").expect("a key")];
@@ -191,6 +192,31 @@ async fn webhooks_come_and_go() {
     assert_eq!(Setup::calls(&first).await, 1);
 }
 
+/// Of two processes, the one that started last decides; the other one's new settings wait for its end.
+#[tokio::test]
+async fn a_process_that_was_replaced_changes_nothing() {
+    let mut setup = Setup::new().await;
+    setup.providers = vec!["openai"];
+    mount_openai(&setup.openai, &["a", "b"]).await;
+    let first = setup.start_ready().await;
+    let second = setup.start_ready().await;
+    let mut config = setup.config();
+    config.sources = config
+        .sources
+        .into_iter()
+        .map(|source| source.exclude(&["b"]).expect("a glob"))
+        .collect();
+    first.catalog.reconfigure(config).await.expect("usable");
+    setup.advance(TimeDelta::seconds(31));
+    for app in [&first, &second] {
+        app.refresh("openai").await;
+        assert_eq!(app.models().await.ids(), ["openai:a", "openai:b"]);
+    }
+    let in_force = "SELECT process FROM catalog";
+    let started_last = "SELECT max(process) FROM processes";
+    assert_eq!(setup.sql(in_force).await, setup.sql(started_last).await);
+}
+
 #[tokio::test]
 async fn what_only_a_start_can_change_is_named() {
     let setup = Setup::happy().await;
@@ -241,14 +267,14 @@ impl OfFile {
     }
 
     async fn until(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         while !condition(self).await {
             assert!(
                 tokio::time::Instant::now() < deadline,
                 "in vain: {what}\n{}",
                 self.running.log()
             );
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
@@ -405,6 +431,8 @@ async fn a_thousand_reloads_fail_no_request_of_two_hundred_clients() {
                     let body: serde_json::Value = answer.json();
                     assert!(body.is_object());
                     answers.fetch_add(1, Ordering::Relaxed);
+                    // A thousand requests a second in all, which leave others some of the machine.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             })
         })
@@ -424,6 +452,6 @@ async fn a_thousand_reloads_fail_no_request_of_two_hundred_clients() {
     for client in clients {
         client.await.expect("no failed request");
     }
-    assert!(answers.load(Ordering::Relaxed) > 1000);
+    assert!(answers.load(Ordering::Relaxed) > 200);
     assert_eq!(Setup::calls(&setup.openai).await, 1);
 }
