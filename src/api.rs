@@ -15,6 +15,7 @@ mod page_request;
 mod query;
 mod request;
 mod response;
+mod root;
 
 use std::net::SocketAddr;
 
@@ -55,7 +56,9 @@ const NOT_SERVED: [&str; 12] = [
 pub fn application(catalog: Catalog, listens_on: Option<SocketAddr>) -> Router {
     let door = Door::new(&catalog, listens_on);
     let door = || from_fn_with_state(door.clone(), door::guard);
-    let routes = routes(catalog.clone()).layer(door());
+    // Not among the routes that an application mounts into its own, which has a root.
+    let routes = routes(catalog.clone()).route("/", get(root::root));
+    let routes = routes.layer(door());
     let routes = with_answers(routes, catalog.clone());
     let counted = from_fn_with_state(catalog.clone(), middleware::counted);
     let lenient = routes

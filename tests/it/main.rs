@@ -18,6 +18,7 @@ mod dialects;
 mod discovery;
 mod disk;
 mod doctor;
+mod documents;
 mod door;
 mod embedding;
 mod endings;

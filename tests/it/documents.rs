@@ -1,0 +1,99 @@
+//! The documentation: every link leads to a file that is there, and to a heading of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+/// What a page has: the targets of its links, and the anchors of its headings.
+#[derive(Default)]
+struct Page {
+    links: Vec<String>,
+    anchors: BTreeSet<String>,
+}
+
+/// The anchor that the usual viewers make of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter_map(|character| match character {
+        ' ' => Some('-'),
+        '-' | '_' => Some(character),
+        _ if character.is_alphanumeric() => Some(character),
+        _ => None,
+    });
+    kept.collect()
+}
+
+fn read(path: &Path) -> Page {
+    let text = fs::read_to_string(path).expect("a page");
+    let mut page = Page::default();
+    let mut heading: Option<String> = None;
+    for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                page.links.push(dest_url.into_string());
+            }
+            Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+            Event::End(TagEnd::Heading(_)) => {
+                page.anchors
+                    .extend(heading.take().map(|heading| anchor(&heading)));
+            }
+            Event::Text(text) | Event::Code(text) => {
+                if let Some(heading) = &mut heading {
+                    heading.push_str(&text);
+                }
+            }
+            _ => {}
+        }
+    }
+    page
+}
+
+/// The pages of `folder`.
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages: BTreeMap<PathBuf, Page> = [pages(root), pages(&root.join("docs"))]
+        .concat()
+        .into_iter()
+        .map(|path| {
+            let page = read(&path);
+            (path, page)
+        })
+        .collect();
+    let mut followed = 0;
+    for (path, page) in &pages {
+        let elsewhere = ["http://", "https://"];
+        let links = page.links.iter();
+        for link in links.filter(|link| !elsewhere.iter().any(|start| link.starts_with(start))) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().expect("a folder").join(file),
+            };
+            let place = format!("{} links to {link}", path.display());
+            let target = fs::canonicalize(&target).unwrap_or_else(|_| panic!("{place}"));
+            if !anchor.is_empty() {
+                let known = pages.get(&target).unwrap_or_else(|| panic!("{place}"));
+                assert!(
+                    known.anchors.contains(anchor),
+                    "{place}: {:?}",
+                    known.anchors
+                );
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 50, "only {followed} links");
+}
