@@ -17,10 +17,7 @@ pub mod tasks;
 use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::{
-    sync::Mutex,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{
     current::Current,
@@ -83,8 +80,6 @@ struct Inner {
     tasks: Arc<Tasks>,
     in_force: ArcSwap<InForce>,
     fixed: Fixed,
-    /// Held while settings replace others.
-    reconfiguring: Mutex<()>,
     started: Instant,
 }
 
@@ -174,6 +169,9 @@ impl Catalog {
         members.start(&shared, sources);
         tasks.start(&shared, &members, plan.jobs);
         shared.applied.store(Arc::new(plan.settings));
+        shared
+            .metrics
+            .set_settings_read(shared.clock.now().unix_seconds());
         let in_force = InForce {
             keys: Arc::new(keys),
             watch: plan.watch,
@@ -220,7 +218,6 @@ impl Catalog {
             tasks,
             in_force: ArcSwap::from_pointee(in_force),
             fixed,
-            reconfiguring: Mutex::default(),
             started: Instant::now(),
         }))
     }

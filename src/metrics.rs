@@ -92,8 +92,8 @@ metrics! {
         http_request_duration_seconds: Family<RouteLabel, Histogram, Seconds> = Family::new_with_constructor(REQUEST_BUCKETS),
         /// How often this process read its settings again, by outcome
         config_reloads: Family<Labels, Counter>,
-        /// When this process last put settings in force that it had read again, in Unix time; 0 for never
-        config_last_reload_timestamp_seconds: Gauge,
+        /// When this process last read settings that it could use, in Unix time
+        config_last_success_timestamp_seconds: Gauge,
         /// How often this process made the list anew
         snapshot_builds: Counter,
         /// Restarts of a background task that panicked, hung or ended
@@ -203,14 +203,16 @@ impl Metrics {
         route
     }
 
-    /// Counts settings that were read again at `seconds` of Unix time. Those that are refused are not in force.
-    pub fn count_reload(&self, outcome: &'static str, seconds: i64) {
+    /// Counts settings that were read again.
+    pub fn count_reload(&self, outcome: &'static str) {
         let labels = vec![("outcome", outcome.to_owned())];
         self.counted.config_reloads.get_or_create(&labels).inc();
-        if outcome != "refused" {
-            let last = &self.counted.config_last_reload_timestamp_seconds;
-            last.set(seconds);
-        }
+    }
+
+    /// Says that the settings in force were read in the second `seconds` of Unix time.
+    pub fn set_settings_read(&self, seconds: i64) {
+        let last = &self.counted.config_last_success_timestamp_seconds;
+        last.set(seconds);
     }
 
     /// Counts a snapshot that was built.

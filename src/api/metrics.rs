@@ -75,7 +75,7 @@ fn gauges(catalog: &Catalog) -> Gauges {
         if let Some(fetched_at) = source.polling.fetched_at {
             let age = now.since(fetched_at).num_seconds();
             set(&gauges.listing_age_seconds, age);
-            let seconds = fetched_at.millis().div_euclid(1000);
+            let seconds = fetched_at.unix_seconds();
             set(&gauges.last_success_timestamp_seconds, seconds);
         }
     }

@@ -58,7 +58,7 @@ impl CostlyWork {
         Ok(in_slot(slot, work).await)
     }
 
-    /// The same for work that nobody needs: done now or not at all, behind all that waits for its turn.
+    /// The same for optional work: it is done now or not at all, and never ahead of work that waits.
     pub async fn run_if_idle<T>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

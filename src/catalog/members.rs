@@ -62,7 +62,11 @@ impl Member {
 
 /// Every source of this process.
 #[derive(Debug, Default)]
-pub struct Members(ArcSwap<Vec<Arc<Member>>>);
+pub struct Members {
+    all: ArcSwap<Vec<Arc<Member>>>,
+    /// Held while they change.
+    changing: tokio::sync::Mutex<()>,
+}
 
 impl Members {
     /// Ends the tasks of those that are not among `sources` as they are set.
@@ -83,12 +87,18 @@ impl Members {
                 .cloned()
                 .unwrap_or_else(|| Member::spawn(shared, source))
         });
-        self.0.store(Arc::new(members.collect()));
+        self.all.store(Arc::new(members.collect()));
+    }
+
+    /// Keeps others from changing them. Discovery and new settings take turns: neither may lose what the other
+    /// has started.
+    pub async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// All of them.
     pub fn list(&self) -> Arc<Vec<Arc<Member>>> {
-        self.0.load_full()
+        self.all.load_full()
     }
 
     /// Their settings.
@@ -101,15 +111,16 @@ impl Members {
     /// The source `name`.
     pub fn find(&self, name: &SourceName) -> Option<Arc<Member>> {
         let is_it = |member: &&Arc<Member>| member.name() == name;
-        self.0.load().iter().find(is_it).cloned()
+        self.all.load().iter().find(is_it).cloned()
     }
 
     /// Configures the discovered `source` and starts its task.
     pub async fn add(&self, shared: &Arc<Shared>, source: SourceConfig) -> Result<()> {
+        let _changing = self.changing().await;
         shared.store.add_source(&source.settings()).await?;
         shared.reload().await?;
         let member = Member::spawn(shared, source);
-        self.0.rcu(|members| {
+        self.all.rcu(|members| {
             let mut members = members.to_vec();
             members.push(member.clone());
             members
@@ -119,7 +130,7 @@ impl Members {
 
     /// Makes every task check its schedule now.
     pub fn wake(&self) {
-        for member in self.0.load().iter() {
+        for member in self.all.load().iter() {
             member.refresher.wake();
         }
     }

@@ -163,10 +163,9 @@ impl Catalog {
             tasks,
             in_force,
             fixed,
-            reconfiguring,
             ..
         } = &*self.0;
-        let _one_at_a_time = reconfiguring.lock().await;
+        let _changing = members.changing().await;
         let keys = Keys::new(config.keys.clone(), config.admin_key.as_ref())?;
         let plan = Plan::of(&config);
         let (known, known_jobs) = (members.sources(), tasks.jobs());
@@ -230,6 +229,9 @@ impl Catalog {
         }
         members.start(shared, sources);
         tasks.start(shared, members, plan.jobs);
+        shared
+            .metrics
+            .set_settings_read(shared.clock.now().unix_seconds());
         for member in with_new_key.iter().filter_map(|name| members.find(name)) {
             // Nobody waits for the outcome.
             drop(member.refresher.request(ClaimMode::NewKey, false));

@@ -2,7 +2,11 @@
 //! them in force. Settings that cannot be used change nothing.
 
 use std::{
-    convert::Infallible, fs, net::SocketAddr, os::unix::fs::MetadataExt, path::PathBuf,
+    convert::Infallible,
+    fs,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -23,6 +27,23 @@ use crate::{
 /// Time between two looks at the file. One that has changed is read when it stays the same for as long.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// What tells one version of a file from another: also of one that was renamed over it, or that a link now
+/// points at. None of a file that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileState(Option<(u64, u64, i64, i64, u64)>);
+
+impl FileState {
+    /// The state of the file at `path`.
+    pub(super) fn of(path: Option<&Path>) -> Self {
+        let metadata = path.and_then(|path| fs::metadata(path).ok());
+        Self(metadata.map(|metadata| {
+            let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+            let (device, inode) = (metadata.dev(), metadata.ino());
+            (device, inode, seconds, nanoseconds, metadata.size())
+        }))
+    }
+}
+
 /// What makes the catalog read its settings again.
 pub(super) struct Reloads {
     pub(super) flags: Flags,
@@ -30,6 +51,10 @@ pub(super) struct Reloads {
     pub(super) listen: String,
     /// The settings file, if there is one.
     pub(super) file: Option<PathBuf>,
+    /// Its state before it was last read.
+    pub(super) known: FileState,
+    /// What the log has already said to take effect at the next start.
+    pub(super) waiting: Vec<&'static str>,
     pub(super) hangup: Signal,
 }
 
@@ -45,47 +70,41 @@ enum Reason {
 impl Reloads {
     /// Reloads the settings of `catalog`, which listens at `own`, for as long as it runs.
     pub(super) async fn follow(mut self, catalog: Catalog, own: SocketAddr) -> Infallible {
-        let mut known = self.file_state();
-        let mut seen = known;
+        let mut seen = self.known;
         let mut looks = interval(INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let reason = tokio::select! {
                 Some(()) = self.hangup.recv() => Reason::Hangup,
-                () = catalog.key_refused() => Reason::KeyRefused,
+                () = catalog.key_refused() => {
+                    // A file that is being written is read when it has settled.
+                    if self.state() != self.known {
+                        continue;
+                    }
+                    Reason::KeyRefused
+                }
                 _ = looks.tick() => {
-                    let state = self.file_state();
+                    let state = self.state();
                     let is_settled = std::mem::replace(&mut seen, state) == state;
-                    if !is_settled || state == known {
+                    if !is_settled || state == self.known {
                         continue;
                     }
                     Reason::File
                 }
             };
-            known = self.file_state();
-            seen = known;
+            self.known = self.state();
+            seen = self.known;
             let outcome = self.reload(&catalog, own, reason).await;
-            let now = catalog.now().millis().div_euclid(1000);
-            catalog.shared().metrics.count_reload(outcome, now);
+            catalog.shared().metrics.count_reload(outcome);
         }
     }
 
-    /// What tells one version of the file from another: also of one that was renamed over it, or that a link
-    /// now points at.
-    fn file_state(&self) -> Option<(u64, u64, i64, i64, u64)> {
-        let metadata = fs::metadata(self.file.as_ref()?).ok()?;
-        let changed = (metadata.mtime(), metadata.mtime_nsec());
-        Some((
-            metadata.dev(),
-            metadata.ino(),
-            changed.0,
-            changed.1,
-            metadata.size(),
-        ))
+    fn state(&self) -> FileState {
+        FileState::of(self.file.as_deref())
     }
 
     /// Reads the settings and puts them in force. Returns the outcome for the metric.
-    async fn reload(&self, catalog: &Catalog, own: SocketAddr, reason: Reason) -> &'static str {
+    async fn reload(&mut self, catalog: &Catalog, own: SocketAddr, reason: Reason) -> &'static str {
         let flags = self.flags.clone();
         // Files may be slow.
         let read =
@@ -106,6 +125,13 @@ impl Reloads {
         if settings.listen != self.listen {
             changes.at_next_start.push("listen");
         }
+        let at_next_start = std::mem::take(&mut changes.at_next_start);
+        let is_changed = !changes.is_nothing();
+        // What waits for the next start is said once, not at every reload until then.
+        if self.waiting != at_next_start {
+            self.waiting.clone_from(&at_next_start);
+            changes.at_next_start = at_next_start;
+        }
         if changes.is_nothing() {
             // A key that is refused is looked up at every attempt.
             if reason != Reason::KeyRefused {
@@ -117,7 +143,7 @@ impl Reloads {
             tracing::warn!("{warning}");
         }
         tracing::info!("settings read again: {}", describe(&changes));
-        "changed"
+        if is_changed { "changed" } else { "unchanged" }
     }
 }
 
@@ -129,21 +155,24 @@ fn refused(error: &dyn std::fmt::Display) -> &'static str {
 
 /// What has changed, in one line.
 fn describe(changes: &Reconfigured) -> String {
-    let names = |names: &[_]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
-    let owned = |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
     let parts = [
-        ("sources added", names(&changes.added)),
-        ("changed", names(&changes.changed)),
-        ("removed", names(&changes.removed)),
-        ("other settings changed", owned(&changes.others)),
+        ("sources added", joined(&changes.added)),
+        ("changed", joined(&changes.changed)),
+        ("removed", joined(&changes.removed)),
+        ("other settings changed", joined(&changes.others)),
         (
             "takes effect at the next start",
-            owned(&changes.at_next_start),
+            joined(&changes.at_next_start),
         ),
     ];
     let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
     let parts: Vec<String> = parts
-        .map(|(what, names)| format!("{what}: {}", names.join(", ")))
+        .map(|(what, names)| format!("{what}: {names}"))
         .collect();
     parts.join("; ")
+}
+
+fn joined(names: &[impl ToString]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }

@@ -33,7 +33,7 @@ impl Restore {
             describe(&restored.contents)
         );
         if let Some(kept) = restored.kept {
-            said += &format!("what was there is kept as {}\n", kept.display());
+            said += &format!("the old file is kept as {}\n", kept.display());
         }
         print(&said)?;
         Ok(ExitCode::SUCCESS)

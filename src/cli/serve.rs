@@ -7,7 +7,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::reload::Reloads;
+use super::reload::{FileState, Reloads};
 use crate::{
     config::{
         environment::Environment,
@@ -20,6 +20,9 @@ use crate::{
 pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyhow::Result<()> {
     // From the first moment on it does not end the process.
     let hangup = hangup()?;
+    let file = settings_file(flags, environment).map(PathBuf::from);
+    // Before it is read, so that no change after that is missed.
+    let known = FileState::of(file.as_deref());
     let settings = Settings::read(flags, environment)?;
     start_log(flags.log_format.clone(), environment)?;
     for warning in &settings.warnings {
@@ -30,7 +33,9 @@ pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyho
     let reloads = Reloads {
         flags: flags.clone(),
         listen: settings.listen,
-        file: settings_file(flags, environment).map(PathBuf::from),
+        file,
+        known,
+        waiting: Vec::new(),
         hangup,
     };
     server::run_beside(settings.config, listener, stopped, |catalog, own| {

@@ -38,6 +38,11 @@ impl Timestamp {
         self.0.timestamp_millis()
     }
 
+    /// Whole seconds since 1970.
+    pub fn unix_seconds(self) -> i64 {
+        self.millis().div_euclid(1000)
+    }
+
     /// Its date in UTC, such as `2026-11-23`.
     pub fn date(self) -> NaiveDate {
         self.0.date_naive()

@@ -22,6 +22,21 @@ fn corrupt(path: &Path) {
     fs::write(path, bytes).expect("written");
 }
 
+/// Gives the database at `path` an index with the content of another.
+async fn make_index_wrong(path: &str) {
+    use sqlx::{Connection, Executor, SqliteConnection};
+    let url = format!("sqlite://{path}");
+    let mut connection = SqliteConnection::connect(&url).await.expect("it opens");
+    for sql in [
+        "CREATE INDEX odd ON model_events (event)",
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET sql = 'CREATE INDEX odd ON model_events (model_id)' WHERE name = 'odd'",
+    ] {
+        connection.execute(sql).await.expect("done");
+    }
+    connection.close().await.expect("closed");
+}
+
 /// A catalog with one provider that lists `a` and `b`.
 async fn running() -> (Setup, TestApp) {
     let mut setup = Setup::new().await;
@@ -162,7 +177,12 @@ async fn what_is_no_whole_catalog_is_not_restored() {
         .expect("written");
     let empty = path_in(&setup, "empty.sqlite");
     fs::write(&empty, "").expect("written");
+    // Every page can be read, and an index does not say what its table does.
+    let unlike = path_in(&setup, "unlike.sqlite");
+    fs::write(&unlike, &whole).expect("written");
+    make_index_wrong(&unlike).await;
     for (file, expected) in [
+        (unlike.as_str(), "index odd"),
         (torn.as_str(), "torn.sqlite"),
         (&odd, "odd.sqlite"),
         (&text, "text.sqlite"),
@@ -179,6 +199,7 @@ async fn what_is_no_whole_catalog_is_not_restored() {
         "odd.sqlite",
         "text.sqlite",
         "torn.sqlite",
+        "unlike.sqlite",
     ];
     assert_eq!(left, all);
     // The database itself is no backup of itself.

@@ -76,6 +76,8 @@ async fn attempts_are_timed_and_counted_with_what_came_of_them() {
         .expect("a file")
         .len();
     assert!(size >= file as f64, "{size} < {file}");
+    let read = value(&metrics, "config_last_success_timestamp_seconds").expect("a time");
+    assert!(read >= succeeded - 60.0, "{read}, {succeeded}");
     let version = env!("CARGO_PKG_VERSION");
     is(
         &metrics,

@@ -367,6 +367,82 @@ async fn a_bad_file_is_refused_as_a_whole_and_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_next_start_is_said_once() {
+    let of = OfFile::start(SETTINGS).await;
+    let settings = of.settings(&hide("gpt-a"));
+    fs::write(&of.path, format!("cors_origins = ['*']\n{settings}")).expect("written");
+    of.hang_up();
+    let expected = "changed: openai; takes effect at the next start: cors_origins";
+    of.running.until_logged(expected).await;
+    let before = of.running.log().len();
+    of.hang_up();
+    let expected = "nothing has changed";
+    of.running.until_logged_after(before, expected).await;
+    let log = of.running.log();
+    assert_eq!(log.matches("at the next start").count(), 1, "{log}");
+}
+
+/// The start waits for another process that starts on the same database.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_file_during_the_start_is_not_missed() {
+    let setup = Setup::happy().await;
+    let path = setup.directory.path().join("settings.toml");
+    let settings = SETTINGS.replace("OPENAI", &format!("{}/v1", setup.openai.uri()));
+    fs::write(&path, &settings).expect("written");
+    let lock = fs::File::create(setup.directory.path().join("catalog.db.lock")).expect("created");
+    lock.lock().expect("locked");
+    let mut command = command(&setup);
+    command
+        .env("MODEL_CATALOG_LISTEN", "127.0.0.1:0")
+        .arg("--config")
+        .arg(&path);
+    let running = Running::spawn(command);
+    running.until_logged("waiting for another process").await;
+    fs::write(&path, settings + &hide("gpt-a")).expect("written");
+    drop(lock);
+    let running = running.listening("serving: GET ").await;
+    running.until_logged("changed: openai").await;
+    assert_eq!(running.ids().await, ["openai:gpt-b"]);
+}
+
+/// A file that is being written when a source refuses its key is read once it is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_does_not_make_half_a_file_count() {
+    let of = OfFile::start(SETTINGS).await;
+    let more = format!(
+        "[providers.other]\nbase_url = '{}/v1'\napi_key = 'sk-other'\n",
+        of.setup.anthropic.uri()
+    );
+    mount_openai(&of.setup.anthropic, &["o"]).await;
+    fs::write(&of.path, of.settings(&more)).expect("written");
+    of.running.until_logged("sources added: other").await;
+    of.setup.openai.reset().await;
+    mount_template(&of.setup.openai, "/v1/models", ResponseTemplate::new(401)).await;
+    let due =
+        "UPDATE sources SET next_attempt_at = '2020-01-01T00:00:00.000Z' WHERE name = 'openai'";
+    crate::running::sqlx_exec(&of.setup, due).await;
+    // Never the same for as long as a look takes.
+    let (is_refused, mut rounds) = (
+        || of.running.log().contains("openai could not be listed"),
+        0,
+    );
+    while !is_refused() || rounds < 40 {
+        rounds += 1;
+        assert!(rounds < 1000, "{}", of.running.log());
+        let half = of.settings(&"#".repeat(rounds));
+        fs::write(&of.path, half).expect("written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let before = of.running.log().len();
+    fs::write(&of.path, of.settings(&more)).expect("written");
+    of.running
+        .until_logged_after(before, "nothing has changed")
+        .await;
+    let log = of.running.log();
+    assert!(!log.contains("removed: other"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_file_is_read_again_when_the_key_is_refused_and_once_only() {
     let setup = Setup::new().await;
     let listing = |key: &str| {

@@ -54,16 +54,20 @@ impl Running {
 
     /// The same, when it says so after `text`.
     pub async fn start_logging(command: Command, text: &str) -> Self {
-        let mut running = Self::spawn(command);
-        running.until_logged(text).await;
-        running.base = running
+        Self::spawn(command).listening(text).await
+    }
+
+    /// Waits until it says after `text` where it listens.
+    pub async fn listening(mut self, text: &str) -> Self {
+        self.until_logged(text).await;
+        self.base = self
             .log()
             .lines()
             .filter_map(|line| line.split_once(text))
             .find_map(|(_, url)| Some(url.split_once("/v1/models")?.0))
             .expect("an address")
             .to_owned();
-        running
+        self
     }
 
     /// Starts `command`.
