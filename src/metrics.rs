@@ -116,6 +116,8 @@ metrics! {
         listing_age_seconds: Family<Labels, Gauge>,
         /// When a source last gave its list, in Unix time
         last_success_timestamp_seconds: Family<Labels, Gauge>,
+        /// Models of a source whose changes wait, because they go back and forth
+        damped_models: Family<Labels, Gauge>,
         /// Failures since a source's last success
         consecutive_failures: Family<Labels, Gauge>,
         /// 1 where a source's listing is stale or missing

@@ -70,6 +70,12 @@ fn gauges(catalog: &Catalog) -> Gauges {
             &gauges.skipped_entries,
             i64::try_from(skipped).unwrap_or(i64::MAX),
         );
+        let damped = source.damped.as_ref().filter(|damped| damped.until > now);
+        let damped = damped.map_or(0, |damped| damped.count);
+        set(
+            &gauges.damped_models,
+            i64::try_from(damped).unwrap_or(i64::MAX),
+        );
         let is_stale = source.freshness(now) != Freshness::Fresh;
         set(&gauges.listing_stale, i64::from(is_stale));
         if let Some(fetched_at) = source.polling.fetched_at {

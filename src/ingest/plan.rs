@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 
 use super::{
+    damping::{self, Earlier},
     diff::{Change, FirstEvent, Stored, count, diff},
     enrich::Enrichment,
     guard, rules,
@@ -68,6 +69,15 @@ enum Verdict {
 }
 
 impl Plan {
+    /// Puts off the changes of models that go back and forth, given the `earlier` events of each
+    /// changed model.
+    pub fn damp(&mut self, earlier: &BTreeMap<String, Vec<Earlier>>, now: Timestamp) {
+        let damped = damping::damp(&mut self.changes, earlier, now);
+        // A model that goes back and forth is now and then as it is stored.
+        let known = self.source.damped.take().filter(|known| known.until > now);
+        self.source.damped = damped.or(known);
+    }
+
     /// The number of models that clients see change.
     pub fn counts(&self) -> Counts {
         count(&self.changes)

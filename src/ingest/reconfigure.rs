@@ -49,6 +49,7 @@ pub fn reconfigure(stored: &SourceState, new: &SourceSettings, now: Timestamp) -
         source.refused_since = None;
         source.held = None;
         source.skipped = None;
+        source.damped = None;
         source.ending = None;
         source.server_version = None;
         // It was the old one that has ended.

@@ -130,7 +130,7 @@ impl Skipped {
 }
 
 /// How `text` begins, on one line.
-fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     let mut excerpt = String::new();
     for (number, char) in text.chars().enumerate() {
         if number == MAX_EXCERPT_CHARS {

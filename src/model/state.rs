@@ -123,6 +123,17 @@ pub struct Hidden {
     pub reason: HiddenReason,
 }
 
+/// Changes that wait, because their models go back and forth between fetches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damped {
+    /// The number of models in the last listing whose change waits.
+    pub count: usize,
+    /// The ids of the first five: at most 80 characters, control characters escaped.
+    pub examples: Vec<String>,
+    /// When the last of these changes counts, if the source still says so then.
+    pub until: Timestamp,
+}
+
 /// The failures in a row that say that a source has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Ending {
@@ -168,6 +179,8 @@ pub struct SourceState {
     pub hidden: Option<Hidden>,
     /// The unusable entries of its last listing; none when it had none.
     pub skipped: Option<Skipped>,
+    /// The models that change back and forth, if the changes of some wait.
+    pub damped: Option<Damped>,
     /// The version that its server reported last; none unless it is an Ollama.
     pub server_version: Option<String>,
 }
@@ -286,6 +299,7 @@ impl SourceState {
             ending: None,
             hidden: None,
             skipped: None,
+            damped: None,
             server_version: None,
         }
     }

@@ -13,12 +13,15 @@ use super::{
     error::Result,
     events::record_source_event,
     fetches::{FetchRow, ListingSize},
-    models::{list_first_events, list_stored},
+    models::{list_first_events, list_last_events, list_stored},
     sources::{Claim, write_source},
     state::find_source,
 };
 use crate::{
-    ingest::plan::{Before, SourceEvent, list_unseen, mark_seen, plan_failure, plan_listing},
+    ingest::{
+        damping::list_changed,
+        plan::{Before, SourceEvent, list_unseen, mark_seen, plan_failure, plan_listing},
+    },
     model::{
         fetch::{Committed, FetchError, Fetched},
         settings::SourceSettings,
@@ -91,14 +94,22 @@ impl Store {
                     source: before,
                 };
                 let derivation = read_derivation(&mut tx, source.role, name).await?;
-                plan_listing(
+                let mut plan = plan_listing(
                     &before,
                     kind,
                     listing,
                     &derivation,
                     attempt.accept,
                     ended_at,
-                )
+                );
+                // Who accepts a listing takes it at its word; so does who gives the source another
+                // address.
+                if !attempt.accept && !before.source.moved {
+                    let changed = list_changed(&plan.changes);
+                    let earlier = list_last_events(&mut tx, name, &changed).await?;
+                    plan.damp(&earlier, revision.at);
+                }
+                plan
             }
         };
         let firsts = list_first_events(&mut tx, name, &list_unseen(&plan.changes)).await?;

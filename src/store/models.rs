@@ -8,7 +8,10 @@ use sqlx::SqliteConnection;
 
 use super::{Store, error::Result};
 use crate::{
-    ingest::diff::{Change, FirstEvent, Stored},
+    ingest::{
+        damping::{EVENTS_READ, Earlier},
+        diff::{Change, FirstEvent, Stored},
+    },
     model::{
         attributes::Attributes,
         event::EventKind,
@@ -82,6 +85,39 @@ pub(super) async fn list_first_events(
            ) AS firsts"#,
         name,
         ids,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(serde_json::from_str(&json)?)
+}
+
+/// The last events of the models `ids` of the source `name` that say what their attributes were, the
+/// oldest first.
+pub(super) async fn list_last_events(
+    connection: &mut SqliteConnection,
+    name: &str,
+    ids: &[&str],
+) -> Result<BTreeMap<String, Vec<Earlier>>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids = serde_json::to_string(ids)?;
+    let json = sqlx::query_scalar!(
+        r#"SELECT json_group_object(value, json((
+               SELECT json_group_array(json_object('at', at, 'attributes', json(attributes)))
+               FROM (
+                   SELECT at, attributes FROM (
+                       SELECT revision, at, attributes FROM model_events
+                       WHERE source = ?1 AND model_id = ids.value AND attributes IS NOT NULL
+                       ORDER BY revision DESC LIMIT ?3
+                   )
+                   ORDER BY revision
+               )
+           ))) AS "json!: String"
+           FROM json_each(?2) AS ids"#,
+        name,
+        ids,
+        EVENTS_READ,
     )
     .fetch_one(connection)
     .await?;

@@ -118,6 +118,8 @@ pub(super) async fn write_source(
     );
     let skipped = source.skipped.as_ref().map(serde_json::to_string);
     let skipped = skipped.transpose()?;
+    let damped = source.damped.as_ref().map(serde_json::to_string);
+    let damped = damped.transpose()?;
     let hidden_since = source.hidden_since();
     let is_gone = source.is_gone();
     // A source that is gone is unreachable in the column, whose values cannot be extended.
@@ -136,7 +138,7 @@ pub(super) async fn write_source(
              error_kind = ?6, error_message = ?7, error_since = ?8,
              refusals = ?9, refused_since = ?10, held_since = ?11, held_models = ?12,
              hidden_since = ?13, hidden_reason = ?14, skipped = ?16, claimed_until = ?17,
-             server_version = ?18, end_sign = ?19, end_sign_since = ?20, gone = ?21,
+             server_version = ?18, end_sign = ?19, end_sign_since = ?20, gone = ?21, damped = ?22,
              listed_address = IIF(?15, address, listed_address)
          WHERE name = ?1",
         name,
@@ -160,6 +162,7 @@ pub(super) async fn write_source(
         end_sign,
         end_sign_since,
         is_gone,
+        damped,
     )
     .execute(connection)
     .await?;

@@ -65,7 +65,8 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
                  'ending', CASE WHEN end_sign IS NOT NULL THEN json_object(
                      'sign', end_sign, 'since', end_sign_since
                  ) END,
-                 'skipped', json(skipped), 'server_version', server_version
+                 'skipped', json(skipped), 'damped', json(damped),
+                 'server_version', server_version
              )) FROM sources WHERE ?1 IS NULL OR name = ?1) AS "sources!: String",
             (SELECT json_object(
                  'name', name, 'address', address,

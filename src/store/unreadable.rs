@@ -10,7 +10,8 @@ impl Store {
         // Unchecked queries: they are to run on whatever is in the file.
         let source = sqlx::query_scalar(
             "SELECT 'sources ' || name FROM sources
-             WHERE NOT COALESCE(json_valid(skipped), 1) OR NOT COALESCE(json_valid(rules), 1)
+             WHERE NOT COALESCE(json_valid(skipped), 1) OR NOT COALESCE(json_valid(damped), 1)
+                OR NOT COALESCE(json_valid(rules), 1)
                 OR EXISTS (
                     SELECT 1 FROM json_each(json_array(
                         fetched_at, attempted_at, next_attempt_at, error_since, refused_since,

@@ -13,6 +13,7 @@ mod conformance;
 mod contract;
 mod cors;
 mod crashes;
+mod damping;
 mod details;
 mod dialects;
 mod discovery;

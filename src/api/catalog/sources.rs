@@ -16,7 +16,7 @@ use crate::{
     model::{
         listing::Skipped,
         source::{Freshness, Kind, Role, SourceName},
-        state::{EnrichmentState, Held, LastError, SourceState},
+        state::{Damped, EnrichmentState, Held, LastError, SourceState},
         time::Timestamp,
     },
 };
@@ -55,6 +55,10 @@ struct SourceAnswer<'a> {
     /// only some models.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'a Skipped>,
+    /// The models whose changes wait, because they go back and forth; absent without any, and for keys
+    /// that see only some models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damped: Option<&'a Damped>,
     /// Why this process does not ask it: another process has configured it otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     configured_elsewhere: Option<String>,
@@ -87,6 +91,7 @@ impl<'a> SourceAnswer<'a> {
             hidden_since: source.hidden_since(),
             held: source.held.clone(),
             skipped: source.skipped.as_ref(),
+            damped: source.damped.as_ref().filter(|damped| damped.until > now),
             configured_elsewhere: None,
             overdue_since: None,
             restarts: None,
@@ -110,6 +115,7 @@ impl<'a> SourceAnswer<'a> {
             hidden_since: None,
             held: None,
             skipped: None,
+            damped: None,
             configured_elsewhere: None,
             overdue_since: None,
             restarts: None,
@@ -185,6 +191,7 @@ fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
         for source in &mut sources {
             source.models = listed.get(source.name).copied().unwrap_or(0);
             source.skipped = None;
+            source.damped = None;
             if let Some(restarts) = &mut source.restarts {
                 restarts.message = None;
             }

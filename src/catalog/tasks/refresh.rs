@@ -347,7 +347,11 @@ impl Task {
             let provider = &self.source.name;
             tracing::warn!(%provider, "{provider} has ended: its models are hidden, and it is asked once a day from now on; correct its base_url or remove it from the settings");
         }
+        let was_damped = before
+            .as_ref()
+            .is_some_and(|before| before.damped.is_some());
         self.log_skipped(before.and_then(|before| before.skipped).as_ref());
+        self.log_damped(was_damped);
         self.count(&outcome, began.elapsed());
         if let RefreshOutcome::Failed(error) = &outcome
             && matches!(error.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden)

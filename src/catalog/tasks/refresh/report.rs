@@ -31,6 +31,20 @@ impl Task {
         tracing::warn!(%provider, skipped = count, "skipped {count} of {provider}'s entries as unusable: {examples}");
     }
 
+    /// Logs that models go back and forth, unless that `was_known`.
+    pub(super) fn log_damped(&self, was_known: bool) {
+        let provider = &self.source.name;
+        let state = self.state();
+        let damped = state.as_ref().and_then(|state| state.damped.as_ref());
+        if let Some(damped) = damped.filter(|_| !was_known) {
+            let (count, examples) = (damped.count, damped.examples.join(", "));
+            tracing::warn!(
+                %provider, damped = count,
+                "{provider} says something else of {count} of its models at each fetch ({examples}): from now on, one change an hour of each is kept"
+            );
+        }
+    }
+
     /// Counts what came of an attempt that took `duration`.
     pub(super) fn count(&self, outcome: &RefreshOutcome, duration: Duration) {
         let (metrics, source) = (&self.shared.metrics, self.source.name.as_str());
