@@ -13,6 +13,7 @@ mod generate;
 mod health;
 mod list;
 mod lock;
+mod manager;
 mod origin;
 mod providers;
 mod reader;

@@ -130,6 +130,17 @@ impl ApiError {
         }
     }
 
+    /// A 503: the disk has no room for a copy of the database, or it cannot be read. The cause is in the
+    /// log.
+    pub fn no_copy() -> Self {
+        Self {
+            code: "database_unavailable",
+            message: "The database cannot be copied at the moment: see the log of model-catalog."
+                .to_owned(),
+            ..Self::timeout()
+        }
+    }
+
     /// A 500. The cause is in the log.
     pub fn internal() -> Self {
         let message = "Internal error: see the log of model-catalog.".to_owned();

@@ -7,7 +7,10 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::reload::{FileState, Reloads};
+use super::{
+    manager,
+    reload::{FileState, Reloads},
+};
 use crate::{
     config::{
         environment::Environment,
@@ -39,7 +42,14 @@ pub(super) async fn serve(flags: &Flags, environment: &Environment<'_>) -> anyho
         hangup,
     };
     server::run_beside(settings.config, listener, stopped, |catalog, own| {
-        reloads.follow(catalog, own)
+        let attending = manager::attend(catalog.clone());
+        let following = reloads.follow(catalog, own);
+        async move {
+            tokio::select! {
+                never = attending => never,
+                never = following => never,
+            }
+        }
     })
     .await?;
     Ok(())
@@ -92,6 +102,7 @@ pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        manager::say_stopping();
         tracing::info!("shutting down: finishing in-flight requests");
     })
 }

@@ -77,13 +77,15 @@ pub fn is_claimed(polling: &Polling, now: Timestamp) -> bool {
     now < until && polling.attempted_at.is_some_and(|at| at <= now)
 }
 
-/// Whether an attempt is due at `now`. A time further ahead than any rule sets comes from a wrong
-/// clock and counts as due.
+/// Whether an attempt is due at `now`. A schedule from a wrong clock counts as due: its last attempt is
+/// in the future, or the next one further ahead than any rule sets.
 pub fn is_due(polling: &Polling, now: Timestamp) -> bool {
     let furthest = polling.ttl().max(RETRY_AFTER_MAX) + LONGEST_LEASE;
-    polling
-        .next_attempt_at
-        .is_none_or(|at| at <= now || at.since(now) > furthest)
+    let is_from_the_future = polling.attempted_at.is_some_and(|at| at > now);
+    is_from_the_future
+        || polling
+            .next_attempt_at
+            .is_none_or(|at| at <= now || at.since(now) > furthest)
 }
 
 /// The time between two attempts at a source, as its last attempt left it.
@@ -279,6 +281,17 @@ mod tests {
             ..polling(86_400)
         };
         assert_eq!(is_due(&polling, at(0)), expected);
+    }
+
+    #[test]
+    fn what_was_scheduled_by_a_clock_that_was_set_back_is_due() {
+        let polling = Polling {
+            attempted_at: Some(at(3_600)),
+            next_attempt_at: Some(at(3_625)),
+            ..polling(30)
+        };
+        assert!(is_due(&polling, at(0)), "not in an hour");
+        assert!(!is_due(&polling, at(3_600)));
     }
 
     #[test]

@@ -8,9 +8,6 @@ use super::{settings::WebhookSettings, time::Timestamp};
 
 /// How long a target may fail before older deliveries are given up.
 pub const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(3);
-/// The furthest time ahead that any rule sets. A later time comes from a wrong clock.
-const FURTHEST: TimeDelta = TimeDelta::hours(25);
-
 /// The progress of one target.
 #[derive(Clone, Debug)]
 pub struct WebhookState {
@@ -18,6 +15,8 @@ pub struct WebhookState {
     pub cursor: i64,
     /// The last alert that was delivered or skipped.
     pub alert_cursor: i64,
+    /// When the last attempt began.
+    pub attempted_at: Option<Timestamp>,
     /// No attempt before this time.
     pub next_attempt_at: Option<Timestamp>,
     /// Failures since the last delivery.
@@ -27,12 +26,11 @@ pub struct WebhookState {
 }
 
 impl WebhookState {
-    /// Whether a delivery may be tried at `now`.
+    /// Whether a delivery may be tried at `now`. Waits from a clock that was set back do not count.
     pub fn is_due(&self, now: Timestamp) -> bool {
+        let is_from_the_future = self.attempted_at.is_some_and(|at| at > now);
         self.gone_at.is_none()
-            && self
-                .next_attempt_at
-                .is_none_or(|at| at <= now || at.since(now) > FURTHEST)
+            && (is_from_the_future || self.next_attempt_at.is_none_or(|at| at <= now))
     }
 }
 
@@ -89,4 +87,30 @@ pub struct Undelivered {
     pub wait: TimeDelta,
     /// Whether the target answered 410 Gone.
     pub is_gone: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_a_later_clock_set_does_not_count() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+        let state = WebhookState {
+            cursor: 0,
+            alert_cursor: 0,
+            attempted_at: Some(at(10_000)),
+            next_attempt_at: Some(at(10_060)),
+            consecutive_failures: 3,
+            gone_at: None,
+        };
+        assert!(!state.is_due(at(10_000)));
+        assert!(state.is_due(at(10_060)));
+        assert!(state.is_due(at(400)), "the clock was set back since");
+        let gone = WebhookState {
+            gone_at: Some(at(10_000)),
+            ..state
+        };
+        assert!(!gone.is_due(at(400)));
+    }
 }

@@ -159,8 +159,7 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock that shows `time` and moves only by [`Clock::advance`].
-    #[cfg(test)]
+    /// A clock that shows `time` and moves only by [`Clock::advance`], for tests.
     pub fn stopped_at(time: Timestamp) -> Self {
         Self {
             offset_ms: Arc::new(AtomicI64::new(time.millis())),

@@ -62,6 +62,7 @@ impl Store {
             WebhookState,
             r#"SELECT cursor,
                       alert_cursor,
+                      attempted_at AS "attempted_at: Timestamp",
                       next_attempt_at AS "next_attempt_at: Timestamp",
                       consecutive_failures,
                       gone_at AS "gone_at: Timestamp"
@@ -102,7 +103,7 @@ impl Store {
         let Write { mut tx, now, .. } = self.begin().await?;
         let until = now.plus(CLAIM);
         let claimed = sqlx::query!(
-            "UPDATE webhooks SET next_attempt_at = ?4
+            "UPDATE webhooks SET next_attempt_at = ?4, attempted_at = ?7
              WHERE name = ?1 AND address = ?6 AND cursor = ?2 AND alert_cursor = ?5
                AND next_attempt_at IS ?3",
             name,
@@ -111,6 +112,7 @@ impl Store {
             until,
             state.alert_cursor,
             webhook.address,
+            now,
         )
         .execute(&mut *tx)
         .await?;

@@ -81,6 +81,11 @@ async fn a_full_disk_stops_writes_only_until_there_is_room() {
             began.elapsed()
         );
     }
+    let copy = running.get("/catalog.sqlite").await;
+    assert!(
+        copy.contains("cannot be copied at the moment"),
+        "no room is no internal error: {copy}"
+    );
     assert_eq!(
         running.log().matches("database write failed").count(),
         1,

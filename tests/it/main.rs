@@ -39,6 +39,7 @@ mod layout;
 mod lock;
 #[cfg(target_os = "linux")]
 mod logging;
+mod manager;
 mod metrics;
 mod ollama;
 mod payloads;

@@ -125,7 +125,7 @@ async fn make(catalog: Catalog, permit: OwnedSemaphorePermit) -> Result<Copy, Ap
             tracing::error!(
                 "cannot copy the database: {error}; free space in the temporary folder (TMPDIR)"
             );
-            ApiError::internal()
+            ApiError::no_copy()
         }
     })?;
     Ok(Copy {
