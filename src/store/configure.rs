@@ -37,8 +37,14 @@ pub(super) async fn apply_sources(
     }
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     let names = serde_json::to_string(&names)?;
+    // What is under way at one that is no longer configured will not count, and was no attempt.
     sqlx::query!(
-        "UPDATE sources SET configured = 0
+        "UPDATE sources
+         SET configured = 0,
+             claim = claim + (claimed_until IS NOT NULL),
+             attempted_at = IIF(claimed_until IS NULL, attempted_at, NULL),
+             next_attempt_at = IIF(claimed_until IS NULL, next_attempt_at, NULL),
+             claimed_until = NULL
          WHERE configured = 1 AND name NOT IN (SELECT value FROM json_each(?1))",
         names,
     )

@@ -184,6 +184,37 @@ async fn a_result_counts_only_under_the_settings_that_it_was_fetched_with() {
     }
 }
 
+/// Another process may take a source out of the settings while it is asked, and give it back.
+#[tokio::test]
+async fn a_source_that_is_taken_away_and_given_back_waits_for_no_answer_that_will_not_count() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite://{}", directory.path().join("catalog.db").display());
+    let clock = Clock::stopped_at(Timestamp::from_millis(1_800_000_000_000));
+    let store = Store::open(&url, clock).await.expect("it opens");
+    let source = SourceConfig::provider("acme", Kind::OpenAi, "http://x", None);
+    let source = source.expect("usable").settings();
+    let with = CatalogSettings {
+        sources: vec![source.clone()],
+        ..CatalogSettings::default()
+    };
+    store.apply(&with).await.expect("settings");
+    let limit = Duration::from_secs(10);
+    for mode in [ClaimMode::Due, ClaimMode::Requested] {
+        let claim = store.claim(&source, mode, limit).await;
+        let claim = claim.expect("a claim").expect("it is due");
+        let none = store.apply(&CatalogSettings::default()).await;
+        none.expect("settings");
+        store.apply(&with).await.expect("settings");
+        let late = store
+            .commit(&source, &claim, Ok(fetched(&["late"])), attempt(1))
+            .await;
+        assert_eq!(late.expect("a commit"), Committed::Superseded);
+        store.release(&source, &claim).await.expect("no claim");
+    }
+    let again = store.claim(&source, ClaimMode::Due, limit).await;
+    assert!(again.expect("a claim").is_some(), "it is due at once");
+}
+
 fn later(at: Timestamp, minutes: i64) -> Timestamp {
     at.plus(TimeDelta::minutes(minutes))
 }
