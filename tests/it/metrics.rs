@@ -172,11 +172,56 @@ async fn every_metric_is_described_and_documented() {
     ] {
         assert!(described.insert(format!("model_catalog_{name}")), "{name}");
     }
-    let documented: BTreeSet<String> = include_str!("../../docs/operations.md")
+    assert_eq!(described, documented());
+}
+
+/// The metrics in the documentation, without the ending of counters.
+fn documented() -> BTreeSet<String> {
+    include_str!("../../docs/operations.md")
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .filter(|name| name.starts_with("model_catalog_"))
         .map(|name| name.strip_suffix("_total").unwrap_or(name).to_owned())
-        .collect();
-    assert_eq!(described, documented);
+        .collect()
+}
+
+#[test]
+fn alerts_and_the_dashboard_ask_for_metrics_that_exist() {
+    let known = documented();
+    for (file, text, least) in [
+        (
+            "prometheus-rules.yml",
+            include_str!("../../deploy/prometheus-rules.yml"),
+            10,
+        ),
+        (
+            "grafana-dashboard.json",
+            include_str!("../../deploy/grafana-dashboard.json"),
+            15,
+        ),
+    ] {
+        let words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
+        let asked: BTreeSet<&str> = words
+            .filter_map(|word| word.starts_with("model_catalog_").then_some(word))
+            .map(|word| {
+                let endings = ["_total", "_bucket"];
+                let ending = endings.iter().find_map(|ending| word.strip_suffix(ending));
+                ending.unwrap_or(word)
+            })
+            .collect();
+        assert!(asked.len() >= least, "{file}: {asked:?}");
+        for name in asked {
+            assert!(known.contains(name), "{file} asks for {name}");
+        }
+    }
+    let dashboard: serde_json::Value =
+        serde_json::from_str(include_str!("../../deploy/grafana-dashboard.json")).expect("JSON");
+    for panel in dashboard["panels"].as_array().expect("panels") {
+        assert!(panel["title"].is_string(), "{panel}");
+        let queries = panel["targets"].as_array().expect("queries");
+        assert!(
+            queries.iter().all(|query| query["expr"].is_string()),
+            "{panel}"
+        );
+    }
 }
