@@ -30,6 +30,7 @@ use std::{
     convert::Infallible,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -92,6 +93,9 @@ enum Command {
         /// Address to listen on (MODEL_CATALOG_LISTEN, default 127.0.0.1:8484)
         #[arg(long, value_name = "HOST:PORT")]
         listen: Option<String>,
+        /// Keep the database in this file, which must not exist yet
+        #[arg(long, value_name = "FILE")]
+        database: Option<PathBuf>,
         /// How the log is written: human or json (MODEL_CATALOG_LOG_FORMAT, default human on a terminal, else json)
         #[arg(long, value_name = "FORMAT")]
         log_format: Option<String>,
@@ -185,7 +189,11 @@ impl Cli {
         let environment = Environment::of_process();
         match self.command.unwrap_or(Command::Serve(self.flags)) {
             Command::Serve(flags) => serve::serve(&flags, &environment).await?,
-            Command::Demo { listen, log_format } => {
+            Command::Demo {
+                listen,
+                database,
+                log_format,
+            } => {
                 let address = listen_address(listen, &environment, None);
                 serve::start_log(log_format, &environment)?;
                 let mut hangup = serve::hangup()?;
@@ -198,7 +206,7 @@ impl Cli {
                     std::future::pending::<Infallible>().await
                 };
                 tokio::select! {
-                    ended = demo::run(listener, stopped) => ended?,
+                    ended = demo::run(listener, database, stopped) => ended?,
                     never = hung_up => match never {},
                 }
             }

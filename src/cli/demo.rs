@@ -1,36 +1,34 @@
-//! `model-catalog demo`: runs stand-ins of three providers and a local server inside the process,
-//! with made-up models, one of which changes each minute. The demo reads no keys, settings or
-//! database of the machine and probes no ports.
+//! `model-catalog demo`: half a year of made-up history, and then stand-ins of providers and local
+//! servers inside the process, of which one changes now and again, one fails, one is held and one comes
+//! and goes. The demo reads no keys, settings or database of the machine and probes no ports.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod diary;
+mod stand_ins;
 
-use axum::{
-    Json, Router,
-    extract::{Query, State},
-    routing::get,
-};
+use std::{future::Future, io, path::PathBuf, time::Duration};
+
 use chrono::TimeDelta;
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tracing::subscriber::NoSubscriber;
 
+use self::stand_ins::{Mood, Plays, STAND_INS, StandIns};
 use crate::{
+    catalog::{Catalog, StartError},
     config::{Config, error::ConfigError, source::SourceConfig},
-    model::source::Kind,
+    model::{source::Kind, time::Clock},
     server::{self, RunError},
 };
 
-/// How often one model changes.
-const CHANGE_INTERVAL: Duration = Duration::from_secs(60);
 /// A short TTL, so that changes show quickly.
-const TTL: TimeDelta = TimeDelta::seconds(10);
-/// 2026-01-01T00:00:00Z, the creation time of the made-up models.
-const CREATED: i64 = 1_767_225_600;
+const TTL: TimeDelta = TimeDelta::seconds(5);
+/// Within the first minute everything happens once, this far apart: longer than it takes to be listed.
+const FIRST_STEPS: Duration = Duration::from_secs(7);
+/// How often one model changes after that.
+const CHANGE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a list that is suddenly short stays so. It is believed after ten minutes.
+const SHORT: Duration = Duration::from_secs(9 * 60);
+/// Time limit of a fetch while the history is made, in which some sources do not answer.
+const HISTORY_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Why the demo cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -38,204 +36,158 @@ pub enum DemoError {
     /// The stand-ins or the temporary directory could not be made.
     #[error("cannot start the demo: {0}")]
     Io(#[from] io::Error),
+    /// The file for the database is there already.
+    #[error("{} exists, and the demo begins a database of its own: name a file that does not exist", .0.display())]
+    Exists(PathBuf),
     /// The stand-ins' addresses were refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The history could not be made.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The service failed.
     #[error(transparent)]
     Run(#[from] RunError),
 }
 
-/// Serves the stand-ins' models on `listener` until `shutdown` ends, from a database in a temporary
-/// directory.
+/// Serves the stand-ins' models on `listener` until `shutdown` ends, from a new database: the file
+/// `database`, which stays, or one in a temporary directory.
 pub async fn run(
     listener: TcpListener,
+    database: Option<PathBuf>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DemoError> {
-    let directory = tempfile::tempdir()?;
-    let stand_ins = TcpListener::bind("127.0.0.1:0").await?;
-    let base = format!("http://{}", stand_ins.local_addr()?);
-    let database = directory.path().join("catalog.db");
-    let mut config = Config::new(&format!("sqlite://{}", database.display()))?;
-    config.sources = vec![
-        SourceConfig::provider("openai", Kind::OpenAi, &format!("{base}/openai/v1"), None)?,
-        SourceConfig::provider("google", Kind::Google, &format!("{base}/google"), None)?,
-        SourceConfig::provider(
-            "anthropic",
-            Kind::Anthropic,
-            &format!("{base}/anthropic"),
-            None,
-        )?,
-        SourceConfig::endpoint("demo-box", &format!("{base}/box"))?,
-    ];
-    for source in &mut config.sources {
-        source.ttl = TTL;
+    if let Some(path) = database.as_ref().filter(|path| path.exists()) {
+        return Err(DemoError::Exists(path.clone()));
     }
-    let made_up = MadeUp::new();
+    let directory = tempfile::tempdir()?;
+    let database = database.unwrap_or_else(|| directory.path().join("catalog.db"));
+    let served = TcpListener::bind("127.0.0.1:0").await?;
+    let mut config = Config::new(&format!("sqlite://{}", database.display()))?;
+    config.sources = sources(&format!("http://{}", served.local_addr()?))?;
+    let stand_ins = StandIns::new();
+    let router = stand_ins.clone().router();
     let standing_in = async {
         // Ends only with an error. The service goes on without the stand-ins, as it would with real
         // providers.
-        if let Err(error) = axum::serve(stand_ins, made_up.clone().router()).await {
+        if let Err(error) = axum::serve(served, router).await {
             tracing::error!(%error, "the stand-in providers failed");
         }
         std::future::pending().await
     };
-    tracing::info!("a demo with made-up models: one of them changes each minute");
+    let serving = async {
+        let mut shutdown = Box::pin(shutdown);
+        tokio::select! {
+            made = make_history(config.clone(), stand_ins.clone()) => made?,
+            () = &mut shutdown => return Ok(()),
+        }
+        for source in &mut config.sources {
+            source.ttl = TTL;
+            source.max_stale = source.max_stale.map(|_| TTL);
+        }
+        tracing::info!(
+            "a demo with made-up models: everything that can happen to a list happens within a minute"
+        );
+        tokio::select! {
+            ended = server::run(config, listener, shutdown) => Ok(ended?),
+            never = live(&stand_ins) => never,
+            never = shorten(&stand_ins) => never,
+        }
+    };
     tokio::select! {
-        ended = server::run(config, listener, shutdown) => Ok(ended?),
+        ended = serving => ended,
         never = standing_in => never,
-        never = made_up.change_for_ever() => never,
     }
 }
 
-/// The made-up models of each stand-in.
-#[derive(Clone)]
-struct MadeUp {
-    openai: Arc<Mutex<Family>>,
-    google: Arc<Mutex<Family>>,
-    anthropic: Arc<Mutex<Family>>,
-    local: Arc<Mutex<Family>>,
-}
-
-/// The models of one stand-in: name and context window.
-struct Family {
-    models: Vec<(String, u32)>,
-    next: u32,
-    prefix: &'static str,
-}
-
-impl Family {
-    fn new(prefix: &'static str) -> Arc<Mutex<Self>> {
-        let mut family = Self {
-            models: Vec::new(),
-            next: 1,
-            prefix,
-        };
-        for _ in 0..36 {
-            family.add();
+/// The stand-ins below `base` as sources.
+fn sources(base: &str) -> Result<Vec<SourceConfig>, ConfigError> {
+    let source = |(name, plays, _): &(&str, Plays, Option<&str>)| {
+        let url = format!("{base}/{name}");
+        let versioned = format!("{url}/v1");
+        match plays {
+            Plays::OpenAi => SourceConfig::provider(name, Kind::OpenAi, &versioned, None),
+            Plays::Google => SourceConfig::provider(name, Kind::Google, &url, None),
+            Plays::Anthropic => SourceConfig::provider(name, Kind::Anthropic, &url, None),
+            Plays::Local => SourceConfig::endpoint(name, &url).map(|source| SourceConfig {
+                kind: Kind::OpenAi,
+                ..source
+            }),
         }
-        Arc::new(Mutex::new(family))
-    }
-
-    fn add(&mut self) {
-        const SIZES: [&str; 4] = ["nano", "mini", "large", "max"];
-        let size = SIZES[self.next as usize % SIZES.len()];
-        let (prefix, number) = (self.prefix, self.next);
-        self.models
-            .push((format!("{prefix}-{number}-{size}"), 8192 << (number % 5)));
-        self.next += 1;
-    }
-
-    /// Applies one change: adds a model, enlarges a context window, or removes a model.
-    fn change(&mut self, turn: u64) {
-        match turn % 3 {
-            0 => self.add(),
-            1 => {
-                if let Some((_, context_window)) = self.models.last_mut() {
-                    *context_window += 8192;
-                }
-            }
-            _ => {
-                self.models.remove(0);
-            }
-        }
-    }
-}
-
-fn lock(family: &Mutex<Family>) -> MutexGuard<'_, Family> {
-    family.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl MadeUp {
-    fn new() -> Self {
-        Self {
-            openai: Family::new("borealis"),
-            google: Family::new("twin-peaks"),
-            anthropic: Family::new("sonata"),
-            local: Family::new("llamarama"),
-        }
-    }
-
-    async fn change_for_ever<T>(&self) -> T {
-        let families = [&self.openai, &self.google, &self.anthropic, &self.local];
-        let mut turn = 0;
-        loop {
-            for family in families {
-                tokio::time::sleep(CHANGE_INTERVAL).await;
-                lock(family).change(turn);
-            }
-            turn += 1;
-        }
-    }
-
-    fn router(self) -> Router {
-        Router::new()
-            .route("/openai/v1/models", get(openai))
-            .route("/google/v1beta/models", get(google))
-            .route("/anthropic/v1/models", get(anthropic))
-            .route("/box/v1/models", get(local))
-            .with_state(self)
-    }
-}
-
-async fn openai(State(made_up): State<MadeUp>) -> Json<Value> {
-    let model = |(id, context_window): &(String, u32)| {
-        json!({
-            "id": id, "object": "model", "created": CREATED, "owned_by": "system",
-            "context_window": context_window,
-        })
     };
-    let data: Vec<Value> = lock(&made_up.openai).models.iter().map(model).collect();
-    Json(json!({"object": "list", "data": data}))
+    STAND_INS.iter().map(source).collect()
 }
 
-/// Pages of 20, to show that the catalog reads all of them.
-async fn google(
-    State(made_up): State<MadeUp>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Json<Value> {
-    let family = lock(&made_up.google);
-    let start: usize = query
-        .get("pageToken")
-        .and_then(|token| token.parse().ok())
-        .unwrap_or(0);
-    let models: Vec<Value> = family
-        .models
+/// Makes the history on a thread of its own, whose log nobody wants to read.
+async fn make_history(config: Config, stand_ins: StandIns) -> Result<(), DemoError> {
+    let made = tokio::task::spawn_blocking(move || {
+        let _silence = tracing::subscriber::set_default(NoSubscriber::new());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(runtime.block_on(go_through_diary(&config, &stand_ins))?)
+    });
+    made.await.map_err(io::Error::other)?
+}
+
+/// Lets the clock of a catalog go through the diary.
+async fn go_through_diary(config: &Config, stand_ins: &StandIns) -> Result<(), StartError> {
+    let mut moments = diary::tell(config.clock.now()).into_iter();
+    let Some(first) = moments.next() else {
+        return Ok(());
+    };
+    first
+        .happenings
         .iter()
-        .skip(start)
-        .take(20)
-        .map(|(id, context_window)| {
-            json!({
-                "name": format!("models/{id}"), "displayName": id, "inputTokenLimit": context_window,
-                "outputTokenLimit": 8192, "supportedGenerationMethods": ["generateContent"],
-            })
-        })
-        .collect();
-    let mut answer = json!({ "models": models });
-    if start + 20 < family.models.len() {
-        answer["nextPageToken"] = (start + 20).to_string().into();
+        .for_each(|happening| stand_ins.act(happening));
+    let clock = Clock::stopped_at(first.at);
+    let catalog = Catalog::start(Config {
+        clock: clock.clone(),
+        fetch_timeout: HISTORY_TIMEOUT,
+        discovery_ports: Vec::new(),
+        ..config.clone()
+    })
+    .await?;
+    catalog.refresh(None, false).await;
+    for moment in moments {
+        clock.advance(moment.at.since(clock.now()));
+        moment
+            .happenings
+            .iter()
+            .for_each(|happening| stand_ins.act(happening));
+        catalog.refresh(None, false).await;
     }
-    Json(answer)
+    catalog.stop().await;
+    Ok(())
 }
 
-async fn anthropic(State(made_up): State<MadeUp>) -> Json<Value> {
-    let model = |(id, context_window): &(String, u32)| {
-        json!({
-            "type": "model", "id": id, "display_name": id, "created_at": "2026-01-01T00:00:00Z",
-            "max_input_tokens": context_window, "max_tokens": 8192,
-        })
-    };
-    let data: Vec<Value> = lock(&made_up.anthropic).models.iter().map(model).collect();
-    Json(json!({"data": data, "has_more": false}))
+/// What happens from now on: at first everything at once, then a change a minute.
+async fn live<T>(stand_ins: &StandIns) -> T {
+    stand_ins.set_mood("workstation", Mood::Fails(Some(503)));
+    for turn in 0..4 {
+        for source in ["openai", "google"] {
+            stand_ins.change(source, turn);
+        }
+        tokio::time::sleep(FIRST_STEPS).await;
+        if turn == 1 {
+            stand_ins.set_mood("workstation", Mood::Well);
+        }
+    }
+    for turn in 4.. {
+        for source in ["openai", "google", "anthropic", "gpu-box"] {
+            tokio::time::sleep(CHANGE_INTERVAL).await;
+            stand_ins.change(source, turn);
+        }
+    }
+    std::future::pending().await
 }
 
-async fn local(State(made_up): State<MadeUp>) -> Json<Value> {
-    let model = |(id, context_window): &(String, u32)| {
-        json!({
-            "id": id, "object": "model", "created": CREATED, "owned_by": "vllm",
-            "max_model_len": context_window,
-        })
-    };
-    let data: Vec<Value> = lock(&made_up.local).models.iter().map(model).collect();
-    Json(json!({"object": "list", "data": data}))
+/// Lets one provider list three of its models for a while, again and again: its list is held.
+async fn shorten<T>(stand_ins: &StandIns) -> T {
+    loop {
+        for mood in [Mood::Short, Mood::Well] {
+            stand_ins.set_mood("vega", mood);
+            tokio::time::sleep(SHORT).await;
+        }
+    }
 }

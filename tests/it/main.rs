@@ -14,6 +14,7 @@ mod contract;
 mod cors;
 mod crashes;
 mod damping;
+mod demo;
 mod details;
 mod dialects;
 mod discovery;

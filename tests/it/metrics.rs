@@ -202,7 +202,7 @@ fn alerts_and_the_dashboard_ask_for_metrics_that_exist() {
     ] {
         let words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
         let asked: BTreeSet<&str> = words
-            .filter_map(|word| word.starts_with("model_catalog_").then_some(word))
+            .filter(|word| word.starts_with("model_catalog_"))
             .map(|word| {
                 let endings = ["_total", "_bucket"];
                 let ending = endings.iter().find_map(|ending| word.strip_suffix(ending));
