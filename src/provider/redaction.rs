@@ -10,6 +10,9 @@ const MESSAGE_LIMIT: usize = 300;
 /// middle of it. Longer than what the keys of one provider have in common (`sk-ant-api03-`).
 const CUT_KEY_BYTES: usize = 16;
 
+/// A shorter key is replaced as a word only: it may be part of our own words.
+const WORD_KEY_BYTES: usize = 8;
+
 /// Replaces `key` in `text`, whole or cut, raw or with any of its bytes percent-encoded.
 pub fn redact(text: &str, key: &SecretString) -> String {
     let key = key.expose_secret().as_bytes();
@@ -18,18 +21,28 @@ pub fn redact(text: &str, key: &SecretString) -> String {
     }
     let mut redacted = String::with_capacity(text.len());
     let mut rest = text;
+    let mut before = None;
     while let Some(next) = rest.chars().next() {
         let (count, length) = count_key_bytes(rest.as_bytes(), key);
         // A part of a character would be no text any more.
-        if count >= CUT_KEY_BYTES.min(key.len()) && rest.is_char_boundary(length) {
+        let is_key = count >= CUT_KEY_BYTES.min(key.len()) && rest.is_char_boundary(length);
+        if is_key && (key.len() >= WORD_KEY_BYTES || is_word(before, &rest[length..])) {
             redacted.push_str("[key]");
             rest = &rest[length..];
+            before = None;
         } else {
             redacted.push(next);
             rest = &rest[next.len_utf8()..];
+            before = Some(next);
         }
     }
     redacted
+}
+
+/// Whether what is between `before` and `after` is a word or words of its own.
+fn is_word(before: Option<char>, after: &str) -> bool {
+    let is_part = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
+    !is_part(before) && !is_part(after.chars().next())
 }
 
 /// Returns how many of the first bytes of `key` are at the start of `text`, each raw or as `%2F` or
@@ -67,6 +80,16 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case(
+        "an unexpected answer: x, `x`, key=x",
+        "an unexpected answer: [key], `[key]`, key=[key]"
+    )]
+    #[case("xx ax x%78", "xx ax [key][key]")]
+    fn a_short_key_is_replaced_as_a_word_only(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(redact(text, &SecretString::from("x")), expected);
+    }
 
     #[rstest]
     #[case::whole("a key-of-24-characters-0123 b", "a [key] b")]

@@ -91,6 +91,15 @@ impl RefreshOutcome {
     }
 }
 
+/// What a fetch brought.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    /// Whole pages.
+    pages: usize,
+    /// Models on all of them; 0 after a failure.
+    models: usize,
+}
+
 /// A request for a refresh.
 struct Request {
     mode: ClaimMode,
@@ -320,19 +329,23 @@ impl Task {
     ) -> RefreshOutcome {
         let before = self.state();
         let began = Instant::now();
-        let outcome = match self.claim_and_fetch(mode, accept, stop).await {
-            Ok(outcome) => {
+        let (outcome, size) = match self.claim_and_fetch(mode, accept, stop).await {
+            Ok((outcome, size)) => {
                 // Without a claim, the database was not written: nothing to record.
                 if !matches!(outcome, RefreshOutcome::NotDue) {
                     self.shared.record_database_success();
                 }
-                outcome
+                (outcome, size)
             }
             Err(error) => {
                 self.shared.record_database_error(&error);
-                RefreshOutcome::StoreFailed(Arc::new(error))
+                (
+                    RefreshOutcome::StoreFailed(Arc::new(error)),
+                    Size::default(),
+                )
             }
         };
+        let took = began.elapsed();
         // Also when it was not due: another process may have changed the schedule.
         let reloaded = self.shared.reload().await;
         let was_gone = before.as_ref().is_some_and(SourceState::is_gone);
@@ -342,7 +355,7 @@ impl Task {
         if was_ollama && self.state().is_some_and(|state| state.kind != Kind::Ollama) {
             self.fetches.store(0, Ordering::Relaxed);
         }
-        self.log(&outcome, before.as_ref());
+        self.log(&outcome, before.as_ref(), size, took);
         if !was_gone && self.state().is_some_and(|state| state.is_gone()) {
             let provider = &self.source.name;
             tracing::warn!(%provider, "{provider} has ended: its models are hidden, and it is asked once a day from now on; correct its base_url or remove it from the settings");
@@ -352,7 +365,7 @@ impl Task {
             .is_some_and(|before| before.damped.is_some());
         self.log_skipped(before.and_then(|before| before.skipped).as_ref());
         self.log_damped(was_damped);
-        self.count(&outcome, began.elapsed());
+        self.count(&outcome, took);
         if let RefreshOutcome::Failed(error) = &outcome
             && matches!(error.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden)
         {
@@ -376,7 +389,7 @@ impl Task {
         mode: ClaimMode,
         accept: bool,
         stop: &CancellationToken,
-    ) -> Result<RefreshOutcome, StoreError> {
+    ) -> Result<(RefreshOutcome, Size), StoreError> {
         let Shared {
             store,
             clients,
@@ -384,7 +397,7 @@ impl Task {
             ..
         } = &*self.shared;
         let Some(claim) = store.claim(&self.settings, mode, *fetch_timeout).await? else {
-            return Ok(RefreshOutcome::NotDue);
+            return Ok((RefreshOutcome::NotDue, Size::default()));
         };
         let began = Instant::now();
         let known = Known {
@@ -396,9 +409,19 @@ impl Task {
             biased;
             () = stop.cancelled() => {
                 store.release(&self.settings, &claim).await?;
-                return Ok(RefreshOutcome::Stopped);
+                return Ok((RefreshOutcome::Stopped, Size::default()));
             }
             fetched = provider::fetch(clients, &self.source, known, *fetch_timeout, claim.at) => fetched,
+        };
+        let size = match &fetched {
+            Ok(fetched) => Size {
+                pages: fetched.listing.pages,
+                models: fetched.listing.entries.len(),
+            },
+            Err(error) => Size {
+                pages: error.pages,
+                models: 0,
+            },
         };
         let attempt = Attempt {
             accept,
@@ -408,13 +431,14 @@ impl Task {
         let committed = store
             .commit(&self.settings, &claim, fetched, attempt)
             .await?;
-        Ok(match committed {
+        let outcome = match committed {
             Committed::Superseded => RefreshOutcome::NotDue,
             Committed::Unchanged => RefreshOutcome::Unchanged,
             Committed::Changed(counts) => RefreshOutcome::Changed(counts),
             Committed::Held { listed, stored } => RefreshOutcome::Held { listed, stored },
             Committed::Failed(error) => RefreshOutcome::Failed(error),
-        })
+        };
+        Ok((outcome, size))
     }
 
     /// Whether to look if the source is of another kind than it seems: at the first fetch after a start

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{RefreshOutcome, Task};
+use super::{RefreshOutcome, Size, Task};
 use crate::{
     ingest::guard,
     model::{
@@ -67,9 +67,18 @@ impl Task {
         }
     }
 
-    /// Logs what came of an attempt at the source, whose state was `before`.
-    pub(super) fn log(&self, outcome: &RefreshOutcome, before: Option<&SourceState>) {
+    /// Logs what came of an attempt at the source, whose state was `before`: one line, with what it
+    /// brought and how long it took, the database included.
+    pub(super) fn log(
+        &self,
+        outcome: &RefreshOutcome,
+        before: Option<&SourceState>,
+        size: Size,
+        took: Duration,
+    ) {
         let provider = &self.source.name;
+        let Size { pages, models } = size;
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let polling = before.map(|before| &before.polling);
         let known_error = polling.and_then(|polling| Some(polling.error.as_ref()?.kind));
         let is_first = polling.is_none_or(|polling| polling.fetched_at.is_none());
@@ -92,11 +101,11 @@ impl Task {
             | RefreshOutcome::Panicked
             | RefreshOutcome::Elsewhere(_) => {}
             RefreshOutcome::Unchanged => {
-                tracing::debug!(%provider, outcome = label, "{provider} lists the same models as before");
+                tracing::debug!(%provider, outcome = label, pages, models, duration_ms, "{provider} lists the same models as before");
             }
             RefreshOutcome::Changed(counts) if is_first => {
                 let added = counts.added;
-                tracing::info!(%provider, outcome = label, added, "{provider} gave its first list: {added} models");
+                tracing::info!(%provider, outcome = label, added, pages, models, duration_ms, "{provider} gave its first list: {added} models");
             }
             RefreshOutcome::Changed(counts) => {
                 let Counts {
@@ -106,14 +115,14 @@ impl Task {
                     returned,
                 } = counts;
                 tracing::info!(
-                    %provider, outcome = label, added, changed, removed, returned,
+                    %provider, outcome = label, added, changed, removed, returned, pages, models, duration_ms,
                     "{provider} changed its list: {added} added, {changed} changed, {removed} removed, {returned} returned"
                 );
             }
             RefreshOutcome::Held { listed, stored } => {
                 let wait = guard::held_retry(self.source.role).num_seconds();
                 tracing::warn!(
-                    %provider, outcome = label, listed, stored,
+                    %provider, outcome = label, listed, stored, pages, duration_ms,
                     "{provider} suddenly lists {listed} models instead of {stored}: held until a second listing, in {wait} s, confirms it; POST /catalog/refresh?source={provider}&accept=true accepts it now"
                 );
             }
@@ -121,14 +130,14 @@ impl Task {
             RefreshOutcome::Failed(error)
                 if self.source.role == Role::Endpoint && known_error == Some(error.kind) =>
             {
-                tracing::debug!(%provider, outcome = label, "{provider} still cannot be listed: {error}");
+                tracing::debug!(%provider, outcome = label, pages, duration_ms, "{provider} still cannot be listed: {error}");
             }
             RefreshOutcome::Failed(error) => {
                 let kind = error.kind.as_str();
-                tracing::warn!(%provider, outcome = label, error = kind, "{provider} could not be listed ({kind}): {error}");
+                tracing::warn!(%provider, outcome = label, error = kind, pages, duration_ms, "{provider} could not be listed ({kind}): {error}");
             }
             RefreshOutcome::StoreFailed(error) => {
-                tracing::debug!(%provider, outcome = label, "{provider} was not refreshed: {error}");
+                tracing::debug!(%provider, outcome = label, duration_ms, "{provider} was not refreshed: {error}");
             }
         }
     }
