@@ -11,7 +11,7 @@ use super::{
 use crate::config::{
     Config,
     environment::Environment,
-    read::{Flags, Settings},
+    read::{Flags, Settings, settings_file},
     source::SourceConfig,
 };
 
@@ -38,7 +38,8 @@ impl ConfigCommand {
             Self::Example => print(EXAMPLE)?,
             Self::Check(flags) => {
                 let settings = Settings::read(flags, environment)?;
-                print(&describe(&settings)?)?;
+                let origins = origins(flags, environment);
+                print(&(describe(&settings)? + &origins))?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -60,6 +61,38 @@ fn describe(settings: &Settings) -> Result<String, std::fmt::Error> {
         writeln!(text, "\nwarning: {}", printable(warning))?;
     }
     Ok(text)
+}
+
+/// Where the settings came from: a flag beats the environment, which beats the file.
+fn origins(flags: &Flags, environment: &Environment<'_>) -> String {
+    let file = settings_file(flags, environment);
+    let set = [
+        ("--listen", flags.listen.is_some()),
+        ("--database-url", flags.database_url.is_some()),
+        ("--config", flags.config.is_some()),
+        ("--log-format", flags.log_format.is_some()),
+    ];
+    let flags = set.iter().filter(|(_, is_set)| *is_set);
+    let flags: Vec<String> = flags.map(|(name, _)| (*name).to_owned()).collect();
+    let said = [
+        ("flags", flags.join(", ")),
+        ("environment", environment.used().join(", ")),
+        (
+            "file",
+            file.map_or_else(String::new, |path| printable(&path)),
+        ),
+    ];
+    let said = said.iter().filter(|(_, what)| !what.is_empty());
+    let said: Vec<String> = said
+        .map(|(place, what)| format!("  {place}: {what}"))
+        .collect();
+    match said.is_empty() {
+        true => "\nall of it is the default: no flag, variable or file says anything\n".to_owned(),
+        false => format!(
+            "\nset by (the first that sets something counts; the rest is the default):\n{}\n",
+            said.join("\n")
+        ),
+    }
 }
 
 /// A row of the table; of the key only whether there is one.

@@ -31,6 +31,13 @@ async fn a_check_shows_what_is_in_force_and_no_secret() {
     assert_eq!(row("webhooks:"), "webhooks: ops");
     assert_eq!(row("database:"), "database: sqlite://catalog.db");
     assert!(row("warning:").contains("chmod 600"));
+    assert_eq!(row("  flags:"), "flags: --config");
+    let variables = row("  environment:");
+    assert!(
+        variables.contains("OPENAI_API_KEY, OPENAI_BASE_URL"),
+        "{variables}"
+    );
+    assert!(row("  file:").ends_with("settings.toml"));
     assert!(
         !ended.out.contains("s3cret") && !ended.out.contains("whsec"),
         "{}",
