@@ -11,6 +11,7 @@ mod doctor;
 mod files;
 mod generate;
 mod health;
+mod init;
 mod list;
 mod lock;
 mod manager;

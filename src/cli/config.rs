@@ -1,4 +1,4 @@
-//! `model-catalog config`: checks the settings without starting, and prints an example.
+//! `model-catalog config`: checks the settings without starting, prints an example, or makes a file.
 
 use std::{fmt::Write, process::ExitCode};
 
@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::{
     files::print,
+    init::Init,
     text::{printable, table},
 };
 use crate::config::{
@@ -26,6 +27,9 @@ pub enum ConfigCommand {
         after_help = "Example, before a running catalog reads the file:\n  model-catalog config check --config model-catalog.toml"
     )]
     Check(Flags),
+    /// Ask a few questions and write a settings file
+    #[command(after_help = "Example:\n  model-catalog config init model-catalog.toml")]
+    Init(Init),
     /// Print a settings file with every setting, commented out
     #[command(after_help = "Example:\n  model-catalog config example > model-catalog.toml")]
     Example,
@@ -36,6 +40,7 @@ impl ConfigCommand {
     pub fn run(&self, environment: &Environment<'_>) -> anyhow::Result<ExitCode> {
         match self {
             Self::Example => print(EXAMPLE)?,
+            Self::Init(init) => return init.run(),
             Self::Check(flags) => {
                 let settings = Settings::read(flags, environment)?;
                 let origins = origins(flags, environment);

@@ -120,3 +120,76 @@ async fn the_example_changes_nothing_and_can_be_used_line_by_line() {
     assert_eq!(shown(&document["watch"]).len(), 3);
     assert_eq!(shown(&document["enrichment"]).len(), 2);
 }
+
+/// `config init` with these answers in the folder of `setup`.
+fn init(setup: &Setup, answers: &str) -> crate::commands::Ended {
+    let path = setup.directory.path().join("answers");
+    fs::write(&path, answers).expect("written");
+    let mut init = command(setup);
+    init.stdin(fs::File::open(path).expect("it is there"));
+    run_command(init, &["config", "init", "made.toml"])
+}
+
+#[tokio::test]
+async fn init_asks_until_it_can_use_the_answers_and_writes_what_check_takes() {
+    let setup = Setup::new().await;
+    let path = setup.directory.path().join("made.toml");
+    let ended = init(
+        &setup,
+        "opnai groq\nopenai GROQ\nnonsense\nhttp://10.0.0.5:11434\n8484\n0.0.0.0:8484\n",
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    for said in [
+        "there is no provider `opnai`: did you mean openai?",
+        "`8484` is no address with a port",
+        "export OPENAI_API_KEY=…",
+        "export GROQ_API_KEY=…",
+        "model-catalog serve --config made.toml",
+    ] {
+        assert!(ended.out.contains(said), "{said}: {}", ended.out);
+    }
+    let mut check = command(&setup);
+    check
+        .env("OPENAI_API_KEY", "k-0123456789")
+        .env("GROQ_API_KEY", "k-0123456789")
+        .env("MODEL_CATALOG_CLIENT_KEY", "c-0123456789");
+    let checked = run_command(check, &["config", "check", "--config", "made.toml"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.err);
+    for said in [
+        "openai ",
+        "groq ",
+        "http://10.0.0.5:11434",
+        "listen: 0.0.0.0:8484",
+        "client keys: clients",
+    ] {
+        assert!(checked.out.contains(said), "{said}: {}", checked.out);
+    }
+
+    // What is there is left alone, and nobody there to answer is an error.
+    let written = fs::read_to_string(&path).expect("it is there");
+    let again = init(&setup, "\n\n\n");
+    assert_eq!(again.code, Some(2));
+    assert!(
+        again.err.contains("made.toml exists and is left as it is"),
+        "{}",
+        again.err
+    );
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), written);
+    fs::remove_file(&path).expect("removed");
+    let silent = init(&setup, "openai\n");
+    assert_eq!(silent.code, Some(2));
+    assert!(
+        silent.err.contains("there was no answer to"),
+        "{}",
+        silent.err
+    );
+    assert!(!path.exists());
+
+    // Nothing is needed.
+    assert_eq!(init(&setup, "\n\n\n").code, Some(0));
+    let checked = run_command(
+        command(&setup),
+        &["config", "check", "--config", "made.toml"],
+    );
+    assert_eq!(checked.code, Some(0), "{}", checked.err);
+}
