@@ -104,7 +104,9 @@ impl Store {
                 );
                 // Who accepts a listing takes it at its word; so does who gives the source another
                 // address.
-                if !attempt.accept && !before.source.moved {
+                if attempt.accept || before.source.moved {
+                    plan.source.damped = None;
+                } else {
                     let changed = list_changed(&plan.changes);
                     let earlier = list_last_events(&mut tx, name, &changed).await?;
                     plan.damp(&earlier, revision.at);

@@ -74,6 +74,7 @@ async fn a_field_that_flaps_at_every_fetch_is_noticed_and_damped() {
     setup.advance(TimeDelta::seconds(30));
     assert_eq!(app.refresh("box&accept=true").await["outcome"], "changed");
     assert_eq!(context_windows(&app).await, [1_000]);
+    assert!(app.source("box").await["damped"].is_null());
     assert_eq!(events().await, 500);
     setup.assert_events_replay().await;
     app.stop().await;
