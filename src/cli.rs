@@ -59,10 +59,7 @@ pub use self::{
     sources::Sources,
 };
 use crate::{
-    config::{
-        environment::Environment,
-        read::{Flags, listen_address},
-    },
+    config::{environment::Environment, read::Flags},
     log,
 };
 
@@ -94,6 +91,9 @@ enum Command {
         /// Address to listen on (MODEL_CATALOG_LISTEN, default 127.0.0.1:8484)
         #[arg(long, value_name = "HOST:PORT")]
         listen: Option<String>,
+        /// TOML file with settings; the demo has sources and a database of its own
+        #[arg(long, value_name = "FILE")]
+        config: Option<String>,
         /// Keep the database in this file, which must not exist yet
         #[arg(long, value_name = "FILE")]
         database: Option<PathBuf>,
@@ -192,14 +192,18 @@ impl Cli {
             Command::Serve(flags) => serve::serve(&flags, &environment).await?,
             Command::Demo {
                 listen,
+                config,
                 database,
                 log_format,
             } => {
-                let address = listen_address(listen, &environment, None);
+                let settings = demo::settings(listen, config, &environment)?;
                 serve::start_log(log_format, &environment)?;
+                for warning in &settings.warnings {
+                    tracing::warn!("{warning}");
+                }
                 let mut hangup = serve::hangup()?;
                 let stopped = serve::stop_signal()?;
-                let listener = serve::bind(&address).await?;
+                let listener = serve::bind(&settings.listen).await?;
                 let hung_up = async {
                     while hangup.recv().await.is_some() {
                         tracing::info!("SIGHUP: the demo has no settings to read again");
@@ -207,7 +211,7 @@ impl Cli {
                     std::future::pending::<Infallible>().await
                 };
                 tokio::select! {
-                    ended = demo::run(listener, database, stopped) => ended?,
+                    ended = demo::run(settings.config, listener, database, stopped) => ended?,
                     never = hung_up => match never {},
                 }
             }

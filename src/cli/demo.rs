@@ -1,11 +1,11 @@
 //! `model-catalog demo`: half a year of made-up history, and then stand-ins of providers and local
 //! servers inside the process, of which one changes now and again, one fails, one is held and one comes
-//! and goes. The demo reads no keys, settings or database of the machine and probes no ports.
+//! and goes. The demo has no other sources and no other database, and probes no ports.
 
 mod diary;
 mod stand_ins;
 
-use std::{future::Future, io, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, future::Future, io, path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 use tokio::net::TcpListener;
@@ -14,7 +14,13 @@ use tracing::subscriber::NoSubscriber;
 use self::stand_ins::{Mood, Plays, STAND_INS, StandIns};
 use crate::{
     catalog::{Catalog, StartError},
-    config::{Config, error::ConfigError, source::SourceConfig},
+    config::{
+        Config,
+        environment::Environment,
+        error::ConfigError,
+        read::{Flags, Settings},
+        source::SourceConfig,
+    },
     model::{source::Kind, time::Clock},
     server::{self, RunError},
 };
@@ -51,8 +57,9 @@ pub enum DemoError {
 }
 
 /// Serves the stand-ins' models on `listener` until `shutdown` ends, from a new database: the file
-/// `database`, which stays, or one in a temporary directory.
+/// `database`, which stays, or one in a temporary directory. `config` has no say in either.
 pub async fn run(
+    config: Config,
     listener: TcpListener,
     database: Option<PathBuf>,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -63,8 +70,13 @@ pub async fn run(
     let directory = tempfile::tempdir()?;
     let database = database.unwrap_or_else(|| directory.path().join("catalog.db"));
     let served = TcpListener::bind("127.0.0.1:0").await?;
-    let mut config = Config::new(&format!("sqlite://{}", database.display()))?;
-    config.sources = sources(&format!("http://{}", served.local_addr()?))?;
+    let mut config = Config {
+        database_url: Config::new(&format!("sqlite://{}", database.display()))?.database_url,
+        sources: sources(&format!("http://{}", served.local_addr()?))?,
+        discovery_ports: Vec::new(),
+        unconfigured: Vec::new(),
+        ..config
+    };
     let stand_ins = StandIns::new();
     let router = stand_ins.clone().router();
     let standing_in = async {
@@ -98,6 +110,35 @@ pub async fn run(
         ended = serving => ended,
         never = standing_in => never,
     }
+}
+
+/// The settings of a demo: those of the file `config` and of the service's own variables. Keys of
+/// providers, which this machine may have set, are not among them.
+pub(super) fn settings(
+    listen: Option<String>,
+    config: Option<String>,
+    environment: &Environment<'_>,
+) -> Result<Settings, ConfigError> {
+    const NOT_READ: [&str; 3] = [
+        "MODEL_CATALOG_CONFIG",
+        "MODEL_CATALOG_ENDPOINTS",
+        "MODEL_CATALOG_PUBLIC_LISTS",
+    ];
+    let own = Environment::new(|name| {
+        let is_own = name.starts_with("MODEL_CATALOG_") && !NOT_READ.contains(&name);
+        environment.get_untrimmed(name).filter(|_| is_own)
+    });
+    let flags = Flags {
+        listen,
+        config,
+        ..Flags::default()
+    };
+    let mut settings = Settings::read(&flags, &own)?;
+    if !settings.config.sources.is_empty() {
+        let warning = "the demo has sources of its own: those of the settings are not asked";
+        settings.warnings.push(warning.to_owned());
+    }
+    Ok(settings)
 }
 
 /// The stand-ins below `base` as sources.
@@ -144,18 +185,27 @@ async fn go_through_diary(config: &Config, stand_ins: &StandIns) -> Result<(), S
     let catalog = Catalog::start(Config {
         clock: clock.clone(),
         fetch_timeout: HISTORY_TIMEOUT,
-        discovery_ports: Vec::new(),
+        // Nobody is told of what is made up for the past.
+        webhooks: Vec::new(),
+        watch: None,
+        enrichment: None,
         ..config.clone()
     })
     .await?;
     catalog.refresh(None, false).await;
     for moment in moments {
         clock.advance(moment.at.since(clock.now()));
-        moment
-            .happenings
-            .iter()
-            .for_each(|happening| stand_ins.act(happening));
-        catalog.refresh(None, false).await;
+        let mut asked = BTreeSet::new();
+        for happening in &moment.happenings {
+            stand_ins.act(happening);
+            asked.insert(happening.source.as_str());
+        }
+        for source in &asked {
+            catalog.refresh(Some(source), false).await;
+        }
+        if asked.is_empty() {
+            catalog.refresh(None, false).await;
+        }
     }
     catalog.stop().await;
     Ok(())

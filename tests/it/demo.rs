@@ -117,6 +117,25 @@ async fn it_shows_everything_within_a_minute_and_answers_every_question() {
     assert!(unanswered.is_empty(), "{unanswered:?}");
     assert_eq!(running.stop("-TERM").0, Some(0));
 
+    let mut keyed = command(&setup);
+    let toml = "[[keys]]\nname = \"team\"\nkey = \"of-the-team-0123456789\"\n[providers.mine]\nbase_url = \"http://127.0.0.1:9/v1\"\n";
+    std::fs::write(setup.directory.path().join("demo.toml"), toml).expect("written");
+    keyed
+        .args(["demo", "--config", "demo.toml", "--listen", "127.0.0.1:0"])
+        .env("MODEL_CATALOG_ADMIN_KEY", "of-the-admin-0123456789");
+    let keyed = Running::start(keyed).await;
+    let refused = keyed.get("/v1/models").await;
+    assert!(refused.contains("invalid_api_key"), "{refused}");
+    assert!(
+        keyed.log().contains("those of the settings are not asked"),
+        "{}",
+        keyed.log()
+    );
+    let url = format!("{}/catalog/refresh?source=openai", keyed.base);
+    let refresh = keyed.http.post(url).send().await.expect("an answer");
+    assert_eq!(refresh.status(), 401, "the admin key counts");
+    drop(keyed);
+
     // What is there already is left alone.
     let mut again = command(&setup);
     again.args([

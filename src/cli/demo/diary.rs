@@ -8,10 +8,10 @@ use crate::model::time::Timestamp;
 
 /// Lines with a time; below each, indented, what happens then.
 const DIARY: &str = include_str!("diary.txt");
-/// From this long before its end on, sources are asked each day; before that, each week.
-const DAILY: TimeDelta = TimeDelta::days(30);
+/// From this long before its end on, every source is asked each day; before that, each week.
+const DAILY: TimeDelta = TimeDelta::days(14);
 
-/// A moment of the diary, at which every source is asked.
+/// A moment of the diary, at which the sources are asked that something happens at, or else all.
 #[derive(Debug)]
 pub struct Moment {
     /// When it is.
