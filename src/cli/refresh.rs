@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
@@ -37,29 +38,70 @@ struct Answer {
 }
 
 impl Refresh {
-    /// Prints a line for each source. Exits with code 1 when one of them failed.
+    /// Prints a line for each source as soon as it has answered. Exits with code 1 when one of them
+    /// failed.
     pub async fn run(&self, environment: &Environment<'_>) -> anyhow::Result<ExitCode> {
         let key = command_key(environment, "MODEL_CATALOG_ADMIN_KEY")?;
         let reader = Reader::Running {
             root: root_of(parse_base_url("--url", &self.url)?),
-            key: None,
+            key: key.clone(),
             clients: Clients::new()?,
         };
+        let names = match &self.source {
+            Some(source) => vec![Some(source.clone())],
+            None => configured(&reader).await,
+        };
+        let mut asked: FuturesUnordered<_> = names
+            .iter()
+            .map(|name| {
+                let path = self.path(name.as_deref());
+                let (reader, key) = (&reader, key.as_ref());
+                async move { reader.post::<Answer>(&path, key).await }
+            })
+            .collect();
+        let mut has_failed = false;
+        while let Some(answer) = asked.next().await {
+            let Some(Answer { sources }) = answer? else {
+                anyhow::bail!(
+                    "no configured source has that name: `model-catalog sources` lists them"
+                );
+            };
+            for source in &sources {
+                print(&line(source))?;
+                has_failed |= source["outcome"] == "failed";
+            }
+        }
+        Ok(ExitCode::from(u8::from(has_failed)))
+    }
+
+    /// The route that refreshes `source`, or every source.
+    fn path(&self, source: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new("catalog/refresh?".to_owned());
-        if let Some(source) = &self.source {
+        if let Some(source) = source {
             query.append_pair("source", source);
         }
         if self.accept {
             query.append_pair("accept", "true");
         }
-        let answer: Option<Answer> = reader.post(&query.finish(), key.as_ref()).await?;
-        let Some(Answer { sources }) = answer else {
-            anyhow::bail!("no configured source has that name: `model-catalog sources` lists them");
-        };
-        let text: String = sources.iter().map(line).collect();
-        print(&text)?;
-        let has_failed = sources.iter().any(|source| source["outcome"] == "failed");
-        Ok(ExitCode::from(u8::from(has_failed)))
+        query.finish()
+    }
+}
+
+/// The names of the configured sources, to be asked one by one; a single none, which means all at once,
+/// from a catalog that does not tell them without a client's key.
+async fn configured(reader: &Reader) -> Vec<Option<String>> {
+    let Ok(Answer { sources }) = reader.get("catalog/sources").await else {
+        return vec![None];
+    };
+    let configured = sources
+        .iter()
+        .filter(|source| source["state"] != "unconfigured");
+    let names: Vec<_> = configured
+        .filter_map(|source| Some(Some(source["name"].as_str()?.to_owned())))
+        .collect();
+    match names.is_empty() {
+        true => vec![None],
+        false => names,
     }
 }
 

@@ -1,12 +1,17 @@
 //! The commands that read a catalog: on its database and on the running catalog they say the same.
 
-use std::process::Command;
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use wiremock::ResponseTemplate;
 
 use crate::{
-    helpers::{Setup, TestApp, mount, mount_vllm, openai_body},
+    helpers::{Setup, TestApp, mount, mount_template, mount_vllm, openai_body},
     running::command,
 };
 
@@ -155,6 +160,37 @@ async fn what_a_source_says_never_reaches_the_terminal_as_a_command() {
         "{}",
         old.out
     );
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_source_is_a_line_as_soon_as_it_has_answered() {
+    let (setup, app) = running().await;
+    setup.advance(TimeDelta::seconds(31));
+    setup.openai.reset().await;
+    let slow = ResponseTemplate::new(200)
+        .set_body_json(openai_body(&["a", "c"]))
+        .set_delay(Duration::from_secs(3));
+    mount_template(&setup.openai, "/v1/models", slow).await;
+    let mut refresh = command(&setup);
+    refresh.args(["refresh", "--url", &app.url("")]);
+    let mut child = refresh
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut lines = output.lines().map(|line| line.expect("text"));
+    // It may have been due, too.
+    let first = lines.next().unwrap_or_default();
+    assert!(first.starts_with("box: "), "{first}");
+    assert!(
+        child.try_wait().expect("it ran").is_none(),
+        "openai is asked"
+    );
+    let last = lines.next().unwrap_or_default();
+    assert!(last.starts_with("openai: "), "{last}");
+    assert_eq!(lines.next(), None);
+    assert!(child.wait().expect("it ends").success());
     app.stop().await;
 }
 
