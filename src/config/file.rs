@@ -333,6 +333,26 @@ mod tests {
         "aliases",
     ];
 
+    #[test]
+    fn the_documentation_has_every_setting_and_no_other() {
+        let docs = include_str!("../../docs/settings.md");
+        for (table, fields) in TABLES {
+            let table = if table.is_empty() {
+                "at the top"
+            } else {
+                table
+            };
+            let row = docs.lines().find_map(|line| {
+                let (tables, settings) = line.strip_prefix("| ")?.split_once(" | ")?;
+                tables.contains(table).then_some(settings)
+            });
+            let row = row.unwrap_or_else(|| panic!("no row for {table}"));
+            let settings = row.split(['|', '(']).next().unwrap_or_default();
+            let documented: Vec<&str> = settings.split('`').skip(1).step_by(2).collect();
+            assert_eq!(documented, *fields, "{table}");
+        }
+    }
+
     fn error_of(text: &str) -> String {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("settings.toml");
