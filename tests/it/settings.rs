@@ -43,6 +43,28 @@ async fn a_check_shows_what_is_in_force_and_no_secret() {
         "{}",
         ended.out
     );
+    let mut check = command_with_providers(&setup);
+    check
+        .args(["config", "check", "--json", "--config"])
+        .arg(&path);
+    let ended = run_command(check, &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let checked: serde_json::Value = serde_json::from_str(&ended.out).expect("JSON");
+    let sources = checked["sources"].as_array().expect("sources");
+    let acme = sources.iter().find(|source| source["name"] == "acme");
+    let acme = acme.expect("it is configured");
+    assert_eq!(acme["base_url"], "https://acme.example/v1");
+    assert_eq!(
+        (&acme["key_is_set"], &acme["ttl_secs"]),
+        (&true.into(), &86_400.into())
+    );
+    assert_eq!(checked["client_keys"], serde_json::json!(["team"]));
+    assert_eq!(checked["set_by"]["flags"], serde_json::json!(["--config"]));
+    assert!(
+        !ended.out.contains("s3cret") && !ended.out.contains("whsec"),
+        "{}",
+        ended.out
+    );
     assert!(!setup.database_path().exists());
 
     fs::write(&path, settings.replace("exclude", "exclud")).expect("written");
