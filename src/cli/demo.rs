@@ -159,7 +159,7 @@ fn sources(base: &str) -> Result<Vec<SourceConfig>, ConfigError> {
     STAND_INS.iter().map(source).collect()
 }
 
-/// Makes the history on a thread of its own, whose log nobody wants to read.
+/// Makes the history on its own thread, with logging off: hundreds of old changes are no news.
 async fn make_history(config: Config, stand_ins: StandIns) -> Result<(), DemoError> {
     let made = tokio::task::spawn_blocking(move || {
         let _silence = tracing::subscriber::set_default(NoSubscriber::new());
@@ -185,7 +185,7 @@ async fn go_through_diary(config: &Config, stand_ins: &StandIns) -> Result<(), S
     let catalog = Catalog::start(Config {
         clock: clock.clone(),
         fetch_timeout: HISTORY_TIMEOUT,
-        // Nobody is told of what is made up for the past.
+        // The made-up past raises no alert and is sent to no webhook.
         webhooks: Vec::new(),
         watch: None,
         enrichment: None,

@@ -44,7 +44,7 @@ pub enum Deed {
     Fails(Option<u16>),
 }
 
-/// The diary, told so that it ends within the day before `now`.
+/// The diary with its dates moved, so that it ends within the day before `now`.
 pub fn tell(now: Timestamp) -> Vec<Moment> {
     let mut moments: Vec<Moment> = Vec::new();
     for line in DIARY.lines() {
