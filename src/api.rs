@@ -1,21 +1,21 @@
 //! Every route and layer at a glance. Handlers only choose what to send; `snapshot` makes the
 //! bytes.
 
-mod auth;
-mod catalog;
+pub(crate) mod auth;
+pub(crate) mod catalog;
 mod cors;
-mod costly;
+pub(crate) mod costly;
 mod door;
-mod error;
+pub(crate) mod error;
 mod health;
 mod metrics;
 pub(crate) mod middleware;
-mod models;
+pub(crate) mod models;
 mod page_request;
-mod query;
-mod request;
-mod response;
-mod root;
+pub(crate) mod query;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod session;
 
 use std::net::SocketAddr;
 
@@ -52,13 +52,15 @@ const NOT_SERVED: [&str; 12] = [
 ];
 
 /// The service's application on a listener at `listens_on`: all routes, also with a slash too many or
-/// without the version, and a JSON 404 for unknown ones.
-pub fn application(catalog: Catalog, listens_on: Option<SocketAddr>) -> Router {
+/// without the version, the `pages` for people, and a JSON 404 for unknown routes.
+pub fn application(
+    catalog: Catalog,
+    listens_on: Option<SocketAddr>,
+    pages: Router<Catalog>,
+) -> Router {
     let door = Door::new(&catalog, listens_on);
     let door = || from_fn_with_state(door.clone(), door::guard);
-    // Not among the routes that an application mounts into its own, which has a root.
-    let routes = routes(catalog.clone()).route("/", get(root::root));
-    let routes = routes.layer(door());
+    let routes = routes(catalog.clone(), pages).layer(door());
     let routes = with_answers(routes, catalog.clone());
     let counted = from_fn_with_state(catalog.clone(), middleware::counted);
     let lenient = routes
@@ -79,12 +81,13 @@ impl Catalog {
     /// others. They have no fallback, so you can merge them with your own. `POST /catalog/refresh`
     /// needs the peer's address: serve with `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> Router {
-        with_answers(routes(self.clone()), self.clone())
+        // An application that mounts these has pages of its own.
+        with_answers(routes(self.clone(), Router::new()), self.clone())
     }
 }
 
-/// All routes, without the layers of [`application`] and [`with_answers`].
-fn routes(catalog: Catalog) -> Router {
+/// All routes and the `pages`, without the layers of [`application`] and [`with_answers`].
+fn routes(catalog: Catalog, pages: Router<Catalog>) -> Router {
     // Guards every route except the operator's, which have their own rule, and those that reveal
     // nothing.
     let guard = || from_fn_with_state(catalog.clone(), auth::guard);
@@ -99,6 +102,7 @@ fn routes(catalog: Catalog) -> Router {
     cors::on_lists(guarded(list_routes()), origins)
         .merge(cors::on_catalog(guarded(catalog_routes()), origins))
         .merge(refresh.method_not_allowed_fallback(method_not_allowed))
+        .merge(pages)
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn(middleware::in_time))
         // Failures are logged once, by the code that knows the cause.
@@ -213,7 +217,8 @@ const WELL_KNOWN: [&str; 13] = [
     "/readyz",
 ];
 
-async fn unknown_route(uri: Uri) -> ApiError {
+/// What a route says that does not exist: the ones that do.
+pub async fn unknown_route(uri: Uri) -> ApiError {
     let path = error::shortened(uri.path());
     let meant = match closest(&path, WELL_KNOWN.into_iter()).first() {
         Some(route) => format!("did you mean {route}? T"),

@@ -4,6 +4,7 @@
 pub mod costly;
 pub mod current;
 pub mod feeds;
+pub mod first_seen;
 pub mod health;
 pub mod listed;
 pub mod members;

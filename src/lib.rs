@@ -40,6 +40,7 @@ mod provider;
 mod server;
 mod snapshot;
 mod store;
+mod web;
 
 pub use crate::{
     catalog::{Catalog, StartError, reconfigure::Reconfigured, tasks::refresh::RefreshOutcome},

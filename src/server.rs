@@ -27,6 +27,7 @@ use crate::{
     catalog::{Catalog, StartError},
     config::{Config, source::SourceConfig},
     model::source::SourceName,
+    web,
 };
 
 /// How long in-flight requests may take to finish at shutdown.
@@ -124,8 +125,12 @@ pub async fn serve(
 ) {
     let connections = Connections {
         client_timeout: catalog.client_timeout(),
-        service: api::application(catalog.clone(), listener.local_addr().ok())
-            .into_make_service_with_connect_info(),
+        service: api::application(
+            catalog.clone(),
+            listener.local_addr().ok(),
+            web::pages(&catalog),
+        )
+        .into_make_service_with_connect_info(),
         under_way: GracefulShutdown::new(),
         slots: Arc::new(Semaphore::new(connection_limit())),
     };

@@ -11,11 +11,13 @@
 //! | `record_watched`, `next_alert` | `watch` |
 //! | `find_webhook`, `skip_delivery`, `claim_delivery`, `release_delivery`, `commit_delivery` | `webhooks` |
 //! | `processes`, `beat`, `forget_processes` | `processes` |
+//! | `daily_changes`, `recent_attempts`, `first_seen` | `charts` |
 //! | `prune` | `prune` |
 //!
 //! Without a service: `read_only` reads, `copies` makes, checks and restores copies.
 
 pub mod changes;
+pub mod charts;
 pub mod commit;
 mod configure;
 pub mod copies;

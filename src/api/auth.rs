@@ -16,7 +16,7 @@ use axum::{
 use axum_extra::headers::{Authorization, HeaderMapExt, authorization::Bearer};
 use reqwest::Url;
 
-use super::{error::ApiError, request::parameters};
+use super::{error::ApiError, request::parameters, session};
 use crate::{
     catalog::Catalog,
     config::keys::{ClientKey, Holder},
@@ -31,9 +31,9 @@ const KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
 const KEY_PARAMETER: &str = "key";
 /// The headers that answers vary on while keys are in use.
 const VARY_ON: HeaderValue =
-    HeaderValue::from_static("authorization, x-api-key, x-goog-api-key, api-key");
+    HeaderValue::from_static("authorization, x-api-key, x-goog-api-key, api-key, cookie");
 
-/// The caller, with its key when keys are in use.
+/// The caller, with its key when keys are in use. A browser that has signed in sends a cookie instead.
 #[derive(Clone)]
 pub struct Caller(Option<Arc<ClientKey>>);
 
@@ -50,7 +50,10 @@ impl Caller {
             .chain(key_parameter(uri))
             .filter(|key| !key.trim().is_empty())
             .collect();
-        let holder = presented.iter().find_map(|key| keys.find(key));
+        let holder = match presented.is_empty() {
+            true => session::holder(keys, headers, catalog.now()),
+            false => presented.iter().find_map(|key| keys.find(key)),
+        };
         match holder {
             Some(Holder::Admin) => Ok(Self(None)),
             Some(Holder::Client(key)) => Ok(Self(Some(key))),
@@ -167,9 +170,10 @@ impl ApiError {
 
 /// Proof that the caller is an operator.
 ///
-/// With an admin key, the request must carry it in a header, as a client carries its key. Without one, the caller must be
-/// on this machine and not a foreign web page: peer, `Host` and `Origin` are loopback, and no proxy
-/// forwards for someone else.
+/// With an admin key, the request must carry it in a header, as a client carries its key, or come from a
+/// page of the catalog where the operator has signed in. Without one, the caller must be on this
+/// machine and not a foreign web page: peer, `Host` and `Origin` are loopback, and no proxy forwards
+/// for someone else.
 pub struct Operator;
 
 impl FromRequestParts<Catalog> for Operator {
@@ -178,7 +182,12 @@ impl FromRequestParts<Catalog> for Operator {
     async fn from_request_parts(parts: &mut Parts, catalog: &Catalog) -> Result<Self, ApiError> {
         let in_force = catalog.in_force();
         let keys = &in_force.keys;
-        let presents_it = || keys_in_headers(&parts.headers).any(|key| keys.is_admin(&key));
+        let has_signed_in = || {
+            let holder = session::holder(keys, &parts.headers, catalog.now());
+            matches!(holder, Some(Holder::Admin)) && session::is_same_origin(&parts.headers)
+        };
+        let presents_it =
+            || keys_in_headers(&parts.headers).any(|key| keys.is_admin(&key)) || has_signed_in();
         match keys.has_admin() {
             true if presents_it() => Ok(Self),
             true => Err(ApiError::no_admin_key()),

@@ -29,7 +29,7 @@ pub struct ApiError {
 const ECHO_LIMIT: usize = 200;
 
 /// What a path cannot hold as it is. Ids keep their `/` and `:`, as clients write them.
-const NOT_IN_PATHS: AsciiSet = CONTROLS
+pub const NOT_IN_PATHS: AsciiSet = CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -55,6 +55,16 @@ pub fn shortened(text: &str) -> String {
 }
 
 impl ApiError {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What happened and what to do, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// An error that the request caused.
     pub fn invalid(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {

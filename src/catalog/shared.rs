@@ -9,7 +9,8 @@ use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    costly::CostlyWork, current::Current, feeds::FeedCache, raw::RawCache, supervisor::Supervisor,
+    costly::CostlyWork, current::Current, feeds::FeedCache, first_seen::FirstSeenCache,
+    raw::RawCache, supervisor::Supervisor,
 };
 use crate::{
     config::OnStep,
@@ -66,6 +67,8 @@ pub struct Shared {
     pub raw: RawCache,
     /// Cache of the Atom feeds.
     pub feeds: FeedCache,
+    /// Cache of when each model was first listed.
+    pub first_seen: FirstSeenCache,
     /// The counters.
     pub metrics: Metrics,
     /// Held while `current` is replaced, so that an older state never replaces a newer one.
@@ -140,6 +143,7 @@ impl Shared {
             polled: watch::channel(()).0,
             raw: RawCache::default(),
             feeds: FeedCache::default(),
+            first_seen: FirstSeenCache::default(),
             supervisor: Supervisor::new(metrics.clone(), clock.clone(), on_step),
             metrics,
             revision: watch::channel(revision).0,

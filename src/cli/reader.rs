@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use axum::{
+    Router,
     body::Body,
     http::{HeaderMap, Request, header::HOST},
 };
@@ -195,7 +196,9 @@ async fn of_database(url: &str, path: &str) -> anyhow::Result<Answer> {
             .header(HOST, "localhost")
             .body(Body::empty())?;
         // The router has no error of its own.
-        let Ok(response) = application(catalog, None).oneshot(request).await;
+        let Ok(response) = application(catalog, None, Router::new())
+            .oneshot(request)
+            .await;
         let (parts, body) = response.into_parts();
         Ok(Answer {
             status: parts.status,

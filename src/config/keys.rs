@@ -121,6 +121,19 @@ pub(crate) enum Holder {
     Client(Arc<ClientKey>),
 }
 
+/// The name of the operator among the names of keys, which have no such character.
+const ADMIN_NAME: &str = "@admin";
+
+impl Holder {
+    /// The name of the key.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Admin => ADMIN_NAME,
+            Self::Client(key) => key.name.as_str(),
+        }
+    }
+}
+
 impl Keys {
     /// The keys of `clients` and the admin key. Fails when two share a name or a value, or no header
     /// can carry the admin key.
@@ -204,6 +217,18 @@ impl Keys {
         let hash = hash(presented.trim());
         let client = self.clients.iter().find(|client| client.hash == hash);
         client.cloned().map(Holder::Client)
+    }
+
+    /// The holder called `name`, and the hash of its key, which signs its sessions.
+    pub(crate) fn find_by_name(&self, name: &str) -> Option<(Holder, &[u8])> {
+        if name == ADMIN_NAME {
+            return Some((Holder::Admin, self.admin.as_ref()?));
+        }
+        let client = self
+            .clients
+            .iter()
+            .find(|client| client.name.as_str() == name)?;
+        Some((Holder::Client(client.clone()), &client.hash))
     }
 }
 

@@ -84,6 +84,26 @@ pub struct ChangeEvent {
     pub last_seen_at: Option<Timestamp>,
 }
 
+impl ChangeEvent {
+    /// Each attribute that changed, with its value before and after; null where it had none.
+    pub fn field_changes(&self) -> Vec<(&str, Value, Value)> {
+        let read = |attributes: &Option<Box<RawValue>>| -> Map<String, Value> {
+            let read = attributes
+                .as_deref()
+                .map(|text| serde_json::from_str(text.get()));
+            read.and_then(Result::ok).unwrap_or_default()
+        };
+        let (before, after) = (read(&self.before), read(&self.after));
+        let value =
+            |fields: &Map<String, Value>, name| fields.get(name).cloned().unwrap_or_default();
+        let names = self.changed.as_deref().unwrap_or_default();
+        names
+            .iter()
+            .map(|name| (name.as_str(), value(&before, name), value(&after, name)))
+            .collect()
+    }
+}
+
 /// One event as it is stored: with its model's key instead of a whole id.
 #[derive(Clone, Debug, Deserialize)]
 pub struct StoredEvent {

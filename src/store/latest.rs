@@ -21,16 +21,18 @@ const MAX_READ: usize = 1000;
 const MAX_READ_IN_ALL: usize = 20_000;
 
 impl Store {
-    /// The latest `revisions` revisions with events that match `filter`, latest first, each with its first
-    /// `shown` events. For a reader who may not see all models, searches only the last few hundred revisions.
+    /// The latest `revisions` revisions before `before` with events that match `filter`, latest first, each
+    /// with its first `shown` events. For a reader who may not see all models, searches only a few hundred
+    /// revisions.
     pub async fn latest_digests(
         &self,
+        mut before: i64,
         revisions: usize,
         shown: usize,
         filter: &EventFilter,
     ) -> Result<Vec<Digest>> {
         let mut digests = Vec::new();
-        let (mut before, mut read) = (i64::MAX, 0);
+        let mut read = 0;
         for _ in 0..MAX_SEARCHED {
             if digests.len() == revisions || read >= MAX_READ_IN_ALL {
                 break;

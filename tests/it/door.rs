@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every route, and some that are none.
-const PATHS: [&str; 26] = [
+const PATHS: [&str; 33] = [
     "/v1/models",
     "/v1/models/openai:gpt-a",
     "/v1beta/models",
@@ -39,6 +39,13 @@ const PATHS: [&str; 26] = [
     "/models",
     "//v1/models/",
     "/",
+    "/ui/models/openai:gpt-a",
+    "/ui/sources",
+    "/ui/changes",
+    "/ui/diff",
+    "/ui/sign-in",
+    "/ui/assets/catalog.css",
+    "/ui/nothing",
     "/nothing",
 ];
 

@@ -145,37 +145,3 @@ async fn an_empty_list_says_why() {
         );
     }
 }
-
-#[tokio::test]
-async fn the_root_explains_itself_to_browsers_only() {
-    let app = Setup::happy().await.start_ready().await;
-    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-    let request = app.http.get(app.url("/")).header("accept", browser);
-    let answer = app.send(request).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(
-        answer.header("content-type"),
-        Some("text/html; charset=utf-8")
-    );
-    assert!(answer.header("content-security-policy").is_some());
-    let page = String::from_utf8(answer.body.to_vec()).expect("text");
-    let links: Vec<&str> = page
-        .split("href=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect();
-    assert!(links.len() > 5, "{links:?}");
-    for link in links {
-        assert_eq!(app.get(link).await.status, 200, "{link}");
-    }
-    for accept in ["*/*", "application/json"] {
-        let request = app.http.get(app.url("/")).header("accept", accept);
-        let answer = app.send(request).await;
-        assert_eq!(answer.status, 404, "{accept}");
-        assert!(
-            message(&answer).starts_with("No route /: "),
-            "{}",
-            message(&answer)
-        );
-    }
-}

@@ -43,6 +43,7 @@ mod logging;
 mod manager;
 mod metrics;
 mod ollama;
+mod pages;
 mod payloads;
 mod providers;
 mod reference;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use atom_syndication::{Content, Entry, Feed, Generator, Link, Person, Text};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 use crate::{
     api::error::shortened,
@@ -98,24 +98,15 @@ fn html(revision: &Digest) -> String {
 }
 
 fn changes(event: &ChangeEvent) -> Vec<String> {
-    let read = |attributes: Option<&RawValue>| -> Value {
-        let text = attributes.map_or("null", RawValue::get);
-        serde_json::from_str(text).unwrap_or_default()
-    };
-    let value = |attributes: &Value, name: &str| match &attributes[name] {
+    let shown = |value: &Value| match value {
         Value::Null => "nothing".to_owned(),
         // A description may be long.
         Value::String(text) => shortened(text),
         other => shortened(&other.to_string()),
     };
-    let (before, after) = (read(event.before.as_deref()), read(event.after.as_deref()));
-    let names = event.changed.as_deref().unwrap_or_default();
-    names
-        .iter()
-        .map(|name| {
-            let (before, after) = (value(&before, name), value(&after, name));
-            format!("{name}: {before} → {after}")
-        })
+    let changes = event.field_changes().into_iter();
+    changes
+        .map(|(name, before, after)| format!("{name}: {} → {}", shown(&before), shown(&after)))
         .collect()
 }
 

@@ -58,7 +58,7 @@ pub async fn atom(
             None => {
                 let digests = shared
                     .store
-                    .latest_digests(REVISIONS, SHOWN, &filter)
+                    .latest_digests(i64::MAX, REVISIONS, SHOWN, &filter)
                     .await?;
                 let written = atom::atom(&shared.catalog_id, &digests).map_err(|error| {
                     tracing::error!(%error, "cannot serialize the Atom feed");

@@ -11,7 +11,9 @@ use crate::{
         query::{NoParameters, Parameters},
         response::no_store,
     },
-    catalog::{Catalog, NO_SOURCE, health::Restarts, shared::DatabaseError},
+    catalog::{
+        Catalog, InForce, NO_SOURCE, current::Current, health::Restarts, shared::DatabaseError,
+    },
     config::Unconfigured,
     model::{
         listing::Skipped,
@@ -36,41 +38,55 @@ struct SourcesAnswer<'a> {
     hint: Option<&'a str>,
 }
 
+/// How one source is doing, as its caller may know it.
 #[derive(Serialize)]
-struct SourceAnswer<'a> {
-    name: &'a SourceName,
-    kind: Kind,
-    role: Role,
-    state: &'static str,
-    models: i64,
-    fetched_at: Option<Timestamp>,
-    attempted_at: Option<Timestamp>,
-    next_attempt_at: Option<Timestamp>,
-    ttl_secs: Option<i64>,
-    consecutive_failures: i64,
-    error: Option<&'a LastError>,
-    hidden_since: Option<Timestamp>,
-    held: Option<Held>,
+pub struct SourceAnswer<'a> {
+    /// Its name.
+    pub name: &'a SourceName,
+    /// Its list API.
+    pub kind: Kind,
+    /// Provider or endpoint.
+    pub role: Role,
+    /// Its state in one word; see [`state_of`].
+    pub state: &'static str,
+    /// The number of its models that the caller may see.
+    pub models: i64,
+    /// The last success.
+    pub fetched_at: Option<Timestamp>,
+    /// The last attempt.
+    pub attempted_at: Option<Timestamp>,
+    /// The next scheduled attempt.
+    pub next_attempt_at: Option<Timestamp>,
+    /// How long a listing is fresh, in seconds.
+    pub ttl_secs: Option<i64>,
+    /// Failures since the last success.
+    pub consecutive_failures: i64,
+    /// The error of the last attempt.
+    pub error: Option<&'a LastError>,
+    /// Since when its models are not served.
+    pub hidden_since: Option<Timestamp>,
+    /// The suspicious listing that waits for confirmation.
+    pub held: Option<Held>,
     /// The unusable entries of the last listing; absent when it had none, and for keys that see
     /// only some models.
     #[serde(skip_serializing_if = "Option::is_none")]
-    skipped: Option<&'a Skipped>,
+    pub skipped: Option<&'a Skipped>,
     /// The models whose changes wait, because they go back and forth; absent without any, and for keys
     /// that see only some models.
     #[serde(skip_serializing_if = "Option::is_none")]
-    damped: Option<&'a Damped>,
+    pub damped: Option<&'a Damped>,
     /// Why this process does not ask it: another process has configured it otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
-    configured_elsewhere: Option<String>,
+    pub configured_elsewhere: Option<String>,
     /// Since when it is due, when it was not asked for three of its intervals.
     #[serde(skip_serializing_if = "Option::is_none")]
-    overdue_since: Option<Timestamp>,
+    pub overdue_since: Option<Timestamp>,
     /// The restarts of its task, which panicked, hung or ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    restarts: Option<Restarts>,
+    pub restarts: Option<Restarts>,
     /// What to set for a well-known provider that is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'a str>,
+    pub hint: Option<&'a str>,
 }
 
 impl<'a> SourceAnswer<'a> {
@@ -155,9 +171,33 @@ pub async fn sources(
 }
 
 fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
+    let (current, in_force) = (catalog.current(), catalog.in_force());
+    let sources = list(caller, catalog, &current, &in_force)?;
+    let database_error = catalog.database_error();
+    let has_none = caller.scope().is_all() && !is_any_configured(&sources);
+    Ok(no_store(SourcesAnswer {
+        revision: current.snapshot.revision,
+        sources,
+        enrichment: current.sources.enrichment.as_ref(),
+        database_error: database_error.as_deref(),
+        hint: has_none.then_some(NO_SOURCE),
+    }))
+}
+
+/// Whether the settings have any of `sources`.
+pub fn is_any_configured(sources: &[SourceAnswer<'_>]) -> bool {
+    sources.iter().any(|source| source.state != "unconfigured")
+}
+
+/// How each source of `current` is doing that the `caller` may see, in list order, and then the
+/// well-known providers that are not configured. Costly for callers who see only some models.
+pub fn list<'a>(
+    caller: &Caller,
+    catalog: &Catalog,
+    current: &'a Current,
+    in_force: &'a InForce,
+) -> Result<Vec<SourceAnswer<'a>>, ApiError> {
     let (scope, now) = (caller.scope(), catalog.now());
-    let current = catalog.current();
-    let in_force = catalog.in_force();
     let unconfigured: Vec<&Unconfigured> = in_force
         .unconfigured
         .iter()
@@ -184,7 +224,6 @@ fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
             }
         })
         .collect();
-    let is_any_configured = sources.iter().any(|source| source.state != "unconfigured");
     if !scope.has_all_models() {
         let seen = caller.sees(&current.snapshot)?;
         let listed = seen.count_listed();
@@ -209,12 +248,5 @@ fn answer(caller: &Caller, catalog: &Catalog) -> Result<Response, ApiError> {
             ));
         }
     }
-    let database_error = catalog.database_error();
-    Ok(no_store(SourcesAnswer {
-        revision: current.snapshot.revision,
-        sources,
-        enrichment: current.sources.enrichment.as_ref(),
-        database_error: database_error.as_deref(),
-        hint: (!is_any_configured && scope.is_all()).then_some(NO_SOURCE),
-    }))
+    Ok(sources)
 }

@@ -1,5 +1,7 @@
 //! `GET /catalog/why/{id}`: why a model is listed or not. Answers for any id.
 
+use std::borrow::Cow;
+
 use axum::{extract::State, http::Uri, response::Response};
 use serde::Serialize;
 
@@ -27,65 +29,67 @@ use crate::{
 
 const PREFIX: &str = "/catalog/why/";
 
+/// Why a model is listed or not.
 #[derive(Serialize)]
-struct WhyAnswer<'a> {
-    id: &'a str,
-    listed: bool,
+pub struct WhyAnswer {
+    id: String,
+    /// Whether it is listed.
+    pub listed: bool,
     /// The reason, as a sentence.
-    because: String,
+    pub because: String,
     revision: i64,
     /// The sources that know the model or whose prefix the id carries.
-    sources: Vec<SourceTrace<'a>>,
+    pub sources: Vec<SourceTrace>,
     /// Similar listed ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    closest: Vec<&'a str>,
+    pub closest: Vec<String>,
 }
 
 /// One source's knowledge of the model.
 #[derive(Serialize)]
-struct SourceTrace<'a> {
-    name: &'a SourceName,
+pub struct SourceTrace {
+    name: SourceName,
     role: Role,
     /// The same word as in `/catalog/sources`.
     state: &'static str,
     /// The model's id at the source.
-    model_id: &'a str,
+    model_id: String,
     /// Whether the source's last listing contains it.
     known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    alias_of: Option<&'a str>,
+    alias_of: Option<String>,
     /// The settings rule that hides it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    hidden_by: Option<&'a str>,
+    hidden_by: Option<String>,
     first_seen_at: Option<Timestamp>,
     /// The last listing that contained it.
-    last_seen_at: Option<Timestamp>,
+    pub last_seen_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed_in_revision: Option<i64>,
     fetched_at: Option<Timestamp>,
     hidden_since: Option<Timestamp>,
-    error: Option<&'a LastError>,
+    error: Option<LastError>,
     held: Option<Held>,
     /// Why the source's last listing has it, but it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    skipped: Option<&'a str>,
+    skipped: Option<String>,
 }
 
-impl<'a> SourceTrace<'a> {
-    fn of(trace: &'a Trace, source: &'a SourceState, now: Timestamp) -> Self {
+impl SourceTrace {
+    fn of(trace: &Trace, source: &SourceState, now: Timestamp) -> Self {
         let row = trace.row.as_ref();
         let removed = trace
             .last_event
             .as_ref()
             .filter(|last| row.is_none() && last.event == EventKind::Removed);
         Self {
-            name: &trace.source,
+            name: trace.source.clone(),
             role: trace.role,
             state: state_of(source, now),
-            model_id: &trace.model_id,
+            model_id: trace.model_id.clone(),
             known: row.is_some(),
-            alias_of: row.and_then(|row| row.alias_of.as_deref()),
-            hidden_by: row.and_then(|row| row.hidden_by.as_deref()),
+            alias_of: row.and_then(|row| row.alias_of.clone()),
+            hidden_by: row.and_then(|row| row.hidden_by.clone()),
             first_seen_at: row.map(|row| row.first_seen_at).or(trace.first_event_at),
             last_seen_at: match (row, removed) {
                 (Some(_), _) => source.polling.fetched_at,
@@ -95,7 +99,7 @@ impl<'a> SourceTrace<'a> {
             removed_in_revision: removed.map(|last| last.revision),
             fetched_at: source.polling.fetched_at,
             hidden_since: source.hidden_since(),
-            error: source.polling.error.as_ref(),
+            error: source.polling.error.clone(),
             held: source.held.clone(),
             skipped: skipped_reason(trace, source),
         }
@@ -103,8 +107,8 @@ impl<'a> SourceTrace<'a> {
 
     /// Removes everything about models that `reader` may not see.
     fn restrict(&mut self, reader: &Visibility) {
-        let is_seen = |id: &&str| reader.id_of(self.role, self.name, id).is_some();
-        self.alias_of = self.alias_of.filter(is_seen);
+        let is_seen = |id: &String| reader.id_of(self.role, &self.name, id).is_some();
+        self.alias_of = self.alias_of.take().filter(is_seen);
         if let Some(held) = &mut self.held {
             held.models = None;
         }
@@ -113,11 +117,11 @@ impl<'a> SourceTrace<'a> {
     /// Why this source does not serve it, as a clause. The most likely cause has the smallest
     /// number.
     fn reason(&self) -> (u8, String) {
-        let name = self.name;
-        let error = self.error.map_or_else(String::new, |error| {
+        let name = &self.name;
+        let error = self.error.as_ref().map_or_else(String::new, |error| {
             format!(" (last error: {})", error.message)
         });
-        if let Some(rule) = self.hidden_by {
+        if let Some(rule) = &self.hidden_by {
             return (
                 0,
                 format!(
@@ -125,7 +129,7 @@ impl<'a> SourceTrace<'a> {
                 ),
             );
         }
-        if let Some(why) = self.skipped {
+        if let Some(why) = &self.skipped {
             return (0, format!("{name} lists it, but it cannot be used: {why}"));
         }
         if self.known && self.state == "unconfigured" {
@@ -154,9 +158,9 @@ impl<'a> SourceTrace<'a> {
 }
 
 /// Why the entry was skipped in the source's last listing.
-fn skipped_reason<'a>(trace: &Trace, source: &'a SourceState) -> Option<&'a str> {
+fn skipped_reason(trace: &Trace, source: &SourceState) -> Option<String> {
     let skipped = source.skipped.as_ref().filter(|_| source.configured)?;
-    skipped.find_reason(&trace.model_id)
+    skipped.find_reason(&trace.model_id).map(str::to_owned)
 }
 
 /// Explains why the model is listed or not, from what the caller may see.
@@ -166,12 +170,20 @@ pub async fn why(
     uri: Uri,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
-    let made = explain(caller, catalog.clone(), uri);
+    let answering = catalog.clone();
+    let made = async move {
+        let ids = ids(uri.path().strip_prefix(PREFIX));
+        Ok(no_store(explain(&caller, &answering, &ids).await?))
+    };
     costly(&catalog, made).await
 }
 
-async fn explain(caller: Caller, catalog: Catalog, uri: Uri) -> Result<Response, ApiError> {
-    let [raw, decoded] = &ids(uri.path().strip_prefix(PREFIX));
+/// Explains the model whose id is the raw or the decoded one of these. Costly.
+pub async fn explain(
+    caller: &Caller,
+    catalog: &Catalog,
+    [raw, decoded]: &[Cow<'_, str>; 2],
+) -> Result<WhyAnswer, ApiError> {
     let now = catalog.now();
     let current = catalog.current();
     let reader = current.visibility(caller.scope());
@@ -196,18 +208,18 @@ async fn explain(caller: Caller, catalog: Catalog, uri: Uri) -> Result<Response,
         })
         .collect();
     let listed = snapshot.lists(id);
-    let answer = WhyAnswer {
-        id,
+    let ids = || snapshot.models.iter().map(|model| model.id.as_str());
+    Ok(WhyAnswer {
+        id: id.to_owned(),
         listed,
-        because: because(&catalog, &reader, &snapshot, id, &sources),
+        because: because(catalog, &reader, &snapshot, id, &sources),
         revision: snapshot.revision,
         closest: match listed {
             true => Vec::new(),
-            false => closest(id, snapshot.models.iter().map(|model| model.id.as_str())),
+            false => closest(id, ids()).into_iter().map(str::to_owned).collect(),
         },
         sources,
-    };
-    Ok(no_store(answer))
+    })
 }
 
 /// The reason in one sentence.

@@ -1,0 +1,159 @@
+//! `/ui/diff`: what differs between the models of two days.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::response::Response;
+use chrono::TimeDelta;
+use serde_json::{Map, Value};
+
+use super::{
+    event::FieldRow,
+    frame::{Frame, write},
+    markup::{count, model_path, value},
+    visit::{Visit, parse},
+};
+use crate::{
+    api::error::ApiError,
+    model::time::Timestamp,
+    snapshot::{Snapshot, merge::ServedModel},
+};
+
+/// The most models of a kind that the page shows.
+const SHOWN: usize = 500;
+
+#[derive(Template)]
+#[template(path = "diff.html")]
+struct DiffPage {
+    frame: Frame,
+    from: String,
+    to: String,
+    /// The models that only one of the lists has.
+    groups: Vec<Group>,
+    changed: Vec<ChangedRow>,
+    changed_count: String,
+    is_same: bool,
+}
+
+/// Models that only one of the lists has.
+struct Group {
+    title: &'static str,
+    kind: &'static str,
+    sign: &'static str,
+    count: String,
+    models: Vec<(String, String)>,
+    is_cut: bool,
+}
+
+/// A model that both have, but not the same.
+struct ChangedRow {
+    id: String,
+    href: String,
+    fields: Vec<FieldRow>,
+}
+
+/// What differs between two days; between a week ago and now if the address does not say.
+pub async fn page(visit: Visit) -> Result<Response, ApiError> {
+    visit.answer_with(make).await
+}
+
+async fn make(visit: Visit) -> Result<Response, ApiError> {
+    let now = visit.now;
+    let moment = |wanted: &str, default: Timestamp| -> Result<Timestamp, ApiError> {
+        let text = visit.parameter(wanted);
+        text.map_or(Ok(default), |text| parse(&text, now))
+    };
+    let from = moment("from", now.plus(TimeDelta::days(-7)))?;
+    let to = moment("to", now)?;
+    let past = |at: Timestamp| (at < now).then_some(at);
+    let before = visit.snapshot_at(past(from)).await?;
+    let after = visit.snapshot_at(past(to)).await?;
+    let added = ("Only in the later list", "added", "+");
+    let removed = ("Only in the earlier list", "removed", "−");
+    let groups = [
+        Group::of(added, &only(&after, &before)),
+        Group::of(removed, &only(&before, &after)),
+    ];
+    let groups: Vec<Group> = groups.into_iter().flatten().collect();
+    let mut changed: Vec<ChangedRow> = after
+        .models
+        .iter()
+        .filter_map(|model| ChangedRow::of(before.find(&model.id)?, model))
+        .collect();
+    let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+    let page = DiffPage {
+        frame: Frame::new(&visit, "What differs", "/ui/changes", after.revision),
+        from: from.date().to_string(),
+        to: to.date().to_string(),
+        is_same: groups.is_empty() && changed.is_empty(),
+        groups,
+        changed_count: count(length(changed.len()), "model"),
+        changed: {
+            changed.truncate(SHOWN);
+            changed
+        },
+    };
+    Ok(visit.answer(write(&page)?))
+}
+
+/// The models of `one` that `other` does not have.
+fn only<'a>(one: &'a Snapshot, other: &Snapshot) -> Vec<&'a ServedModel> {
+    let models = one.models.iter();
+    models.filter(|model| !other.lists(&model.id)).collect()
+}
+
+impl Group {
+    /// None without models.
+    fn of(
+        (title, kind, sign): (&'static str, &'static str, &'static str),
+        models: &[&ServedModel],
+    ) -> Option<Self> {
+        let shown = models.iter().take(SHOWN);
+        (!models.is_empty()).then(|| Self {
+            title,
+            kind,
+            sign,
+            count: count(i64::try_from(models.len()).unwrap_or(i64::MAX), "model"),
+            models: shown
+                .map(|model| (model.id.clone(), model_path(&model.id)))
+                .collect(),
+            is_cut: models.len() > SHOWN,
+        })
+    }
+}
+
+impl ChangedRow {
+    /// None when nothing differs.
+    fn of(before: &ServedModel, after: &ServedModel) -> Option<Self> {
+        let names = before.attributes().differing_fields(after.attributes());
+        let sources = |model: &ServedModel| model.sources().cloned().collect::<BTreeSet<_>>();
+        let moved = sources(before) != sources(after);
+        if names.is_empty() && !moved {
+            return None;
+        }
+        let (was, is) = (before.attributes().fields(), after.attributes().fields());
+        let text = |fields: &Map<String, Value>, name: &String| {
+            value(fields.get(name).unwrap_or(&Value::Null))
+        };
+        let mut fields: Vec<FieldRow> = names
+            .iter()
+            .map(|name| FieldRow {
+                name: name.clone(),
+                before: text(&was, name),
+                after: text(&is, name),
+            })
+            .collect();
+        if moved {
+            fields.push(FieldRow {
+                name: "sources".to_owned(),
+                before: super::markup::names(before.sources()),
+                after: super::markup::names(after.sources()),
+            });
+        }
+        Some(Self {
+            id: after.id.clone(),
+            href: model_path(&after.id),
+            fields,
+        })
+    }
+}
