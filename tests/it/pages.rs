@@ -6,9 +6,7 @@ use model_catalog::ClientKey;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 
-use crate::helpers::{
-    Answer, Setup, TestApp, mount, mount_openai, mount_template, mount_vllm, openai_body,
-};
+use crate::helpers::{Answer, Setup, TestApp, mount, mount_openai, mount_template, mount_vllm};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 const TEAM: &str = "key-of-the-team-0123456789";
@@ -552,13 +550,12 @@ async fn an_empty_catalog_greets_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_past_of_a_pruned_history_is_refused_in_words() {
+async fn before_the_first_list_nothing_is_listed() {
     let mut setup = Setup::happy().await;
     setup.providers = vec!["openai"];
     let app = setup.start_ready().await;
     let before = setup.clock.now();
     setup.advance(TimeDelta::days(1));
-    mount(&setup.openai, "/v1/other", openai_body(&["x"])).await;
     let early = page(
         &app,
         &format!("/?at={}", before.date().pred_opt().expect("a day")),

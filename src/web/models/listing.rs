@@ -52,7 +52,7 @@ pub struct Row {
 
 /// The end of a model.
 pub struct End {
-    /// `active`, `deprecated` or `retired`.
+    /// `deprecated`, `retired`, or `ends` while it is neither.
     pub stage: &'static str,
     /// When it is shut down.
     pub at: Option<Time>,
@@ -205,7 +205,10 @@ impl End {
         let stage = Stage::of(attributes, now);
         let at = attributes.retires_at;
         (stage != Stage::Active || at.is_some()).then(|| Self {
-            stage: stage.as_str(),
+            stage: match stage {
+                Stage::Active => "ends",
+                _ => stage.as_str(),
+            },
             at: at.map(Time::day),
             left: at
                 .filter(|at| *at > now)
