@@ -109,7 +109,7 @@ where
         catalog = Catalog::start(config) => catalog?,
         () = &mut shutdown => return Ok(()),
     };
-    tracing::info!("serving: GET http://{own}/v1/models");
+    tracing::info!("serving: GET http://{own}/v1/models; for people: http://{own}/");
     let beside = tokio::spawn(beside(catalog.clone(), own));
     serve(catalog, listener, shutdown).await;
     beside.abort();

@@ -291,6 +291,28 @@ async fn the_dearest_requests_hinder_nobody() {
         ("retirements", request("/catalog/retirements", all, "")),
         ("sources", request("/catalog/sources", some, "")),
         ("presets", request("/catalog/providers", all, "")),
+        (
+            "the page of models",
+            request("/?q=no-%23-#&sort=-context", some, "accept: text/html\r\n"),
+        ),
+        (
+            "the page of a model",
+            request(
+                &format!("/ui/models/openai:{known}"),
+                all,
+                "accept: text/html\r\n",
+            ),
+        ),
+        (
+            "the page of no model",
+            request("/ui/models/none-#", some, ""),
+        ),
+        ("the page of sources", request("/ui/sources", some, "")),
+        ("the page of changes", request("/ui/changes", all, "")),
+        (
+            "what differs",
+            request("/ui/diff?from=2020-01-01&x=#", all, ""),
+        ),
         ("metrics", request("/metrics", all, "")),
         ("readiness", request("/readyz", all, "")),
     ];

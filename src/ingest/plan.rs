@@ -1,7 +1,7 @@
 //! Turns the result of a fetch into everything to be written, as pure functions. Inside its
 //! transaction, the store reads the state before, calls one of them and writes the plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
@@ -15,12 +15,15 @@ use super::{
 use crate::model::{
     event::Counts,
     fetch::{Committed, ErrorKind, FetchError},
-    listing::{Entry, Listing},
+    listing::{Entry, Listing, excerpt},
     settings::Rules,
     source::{HiddenReason, Kind, Role},
-    state::{Held, Hidden, SourceState},
+    state::{Held, Hidden, Missing, SourceState},
     time::Timestamp,
 };
+
+/// The most ids of missing models that a held listing keeps.
+const MAX_MISSING: usize = 100;
 
 /// The stored state of a source before a commit.
 #[derive(Clone, Debug)]
@@ -140,14 +143,14 @@ pub fn plan_listing(
         .values()
         .filter(|model| model.attributes.alias_of.is_none())
         .count();
-    let held_since = source.held.as_ref().map(|held| held.since);
     // A listing from another address is no baseline.
     if !accept
         && !source.moved
-        && !guard::is_confirmed(source.role, held_since, now)
+        && !guard::is_confirmed(source.role, held_since(source), now)
         && guard::is_suspicious(source.role, stored, listed)
     {
-        return hold(source, held_since, listed, stored, now);
+        let missing = find_missing(&before.models, &listing);
+        return hold(source, missing, listed, stored, now);
     }
     Plan {
         source: SourceState {
@@ -181,12 +184,14 @@ fn server_version(source: &SourceState, kind: Kind, reported: Option<String>) ->
 /// in the future comes from a clock that was set back and is replaced.
 fn hold(
     source: &SourceState,
-    held_since: Option<Timestamp>,
+    missing: Missing,
     listed: usize,
     stored: usize,
     now: Timestamp,
 ) -> Plan {
-    let since = held_since.filter(|since| *since <= now).unwrap_or(now);
+    let since = held_since(source)
+        .filter(|since| *since <= now)
+        .unwrap_or(now);
     let mut source = SourceState {
         refusals: 0,
         refused_since: None,
@@ -194,6 +199,7 @@ fn hold(
         held: Some(Held {
             since,
             models: Some(i64::try_from(listed).unwrap_or(i64::MAX)),
+            missing: Some(missing),
         }),
         ..source.clone()
     };
@@ -205,6 +211,26 @@ fn hold(
         source_event: None,
         changes: Vec::new(),
         verdict: Verdict::Held { listed, stored },
+    }
+}
+
+/// Since when a listing of `source` is held; none when none is.
+fn held_since(source: &SourceState) -> Option<Timestamp> {
+    source.held.as_ref().map(|held| held.since)
+}
+
+/// The models among `stored` that are served and that `listing` lacks.
+fn find_missing(stored: &BTreeMap<String, Stored>, listing: &Listing) -> Missing {
+    let listed: BTreeSet<&str> = listing.entries.iter().map(|entry| &*entry.id).collect();
+    let is_missing = |(id, model): &(&String, &Stored)| {
+        model.hidden_by.is_none()
+            && model.attributes.alias_of.is_none()
+            && !listed.contains(id.as_str())
+    };
+    let missing = stored.iter().filter(is_missing).map(|(id, _)| id);
+    Missing {
+        count: missing.clone().count(),
+        examples: missing.take(MAX_MISSING).map(|id| excerpt(id)).collect(),
     }
 }
 

@@ -226,6 +226,7 @@ mod tests {
             held: Some(Held {
                 since: at(-30),
                 models: Some(1),
+                missing: None,
             }),
             skipped: Some(Skipped::default()),
             ..failing(ErrorKind::Unauthorized, -10)
@@ -286,6 +287,7 @@ mod tests {
             held: Some(Held {
                 since: at(-1),
                 models: Some(0),
+                missing: None,
             }),
             ..healthy()
         };

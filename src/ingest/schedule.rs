@@ -333,6 +333,7 @@ mod tests {
             held: Some(Held {
                 since: at(-60),
                 models: None,
+                missing: None,
             }),
             ..source
         };

@@ -112,6 +112,26 @@ pub struct Held {
     /// Number of its models; absent in answers to restricted keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<i64>,
+    /// What it lacks; absent in answers to restricted keys, and if an older version held it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+}
+
+/// The served models that a held listing lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// Their number.
+    pub count: usize,
+    /// The source's own ids of the first hundred: at most 80 characters, control characters escaped.
+    pub examples: Vec<String>,
+}
+
+impl Held {
+    /// Leaves out what is about single models.
+    pub fn restrict(&mut self) {
+        self.models = None;
+        self.missing = None;
+    }
 }
 
 /// A source whose models are kept but not served.

@@ -116,6 +116,8 @@ pub(super) async fn write_source(
         held.map(|held| held.since),
         held.and_then(|held| held.models),
     );
+    let held_missing = held.and_then(|held| held.missing.as_ref());
+    let held_missing = held_missing.map(serde_json::to_string).transpose()?;
     let skipped = source.skipped.as_ref().map(serde_json::to_string);
     let skipped = skipped.transpose()?;
     let damped = source.damped.as_ref().map(serde_json::to_string);
@@ -139,6 +141,7 @@ pub(super) async fn write_source(
              refusals = ?9, refused_since = ?10, held_since = ?11, held_models = ?12,
              hidden_since = ?13, hidden_reason = ?14, skipped = ?16, claimed_until = ?17,
              server_version = ?18, end_sign = ?19, end_sign_since = ?20, gone = ?21, damped = ?22,
+             held_missing = ?23,
              listed_address = IIF(?15, address, listed_address)
          WHERE name = ?1",
         name,
@@ -163,6 +166,7 @@ pub(super) async fn write_source(
         end_sign_since,
         is_gone,
         damped,
+        held_missing,
     )
     .execute(connection)
     .await?;

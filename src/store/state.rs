@@ -57,7 +57,7 @@ async fn read_state(connection: &mut SqliteConnection, requested: Requested<'_>)
                  ) END,
                  'refusals', refusals, 'refused_since', refused_since,
                  'held', CASE WHEN held_since IS NOT NULL THEN json_object(
-                     'since', held_since, 'models', held_models
+                     'since', held_since, 'models', held_models, 'missing', json(held_missing)
                  ) END,
                  'hidden', CASE WHEN hidden_since IS NOT NULL THEN json_object(
                      'since', hidden_since, 'reason', IIF(gone, 'gone', hidden_reason)

@@ -1,7 +1,5 @@
 //! `/ui/diff`: what differs between the models of two days.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use axum::response::Response;
 use chrono::TimeDelta;
@@ -75,23 +73,25 @@ async fn make(visit: Visit) -> Result<Response, ApiError> {
         Group::of(removed, &only(&before, &after)),
     ];
     let groups: Vec<Group> = groups.into_iter().flatten().collect();
-    let mut changed: Vec<ChangedRow> = after
+    let both = after
         .models
         .iter()
-        .filter_map(|model| ChangedRow::of(before.find(&model.id)?, model))
-        .collect();
-    let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+        .filter_map(|model| Some((before.find(&model.id)?, model)));
+    let (mut changed, mut changed_count) = (Vec::new(), 0);
+    for (was, is) in both.filter(|(was, is)| differs(was, is)) {
+        changed_count += 1;
+        if changed.len() < SHOWN {
+            changed.push(ChangedRow::of(was, is));
+        }
+    }
     let page = DiffPage {
         frame: Frame::new(&visit, "What differs", "/ui/changes", after.revision),
         from: from.date().to_string(),
         to: to.date().to_string(),
         is_same: groups.is_empty() && changed.is_empty(),
         groups,
-        changed_count: count(length(changed.len()), "model"),
-        changed: {
-            changed.truncate(SHOWN);
-            changed
-        },
+        changed_count: count(changed_count, "model"),
+        changed,
     };
     Ok(visit.answer(write(&page)?))
 }
@@ -100,6 +100,11 @@ async fn make(visit: Visit) -> Result<Response, ApiError> {
 fn only<'a>(one: &'a Snapshot, other: &Snapshot) -> Vec<&'a ServedModel> {
     let models = one.models.iter();
     models.filter(|model| !other.lists(&model.id)).collect()
+}
+
+/// Whether a model is not the same in both lists.
+fn differs(was: &ServedModel, is: &ServedModel) -> bool {
+    was.attributes() != is.attributes() || !was.sources().eq(is.sources())
 }
 
 impl Group {
@@ -123,14 +128,8 @@ impl Group {
 }
 
 impl ChangedRow {
-    /// None when nothing differs.
-    fn of(before: &ServedModel, after: &ServedModel) -> Option<Self> {
+    fn of(before: &ServedModel, after: &ServedModel) -> Self {
         let names = before.attributes().differing_fields(after.attributes());
-        let sources = |model: &ServedModel| model.sources().cloned().collect::<BTreeSet<_>>();
-        let moved = sources(before) != sources(after);
-        if names.is_empty() && !moved {
-            return None;
-        }
         let (was, is) = (before.attributes().fields(), after.attributes().fields());
         let text = |fields: &Map<String, Value>, name: &String| {
             value(fields.get(name).unwrap_or(&Value::Null))
@@ -143,17 +142,17 @@ impl ChangedRow {
                 after: text(&is, name),
             })
             .collect();
-        if moved {
+        if !before.sources().eq(after.sources()) {
             fields.push(FieldRow {
                 name: "sources".to_owned(),
                 before: super::markup::names(before.sources()),
                 after: super::markup::names(after.sources()),
             });
         }
-        Some(Self {
+        Self {
             id: after.id.clone(),
             href: model_path(&after.id),
             fields,
-        })
+        }
     }
 }

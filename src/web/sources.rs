@@ -19,6 +19,7 @@ use crate::{
     model::{
         listing::Skipped,
         source::{Role, SourceName},
+        state::Held,
         time::Timestamp,
     },
     snapshot::Snapshot,
@@ -95,6 +96,10 @@ struct Age {
 struct HeldCard {
     since: Time,
     words: String,
+    /// The ids of the models that would go.
+    missing: Vec<String>,
+    /// How many more would go.
+    further: usize,
 }
 
 struct AttemptRow {
@@ -242,18 +247,7 @@ impl Card {
             error: source
                 .error
                 .map(|error| (error.message.clone(), Time::minute(error.since))),
-            held: source.held.as_ref().map(|held| HeldCard {
-                since: Time::minute(held.since),
-                words: match held.models {
-                    Some(models) => format!(
-                        "The last answer has {}, where {} are stored. At least {} would go.",
-                        count(models, "model"),
-                        number(source.models),
-                        number((source.models - models).max(0))
-                    ),
-                    None => "The last answer has far fewer models than are stored.".to_owned(),
-                },
-            }),
+            held: source.held.as_ref().map(HeldCard::of),
             hidden_since: source.hidden_since.map(Time::minute),
             skipped: source.skipped.cloned(),
             damped,
@@ -328,6 +322,27 @@ fn past_cards(
         })
     };
     sources.iter().filter_map(card).collect()
+}
+
+impl HeldCard {
+    fn of(held: &Held) -> Self {
+        let (models, missing) = (held.models, held.missing.as_ref());
+        let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+        Self {
+            since: Time::minute(held.since),
+            words: match (models, missing) {
+                (Some(models), Some(missing)) => format!(
+                    "The last answer has {} and lacks {} that {} served.",
+                    count(models, "model"),
+                    number(length(missing.count)),
+                    if missing.count == 1 { "is" } else { "are" }
+                ),
+                _ => "The last answer has far fewer models than are served.".to_owned(),
+            },
+            missing: missing.map_or_else(Vec::new, |missing| missing.examples.clone()),
+            further: missing.map_or(0, |missing| missing.count - missing.examples.len()),
+        }
+    }
 }
 
 impl Condition {

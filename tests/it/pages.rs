@@ -495,7 +495,8 @@ async fn a_held_list_is_believed_by_a_button() {
     );
     let shown = page(&app, "/ui/sources?asked=openai&outcome=held").await;
     for expected in [
-        "The last answer has 1 model, where 5 are stored. At least 4 would go.",
+        "The last answer has 1 model and lacks 4 that are served.",
+        "<summary>What would go</summary><ul><li><code>b</code></li>",
         "a suspicious list, which waits",
     ] {
         assert!(shown.contains(expected), "{expected}");

@@ -235,7 +235,7 @@ pub fn list<'a>(
                 restarts.message = None;
             }
             if let Some(held) = &mut source.held {
-                held.models = None;
+                held.restrict();
             }
         }
     }

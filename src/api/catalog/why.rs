@@ -110,7 +110,7 @@ impl SourceTrace {
         let is_seen = |id: &String| reader.id_of(self.role, &self.name, id).is_some();
         self.alias_of = self.alias_of.take().filter(is_seen);
         if let Some(held) = &mut self.held {
-            held.models = None;
+            held.restrict();
         }
     }
 

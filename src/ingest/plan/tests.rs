@@ -80,6 +80,7 @@ fn held(since_secs: i64) -> Option<Held> {
     Some(Held {
         since: at(since_secs),
         models: Some(1),
+        missing: None,
     })
 }
 
@@ -119,6 +120,9 @@ fn a_suspicious_listing_is_held(
             }
         );
         assert!(plan.changes.is_empty() && !plan.makes_revision());
+        let missing = plan.source.held.and_then(|held| held.missing);
+        let missing = missing.expect("what it lacks");
+        assert_eq!((missing.count, missing.examples.len()), (3, 3));
         let polling = plan.source.polling;
         assert_eq!(
             polling.next_attempt_at,
