@@ -24,7 +24,10 @@ struct SignInPage {
     frame: Frame,
     next: String,
     problem: Option<&'static str>,
+    /// Whether there is any key to sign in with.
     has_keys: bool,
+    /// Whether nothing is seen without one.
+    needs_key: bool,
 }
 
 /// What the form sends.
@@ -48,6 +51,7 @@ fn form(catalog: &Catalog, next: String, problem: Option<&'static str>) -> SignI
         frame: Frame::closed("Sign in"),
         next: own_path(&next).to_owned(),
         problem,
+        needs_key: in_force.keys.are_needed(),
         has_keys: in_force.keys.are_needed() || in_force.keys.has_admin(),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use serde_json::{Map, Value};
+
 use super::query::{Column, Query};
 use crate::{
     api::error::ApiError,
@@ -42,8 +44,10 @@ pub struct Row {
     pub context: String,
     /// The output limit, in tokens.
     pub output: String,
-    /// Its prices, as its source writes them.
+    /// The prices of input and output, as its source writes them; of anything else if it has no such.
     pub price: String,
+    /// All its prices.
+    pub prices: String,
     /// When it was first listed.
     pub first_seen: Option<Time>,
     /// What is known of its end.
@@ -162,10 +166,6 @@ impl<'a> Found<'a> {
         let own_id = &model.rows[0].model_id;
         let says_more = name != model.id && name != *own_id;
         let tokens = |tokens: Option<i64>| tokens.map_or_else(String::new, number);
-        let price = match attributes.pricing.is_empty() {
-            true => String::new(),
-            false => value(&attributes.pricing.clone().into()),
-        };
         Row {
             id: model.id.clone(),
             href: format!("{}{}", model_path(&model.id), when.query()),
@@ -174,7 +174,11 @@ impl<'a> Found<'a> {
             name: if says_more { name } else { String::new() },
             context: tokens(attributes.context_window),
             output: tokens(attributes.max_output_tokens),
-            price,
+            price: price(&attributes.pricing),
+            prices: match attributes.pricing.is_empty() {
+                true => String::new(),
+                false => value(&attributes.pricing.clone().into()),
+            },
             first_seen: self.first_seen(model).map(Time::day),
             end: End::of(model, now),
         }
@@ -195,6 +199,20 @@ impl<'a> Found<'a> {
             let made = made.filter(|made| !attributes.input_modalities.contains(made));
             attributes.input_modalities.iter().chain(made).collect()
         })
+    }
+}
+
+/// What sources call the price of input, and of output.
+const INPUT_PRICES: [&str; 3] = ["prompt", "input", "input_price"];
+const OUTPUT_PRICES: [&str; 3] = ["completion", "output", "output_price"];
+
+/// The prices of input and output in `pricing`, in short.
+fn price(pricing: &Map<String, Value>) -> String {
+    let find = |names: [&str; 3]| names.iter().find_map(|name| pricing.get(*name)).map(value);
+    match (find(INPUT_PRICES), find(OUTPUT_PRICES)) {
+        (Some(input), Some(output)) => format!("{input} / {output}"),
+        _ if pricing.is_empty() => String::new(),
+        _ => value(&pricing.clone().into()),
     }
 }
 
@@ -367,6 +385,22 @@ mod tests {
     )]
     fn finds(#[case] uri: &str, #[case] expected: &str) {
         assert_eq!(found(uri), expected);
+    }
+
+    #[test]
+    fn prices_are_those_of_input_and_output() {
+        let short = |pricing: Value| price(pricing.as_object().expect("an object"));
+        let prices = serde_json::json!({"completion": "0.6", "prompt": "0.15", "image": "1"});
+        assert_eq!(short(prices), "0.15 / 0.6");
+        assert_eq!(
+            short(serde_json::json!({"input": 2, "output": 8.5})),
+            "2 / 8.5"
+        );
+        assert_eq!(
+            short(serde_json::json!({"request": "0.01"})),
+            "request 0.01"
+        );
+        assert_eq!(short(serde_json::json!({})), "");
     }
 
     #[test]

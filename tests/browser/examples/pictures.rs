@@ -15,7 +15,7 @@ use tokio::{
 
 /// The pages, and what their pictures are called.
 const PAGES: [(&str, &str); 4] = [
-    ("models", "/"),
+    ("models", "/?sort=-context"),
     ("model", "/ui/models/openai:gpt-x"),
     ("sources", "/ui/sources"),
     ("changes", "/ui/changes"),
