@@ -109,6 +109,7 @@ fn routes(catalog: Catalog, pages: Router<Catalog>) -> Router {
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(middleware::span)
+                .on_response(middleware::ended)
                 .on_failure(()),
         )
         // Probes call these every few seconds; logging them, let alone as errors, would be noise.

@@ -163,6 +163,8 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(FAILED)),
         },
     };
+    #[cfg(feature = "otlp")]
+    log::traces::stop();
     log::flush(END_LIMIT);
     code
 }

@@ -5,6 +5,8 @@
 mod human;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "otlp")]
+pub mod traces;
 
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},
@@ -14,7 +16,9 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::ParseError, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use self::human::HumanFields;
 pub use self::human::printable;
@@ -25,6 +29,9 @@ const QUEUE_BYTES: usize = 256 << 10;
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
 static STDERR: Queue = Queue::new(QUEUE_BYTES);
+
+/// What else gets the spans and events of this process.
+pub type FurtherLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,23 +57,35 @@ impl Format {
 }
 
 /// Starts the log of this process on stderr. `directives` choose what is logged, as in `RUST_LOG`.
-/// From then on panics are logged like anything else.
-pub fn start(directives: &str, format: Format) -> Result<(), ParseError> {
+/// `further` gets everything that the log could show. From then on panics are logged like anything else.
+pub fn start(
+    directives: &str,
+    format: Format,
+    further: Option<FurtherLayer>,
+) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(directives)?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| LogWriter)
         // The writer cannot fail. What cannot be formatted must not be said past it.
         .log_internal_errors(false);
-    match format {
-        Format::Human => subscriber
+    let lines = match format {
+        Format::Human => lines
             .with_ansi(stderr().is_terminal())
             .fmt_fields(HumanFields)
-            .init(),
-        Format::Json => subscriber
+            .boxed(),
+        Format::Json => lines
             .json()
             .flatten_event(true)
             .with_span_list(false)
+            .boxed(),
+    };
+    match further {
+        None => tracing_subscriber::registry()
+            .with(lines)
+            .with(filter)
+            .init(),
+        Some(further) => tracing_subscriber::registry()
+            .with(lines.with_filter(filter).and_then(further))
             .init(),
     }
     std::panic::set_hook(Box::new(log_panic));

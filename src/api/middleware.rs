@@ -15,6 +15,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tower_http::trace::{DefaultOnResponse, OnResponse};
 use tracing::field::Empty;
 
 use super::{
@@ -47,15 +48,30 @@ pub fn span(request: &Request) -> tracing::Span {
         "request",
         http.method = %request.method(),
         http.route = route,
+        http.response.status_code = Empty,
+        otel.name = Empty,
+        otel.kind = Empty,
         request_id = Empty,
         trace_id = Empty,
     );
     if !span.is_disabled() {
         let id = request_id(request);
+        if cfg!(feature = "otlp") {
+            span.record("otel.kind", "server");
+            span.record("otel.name", format!("{} {route}", request.method()));
+        }
+        #[cfg(feature = "otlp")]
+        crate::log::traces::continue_trace(&span, request.headers());
         span.record("request_id", id.as_ref().and_then(|id| id.to_str().ok()));
         span.record("trace_id", trace_id(request));
     }
     span
+}
+
+/// Records the status in the `span` of a request, and logs that it has ended.
+pub fn ended<B>(response: &axum::http::Response<B>, latency: Duration, span: &tracing::Span) {
+    span.record("http.response.status_code", response.status().as_u16());
+    DefaultOnResponse::new().on_response(response, latency, span);
 }
 
 /// The request's own id, if it is one to repeat: short, and visible ASCII.

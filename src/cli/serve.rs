@@ -64,9 +64,43 @@ pub(super) fn start_log(format: Option<String>, environment: &Environment) -> an
     let format = log::Format::find(format.as_deref()).ok_or_else(|| {
         anyhow::anyhow!("--log-format (MODEL_CATALOG_LOG_FORMAT) must be human or json")
     })?;
-    log::start(&directives, format).map_err(|error| {
+    log::start(&directives, format, traces(environment)?).map_err(|error| {
         anyhow::anyhow!("RUST_LOG is not a log filter ({error}): set it to info or debug")
     })
+}
+
+/// The variables that name an OpenTelemetry collector.
+const COLLECTORS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+];
+
+/// Where traces go; none unless the environment names a collector.
+fn traces(environment: &Environment) -> anyhow::Result<Option<log::FurtherLayer>> {
+    let is_disabled = environment.get("OTEL_SDK_DISABLED");
+    let is_disabled = is_disabled.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let named = COLLECTORS
+        .into_iter()
+        .find(|name| environment.get(name).is_some());
+    match named.filter(|_| !is_disabled) {
+        None => Ok(None),
+        #[cfg(feature = "otlp")]
+        Some(name) => {
+            use tracing_subscriber::Layer;
+            let is_named = environment.get("OTEL_SERVICE_NAME").is_some();
+            let layer = log::traces::layer(is_named)
+                .map_err(|error| anyhow::anyhow!("{name} cannot be used: {error}"))?;
+            Ok(Some(layer.boxed()))
+        }
+        #[cfg(not(feature = "otlp"))]
+        Some(name) => {
+            let warning = format!(
+                "model-catalog: {name} is set, but this build sends no traces: build it with --features otlp"
+            );
+            log::say(&warning);
+            Ok(None)
+        }
+    }
 }
 
 /// Listens on `address`. The error says what to do about it.

@@ -16,6 +16,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, field::Empty};
 
 use crate::{
     catalog::{
@@ -405,13 +406,21 @@ impl Task {
             looks_again: self.looks_again(),
             details: Some(&claim.details),
         };
+        let span = tracing::debug_span!(
+            "fetch",
+            otel.kind = "client",
+            source = %self.source.name,
+            pages = Empty,
+            error.type = Empty,
+        );
         let fetched = tokio::select! {
             biased;
             () = stop.cancelled() => {
                 store.release(&self.settings, &claim).await?;
                 return Ok((RefreshOutcome::Stopped, Size::default()));
             }
-            fetched = provider::fetch(clients, &self.source, known, *fetch_timeout, claim.at) => fetched,
+            fetched = provider::fetch(clients, &self.source, known, *fetch_timeout, claim.at)
+                .instrument(span.clone()) => fetched,
         };
         let size = match &fetched {
             Ok(fetched) => Size {
@@ -423,6 +432,10 @@ impl Task {
                 models: 0,
             },
         };
+        span.record("pages", size.pages);
+        if let Err(error) = &fetched {
+            span.record("error.type", error.kind.as_str());
+        }
         let attempt = Attempt {
             accept,
             duration: began.elapsed(),

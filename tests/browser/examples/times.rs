@@ -29,7 +29,7 @@ async fn main() {
         let app = setup.start_ready().await;
         let browser = Browser::start().await;
         let (mut paints, mut readies, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-        let mut bytes = 0.0;
+        let mut bytes: f64 = 0.0;
         for _ in 0..TIMES {
             browser.open(&app.url("/")).await;
             browser
@@ -41,7 +41,8 @@ async fn main() {
             let measured = "const [page] = performance.getEntriesByType('navigation'); return [page.transferSize, performance.getEntriesByName('first-contentful-paint')[0].startTime, page.domContentLoadedEventEnd]";
             let figures: Vec<f64> =
                 serde_json::from_value(browser.run(measured, &[]).await).expect("figures");
-            bytes = figures[0];
+            // Later visits are told that they have it.
+            bytes = figures[0].max(bytes);
             paints.push(figures[1]);
             readies.push(figures[2]);
             // From the key to the frame that shows what it finds.
