@@ -1,20 +1,21 @@
 //! `model-catalog config`: checks the settings without starting, prints an example, or makes a file.
 
+mod origins;
+
 use std::{fmt::Write, process::ExitCode};
 
 use clap::Subcommand;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use self::origins::Origins;
 use super::{
     files::print,
     init::Init,
     text::{printable, table},
 };
 use crate::config::{
-    Config,
     environment::Environment,
-    read::{Flags, Settings, settings_file},
+    read::{Flags, Settings},
     source::SourceConfig,
 };
 
@@ -55,10 +56,10 @@ impl ConfigCommand {
             Self::Init(init) => return init.run(),
             Self::Check(check) => {
                 let settings = Settings::read(&check.flags, environment)?;
-                let set_by = SetBy::of(&check.flags, environment);
+                let origins = Origins::of(&check.flags, environment);
                 print(&match check.json {
-                    true => format!("{:#}\n", json(&settings, &set_by)),
-                    false => describe(&settings)? + &set_by.describe(),
+                    true => format!("{:#}\n", json(&settings, &origins)),
+                    false => describe(&settings, &origins)? + &origins.describe(),
                 })?;
             }
         }
@@ -66,13 +67,17 @@ impl ConfigCommand {
     }
 }
 
-fn describe(settings: &Settings) -> Result<String, std::fmt::Error> {
+fn describe(settings: &Settings, origins: &Origins) -> Result<String, std::fmt::Error> {
     let config = &settings.config;
-    let rows = config.sources.iter().map(source);
-    let names = ["SOURCE", "ROLE", "KIND", "BASE URL", "KEY", "TTL", "RULES"];
-    let mut text = format!("listen: {}\n", settings.listen);
-    writeln!(text, "database: {}", printable(&config.database_url))?;
-    writeln!(text, "{}", others(config))?;
+    let rows = config.sources.iter();
+    let rows = rows.map(|source| row(source, origins.of_source(config, source)));
+    let names = [
+        "SOURCE", "ROLE", "KIND", "BASE URL", "KEY", "TTL", "RULES", "SET BY",
+    ];
+    let mut text = String::new();
+    for (name, value) in values(settings) {
+        writeln!(text, "{name}: {value} ({})", origins.of_setting(name))?;
+    }
     match config.sources.is_empty() {
         true => writeln!(text, "\nno source is configured")?,
         false => writeln!(text, "\n{}", table(names, rows))?,
@@ -83,60 +88,8 @@ fn describe(settings: &Settings) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// Where the settings came from: a flag beats the environment, which beats the file.
-#[derive(Debug, Serialize)]
-struct SetBy {
-    flags: Vec<&'static str>,
-    /// The variables that were read.
-    environment: Vec<String>,
-    file: Option<String>,
-}
-
-impl SetBy {
-    fn of(flags: &Flags, environment: &Environment<'_>) -> Self {
-        let file = settings_file(flags, environment);
-        let set = [
-            ("--listen", flags.listen.is_some()),
-            ("--database-url", flags.database_url.is_some()),
-            ("--config", flags.config.is_some()),
-            ("--log-format", flags.log_format.is_some()),
-        ];
-        let flags = set.iter().filter(|(_, is_set)| *is_set);
-        Self {
-            flags: flags.map(|(name, _)| *name).collect(),
-            environment: environment.used(),
-            file,
-        }
-    }
-
-    fn describe(&self) -> String {
-        let file = self
-            .file
-            .as_ref()
-            .map_or_else(String::new, |path| printable(path));
-        let said = [
-            ("flags", self.flags.join(", ")),
-            ("environment", self.environment.join(", ")),
-            ("file", file),
-        ];
-        let said = said.iter().filter(|(_, what)| !what.is_empty());
-        let said: Vec<String> = said
-            .map(|(place, what)| format!("  {place}: {what}"))
-            .collect();
-        match said.is_empty() {
-            true => {
-                "\nall of it is the default: no flag, variable or file says anything\n".to_owned()
-            }
-            false => format!(
-                "\nset by (the first that sets something counts; the rest is the default):\n{}\n",
-                said.join("\n")
-            ),
-        }
-    }
-}
-
 /// The settings as JSON; of a secret only whether it is set.
-fn json(settings: &Settings, set_by: &SetBy) -> Value {
+fn json(settings: &Settings, origins: &Origins) -> Value {
     let config = &settings.config;
     let source = |source: &SourceConfig| {
         json!({
@@ -148,8 +101,14 @@ fn json(settings: &Settings, set_by: &SetBy) -> Value {
             "ttl_secs": source.ttl.num_seconds(),
             "max_stale_secs": source.max_stale.map(|time| time.num_seconds()),
             "rules": source.rules,
+            "set_by": origins.of_source(config, source),
         })
     };
+    let values = values(settings);
+    let set_by: Map<String, Value> = values
+        .iter()
+        .map(|(name, _)| (name.replace(' ', "_"), origins.of_setting(name).into()))
+        .collect();
     let watched: Vec<&str> = config.watch.iter().flat_map(|watch| watch.ids()).collect();
     let keys = config.keys.iter().map(|key| key.name.to_string());
     let webhooks = config
@@ -167,12 +126,13 @@ fn json(settings: &Settings, set_by: &SetBy) -> Value {
         "enrichment_is_set": config.enrichment.is_some(),
         "discovery_ports": config.discovery_ports,
         "warnings": settings.warnings,
-        "set_by": set_by,
+        "origins": set_by,
+        "set_by": origins,
     })
 }
 
 /// A row of the table; of the key only whether there is one.
-fn source(source: &SourceConfig) -> [String; 7] {
+fn row(source: &SourceConfig, set_by: String) -> [String; 8] {
     let rules = &source.rules;
     let rules = [
         ("include", rules.include.len()),
@@ -194,11 +154,13 @@ fn source(source: &SourceConfig) -> [String; 7] {
             |ttl| humantime::format_duration(ttl).to_string(),
         ),
         rules.join(", "),
+        set_by,
     ]
 }
 
-/// The names of what is configured besides sources.
-fn others(config: &Config) -> String {
+/// The settings besides sources, in words; of secrets only whether they are set.
+fn values(settings: &Settings) -> [(&'static str, String); 8] {
+    let config = &settings.config;
     let names = |names: Vec<String>| match names.is_empty() {
         true => "none".to_owned(),
         false => names.join(", "),
@@ -209,20 +171,19 @@ fn others(config: &Config) -> String {
         .iter()
         .map(|webhook| webhook.name.to_string());
     let watched = config.watch.as_ref().map_or(0, |watch| watch.ids().count());
-    let set = |is_set: bool| if is_set { "set" } else { "none" };
+    let set = |is_set: bool| if is_set { "set" } else { "none" }.to_owned();
+    let looked_for = match config.discovery_ports.is_empty() {
+        true => "not looked for",
+        false => "looked for on their usual ports",
+    };
     [
-        format!("admin key: {}", set(config.admin_key.is_some())),
-        format!("client keys: {}", names(keys)),
-        format!("webhooks: {}", names(webhooks.collect())),
-        format!("watched models: {watched}"),
-        format!("enrichment: {}", set(config.enrichment.is_some())),
-        format!(
-            "local servers: {}",
-            match config.discovery_ports.is_empty() {
-                true => "not looked for",
-                false => "looked for on their usual ports",
-            }
-        ),
+        ("listen", settings.listen.clone()),
+        ("database", printable(&config.database_url)),
+        ("admin key", set(config.admin_key.is_some())),
+        ("client keys", names(keys)),
+        ("webhooks", names(webhooks.collect())),
+        ("watched models", watched.to_string()),
+        ("enrichment", set(config.enrichment.is_some())),
+        ("local servers", looked_for.to_owned()),
     ]
-    .join("\n")
 }

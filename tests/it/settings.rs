@@ -25,11 +25,18 @@ async fn a_check_shows_what_is_in_force_and_no_secret() {
         let line = line.unwrap_or_else(|| panic!("no {name}: {}", ended.out));
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let acme = "acme provider openai https://acme.example/v1 set 1day 2 exclude";
+    let acme = "acme provider openai https://acme.example/v1 set 1day 2 exclude file";
     assert_eq!(row("acme"), acme);
-    assert_eq!(row("client keys:"), "client keys: team");
-    assert_eq!(row("webhooks:"), "webhooks: ops");
-    assert_eq!(row("database:"), "database: sqlite://catalog.db");
+    assert_eq!(row("client keys:"), "client keys: team (file)");
+    assert_eq!(row("webhooks:"), "webhooks: ops (file)");
+    assert_eq!(row("database:"), "database: sqlite://catalog.db (default)");
+    let openai = row("openai");
+    assert!(
+        openai.ends_with("set 1day OPENAI_API_KEY, OPENAI_BASE_URL"),
+        "{openai}"
+    );
+    assert!(row("listen:").ends_with(" (MODEL_CATALOG_LISTEN)"));
+    assert!(row("local servers:").ends_with(" (MODEL_CATALOG_DISCOVER)"));
     assert!(row("warning:").contains("chmod 600"));
     assert_eq!(row("  flags:"), "flags: --config");
     let variables = row("  environment:");
@@ -58,6 +65,9 @@ async fn a_check_shows_what_is_in_force_and_no_secret() {
         (&acme["key_is_set"], &acme["ttl_secs"]),
         (&true.into(), &86_400.into())
     );
+    assert_eq!(acme["set_by"], "file");
+    assert_eq!(checked["origins"]["client_keys"], "file");
+    assert_eq!(checked["origins"]["database"], "default");
     assert_eq!(checked["client_keys"], serde_json::json!(["team"]));
     assert_eq!(checked["set_by"]["flags"], serde_json::json!(["--config"]));
     assert!(
