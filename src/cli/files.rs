@@ -23,11 +23,10 @@ pub(super) fn read_lockfile(path: &str) -> anyhow::Result<Option<Lockfile>> {
         .map_err(|error| anyhow!("{path} cannot be used: {error}"))
 }
 
-/// Writes `text` to standard output. A closed pipe (`| head`) stays an [`io::Error`], which ends the
-/// command without a word.
-#[expect(clippy::disallowed_methods, reason = "the only user of stdout")]
+/// Writes `text` to standard output: its colours on a terminal only, and not there if `NO_COLOR` is set.
+/// A closed pipe (`| head`) stays an [`io::Error`], which ends the command without a word.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut output = io::stdout();
+    let mut output = anstream::stdout();
     let written = output
         .write_all(text.as_bytes())
         .and_then(|()| output.flush());

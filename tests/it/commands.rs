@@ -267,3 +267,27 @@ async fn a_package_gets_completions_and_manual_pages() {
     }
     assert_eq!(run(&setup, &["man", "none"]).code, Some(2));
 }
+
+#[tokio::test]
+async fn tables_have_colours_where_they_are_seen() {
+    let (setup, app) = running().await;
+    app.stop().await;
+    let sources = |variables: &[&str]| {
+        let mut sources = command(&setup);
+        for name in variables {
+            sources.env(name, "1");
+        }
+        run_command(sources, &["sources"]).out
+    };
+    let plain = sources(&[]);
+    assert!(
+        plain.contains("fresh") && !plain.contains('\u{1b}'),
+        "{plain}"
+    );
+    let coloured = sources(&["CLICOLOR_FORCE"]);
+    assert!(
+        coloured.contains("\u{1b}[32mfresh\u{1b}[0m"),
+        "{coloured:?}"
+    );
+    assert_eq!(sources(&["CLICOLOR_FORCE", "NO_COLOR"]), plain);
+}
