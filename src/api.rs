@@ -11,6 +11,7 @@ mod health;
 mod metrics;
 pub(crate) mod middleware;
 mod models;
+pub mod openapi;
 mod page_request;
 mod query;
 mod request;
@@ -58,6 +59,7 @@ pub fn application(catalog: Catalog, listens_on: Option<SocketAddr>) -> Router {
     let door = || from_fn_with_state(door.clone(), door::guard);
     // Not among the routes that an application mounts into its own, which has a root.
     let routes = routes(catalog.clone()).route("/", get(root::root));
+    let routes = routes.merge(openapi::routes());
     let routes = routes.layer(door());
     let routes = with_answers(routes, catalog.clone());
     let counted = from_fn_with_state(catalog.clone(), middleware::counted);

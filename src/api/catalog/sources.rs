@@ -2,6 +2,10 @@
 
 use axum::{extract::State, response::Response};
 use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 
 use crate::{
     api::{
@@ -21,7 +25,8 @@ use crate::{
     },
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sources)]
 struct SourcesAnswer<'a> {
     revision: i64,
     sources: Vec<SourceAnswer<'a>>,
@@ -36,20 +41,30 @@ struct SourcesAnswer<'a> {
     hint: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// How one source is doing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Source)]
 struct SourceAnswer<'a> {
     name: &'a SourceName,
     kind: Kind,
     role: Role,
+    #[schema(schema_with = state_words)]
     state: &'static str,
     models: i64,
+    #[schema(required = true)]
     fetched_at: Option<Timestamp>,
+    #[schema(required = true)]
     attempted_at: Option<Timestamp>,
+    #[schema(required = true)]
     next_attempt_at: Option<Timestamp>,
+    #[schema(required = true)]
     ttl_secs: Option<i64>,
     consecutive_failures: i64,
+    #[schema(required = true)]
     error: Option<&'a LastError>,
+    #[schema(required = true)]
     hidden_since: Option<Timestamp>,
+    #[schema(required = true)]
     held: Option<Held>,
     /// The unusable entries of the last listing; absent when it had none, and for keys that see
     /// only some models.
@@ -124,6 +139,22 @@ impl<'a> SourceAnswer<'a> {
     }
 }
 
+/// The words that [`state_of`] has.
+pub fn state_words() -> Object {
+    let words = [
+        "fresh",
+        "stale",
+        "missing",
+        "hidden",
+        "gone",
+        "unconfigured",
+    ];
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .build()
+}
+
 /// The state of `source` at `now`, in one word.
 pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     match source.freshness(now) {
@@ -136,8 +167,14 @@ pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     }
 }
 
-/// Every source that the caller may see, in list order, followed by the well-known providers that
-/// are not configured.
+/// How each source is doing, in list order, followed by well-known providers that are not configured.
+#[utoipa::path(
+    get,
+    path = "/catalog/sources",
+    tag = "catalog",
+    operation_id = "listSources",
+    responses((status = 200, description = "The sources that the caller may see", body = SourcesAnswer))
+)]
 pub async fn sources(
     caller: Caller,
     State(catalog): State<Catalog>,

@@ -2,8 +2,9 @@
 
 use axum::{extract::State, http::Uri, response::Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::sources::state_of;
+use super::sources::{state_of, state_words};
 use crate::{
     api::{
         auth::Caller,
@@ -27,7 +28,8 @@ use crate::{
 
 const PREFIX: &str = "/catalog/why/";
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Why)]
 struct WhyAnswer<'a> {
     id: &'a str,
     listed: bool,
@@ -42,11 +44,12 @@ struct WhyAnswer<'a> {
 }
 
 /// One source's knowledge of the model.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SourceTrace<'a> {
     name: &'a SourceName,
     role: Role,
     /// The same word as in `/catalog/sources`.
+    #[schema(schema_with = state_words)]
     state: &'static str,
     /// The model's id at the source.
     model_id: &'a str,
@@ -57,14 +60,20 @@ struct SourceTrace<'a> {
     /// The settings rule that hides it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden_by: Option<&'a str>,
+    #[schema(required = true)]
     first_seen_at: Option<Timestamp>,
     /// The last listing that contained it.
+    #[schema(required = true)]
     last_seen_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed_in_revision: Option<i64>,
+    #[schema(required = true)]
     fetched_at: Option<Timestamp>,
+    #[schema(required = true)]
     hidden_since: Option<Timestamp>,
+    #[schema(required = true)]
     error: Option<&'a LastError>,
+    #[schema(required = true)]
     held: Option<Held>,
     /// Why the source's last listing has it, but it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,7 +168,15 @@ fn skipped_reason<'a>(trace: &Trace, source: &'a SourceState) -> Option<&'a str>
     skipped.find_reason(&trace.model_id)
 }
 
-/// Explains why the model is listed or not, from what the caller may see.
+/// Why a model is listed or not, for any id.
+#[utoipa::path(
+    get,
+    path = "/catalog/why/{id}",
+    tag = "catalog",
+    operation_id = "explain",
+    params(("id" = String, Path, description = "Any id, raw or percent-encoded")),
+    responses((status = 200, description = "The reason, and what each source knows", body = WhyAnswer))
+)]
 pub async fn why(
     caller: Caller,
     State(catalog): State<Catalog>,
