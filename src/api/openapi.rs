@@ -3,6 +3,7 @@
 
 mod answers;
 mod bases;
+pub mod docs;
 #[cfg(test)]
 mod tests;
 
@@ -143,8 +144,11 @@ pub async fn document(headers: HeaderMap) -> Response {
     )
 }
 
-/// The route of the document. It says nothing of what the catalog holds, so anybody may ask. Not among the
-/// routes that an application mounts into its own, which may have a document of its own.
+/// The routes of the document and of the page that shows it. They say nothing of what the catalog holds, so
+/// anybody may ask. Not among the routes that an application mounts into its own, which may have a
+/// document of its own.
 pub fn routes() -> Router {
-    Router::new().route("/openapi.json", get(document))
+    Router::new()
+        .route("/openapi.json", get(document))
+        .merge(docs::routes())
 }

@@ -14,8 +14,11 @@ use crate::{
 };
 
 /// The routes that the document leaves out, and why.
-const EXCEPTIONS: [(&str, &str); 3] = [
+const EXCEPTIONS: [(&str, &str); 6] = [
     ("/", "a page for people"),
+    ("/docs", "the page that shows the document"),
+    ("/docs/", "the same"),
+    ("/docs/{file}", "the files of that page"),
     ("/ollama/", "/ollama with a slash too many"),
     (
         "/catalog/providers/{name}/",
