@@ -63,6 +63,7 @@ async fn every_answer_has_the_shape_that_it_says() {
             "",
             "?limit=2",
             "?limit=2&after=m",
+            "?limit=2&after=anthropic:zzz",
             "?fields=created,pricing",
             "?q=nothing",
             "?q=nothing&limit=5",

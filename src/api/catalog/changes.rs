@@ -76,9 +76,9 @@ struct Changes {
     params(
         ("since" = Option<i64>, Query, description = "The revision after which to begin; 0 for everything that is kept", minimum = 0),
         ("limit" = Option<i64>, Query, description = "The most events of a page, unless its first revision has more", minimum = 1, maximum = 10_000),
-        ("wait" = Option<String>, Query, description = "How long to wait for a change, at most 50 s, such as `30s`", pattern = "^([1-9]|[1-4][0-9])s$"),
+        ("wait" = Option<String>, Query, description = "How long to wait for a change, at most 50 s, such as `30s`", pattern = "^$|^([1-9]|[1-4][0-9])s$"),
         ("source" = Option<String>, Query, description = "Only events of this source"),
-        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
+        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^$|^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
         ("model" = Option<String>, Query, description = "Only events of this model and of its whole source"),
     ),
     responses(

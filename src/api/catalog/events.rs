@@ -63,7 +63,7 @@ pub struct EventsParameters {
         ("since" = Option<i64>, Query, description = "The revision after which to begin", minimum = 0),
         ("Last-Event-ID" = Option<i64>, Header, description = "The same, as clients send it when they connect again", minimum = 0),
         ("source" = Option<String>, Query, description = "Only events of this source"),
-        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
+        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^$|^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
         ("model" = Option<String>, Query, description = "Only events of this model and of its whole source"),
     ),
     responses(

@@ -43,7 +43,7 @@ pub struct AtomParameters {
     operation_id = "followAtom",
     params(
         ("source" = Option<String>, Query, description = "Only events of this source"),
-        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
+        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^$|^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
         ("model" = Option<String>, Query, description = "Only events of this model and of its whole source"),
     ),
     responses(

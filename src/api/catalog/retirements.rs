@@ -38,7 +38,7 @@ struct RetirementsAnswer<'a> {
     path = "/catalog/retirements",
     tag = "catalog",
     operation_id = "listRetirements",
-    params(("within" = Option<String>, Query, description = "A duration, such as `90d`", pattern = "^[1-9][0-9]{0,3}(s|m|h|d)$")),
+    params(("within" = Option<String>, Query, description = "A duration, such as `90d`", pattern = "^$|^[1-9][0-9]{0,3}(s|m|h|d)$")),
     responses((status = 200, description = "The models", body = RetirementsAnswer))
 )]
 pub async fn retirements(

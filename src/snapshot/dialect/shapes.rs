@@ -11,7 +11,10 @@ pub mod own;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{AnyOfBuilder, Object, Schema, Type},
+};
 
 use crate::model::{lifecycle::Stage, source::SourceName, time::Timestamp};
 
@@ -270,9 +273,8 @@ pub struct OllamaShowRequest {
     model: String,
 }
 
-fn nullable_text() -> utoipa::openapi::schema::Object {
-    use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .build()
+/// Text, or null even where the field may be left out.
+fn nullable_text() -> Schema {
+    let [text, null] = [Type::String, Type::Null].map(Object::with_type);
+    Schema::AnyOf(AnyOfBuilder::new().item(text).item(null).build())
 }
