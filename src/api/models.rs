@@ -131,6 +131,8 @@ pub async fn list(
 }
 
 /// One model of the merged list.
+///
+/// With `anthropic-version` it has Anthropic's shape, with one of Google's headers Gemini's.
 #[utoipa::path(
     get,
     path = "/v1/models/{id}",

@@ -61,6 +61,19 @@ impl List {
         dialects.is_none_or(|(_, dialects)| dialects.contains(&self.dialect))
     }
 
+    /// What is said of its operations beside their summary: which shape they have, as the handlers have it
+    /// where the headers decide.
+    fn describe(&self, merged: &Operation, own: &Operation) -> Option<String> {
+        let shape = match self.dialect {
+            Dialect::Any if self.is_of_source() => return own.description.clone(),
+            Dialect::Any => return merged.description.clone(),
+            Dialect::OpenAi => "OpenAI's",
+            Dialect::Gemini => "Gemini's",
+            Dialect::Ollama => "Ollama's",
+        };
+        Some(format!("In {shape} shape."))
+    }
+
     /// The schemas that the list may have, and those of one model.
     fn schemas(&self) -> (&'static [&'static str], &'static [&'static str]) {
         match (self.dialect, self.is_of_source()) {
@@ -186,15 +199,21 @@ impl Modify for Bases {
             let (lists, models) = place.schemas();
             let mut here = adapted(&list, place);
             if place.is_of_source() {
-                here.summary = own.summary.clone();
-                here.description = own.description.clone();
+                here.summary.clone_from(&own.summary);
                 here.responses = own.responses.clone();
             }
+            here.description = place.describe(&list, &own);
             here.operation_id = Some(format!("listModels{}", place.suffix));
             set_answer(&mut here, lists);
             insert(document, place.path, HttpMethod::Get, here);
             if !models.is_empty() {
                 let mut here = adapted(&retrieve, place);
+                if place.is_of_source() {
+                    here.summary = Some(
+                        "One model of a source's own list, as the source has sent it.".to_owned(),
+                    );
+                }
+                here.description = place.describe(&retrieve, &own);
                 here.operation_id = Some(format!("getModel{}", place.suffix));
                 set_answer(&mut here, models);
                 let path = format!("{}/{{id}}", place.path);

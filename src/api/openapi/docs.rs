@@ -1,7 +1,10 @@
 //! The page at `/docs` that shows the OpenAPI document and tries its routes: Swagger UI, whose files are in
 //! the binary.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -74,7 +77,11 @@ async fn file(name: &str, uri: Uri) -> Response {
         (CONTENT_SECURITY_POLICY, POLICY),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    let mut response = (headers, Bytes::from(found.bytes.into_owned())).into_response();
+    let bytes = match found.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    let mut response = (headers, bytes).into_response();
     if found.gzpipped {
         // In no other form: every browser reads this one, and nothing else asks for these files.
         let gzip = HeaderValue::from_static("gzip");
