@@ -11,6 +11,7 @@ mod health;
 mod metrics;
 pub(crate) mod middleware;
 pub(crate) mod models;
+pub mod openapi;
 mod page_request;
 pub(crate) mod query;
 pub(crate) mod request;
@@ -60,7 +61,9 @@ pub fn application(
 ) -> Router {
     let door = Door::new(&catalog, listens_on);
     let door = || from_fn_with_state(door.clone(), door::guard);
-    let routes = routes(catalog.clone(), pages).layer(door());
+    let routes = routes(catalog.clone(), pages)
+        .merge(openapi::routes())
+        .layer(door());
     let routes = with_answers(routes, catalog.clone());
     let counted = from_fn_with_state(catalog.clone(), middleware::counted);
     let lenient = routes

@@ -46,7 +46,7 @@ pub use self::{
     config::ConfigCommand,
     diff::Diff,
     doctor::Doctor,
-    generate::{Completions, Man},
+    generate::{Completions, Man, OpenApi},
     health::Health,
     list::{Filters, List},
     lock::Lock,
@@ -146,6 +146,9 @@ enum Command {
     Completions(Completions),
     /// Print a manual page
     Man(Man),
+    /// Print the OpenAPI document that a running catalog answers at /openapi.json
+    #[command(name = "openapi")]
+    OpenApi(OpenApi),
 }
 
 /// Runs the command of this process's arguments and returns its exit code. Prints an error as one
@@ -233,6 +236,7 @@ impl Cli {
             Command::Health(health) => return health.run().await,
             Command::Completions(completions) => return completions.run(),
             Command::Man(man) => return man.run(),
+            Command::OpenApi(openapi) => return openapi.run(),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -23,6 +23,7 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnectOptions;
+use utoipa::ToSchema;
 
 use self::{
     cors::CorsOrigins, error::ConfigError, hosts::AllowedHosts, keys::ClientKey,
@@ -175,7 +176,7 @@ pub struct Unconfigured {
 }
 
 /// A preset: a well-known provider that only needs a key.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PresetStatus {
     /// Its name.
     pub name: &'static str,
@@ -192,15 +193,17 @@ pub struct PresetStatus {
     pub base_url_variable: &'static str,
     /// Its default base URL. `{A|B}` stands for the value of variable `A`, or of `B` when `A` is
     /// unset. None when every account has its own URL.
+    #[schema(required = true)]
     pub base_url: Option<&'static str>,
     /// Whether its list is readable without a key.
     pub public_list: bool,
     /// How to turn it on, as a sentence for the operator; none when it is on.
+    #[schema(required = true)]
     pub hint: Option<String>,
 }
 
 /// Whether a preset is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PresetState {
     /// It is fetched with its key.

@@ -16,6 +16,15 @@ use crate::{
 };
 
 /// All metrics in the OpenMetrics text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    operation_id = "getMetrics",
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+    )
+)]
 pub async fn metrics(
     _: Unrestricted,
     State(catalog): State<Catalog>,

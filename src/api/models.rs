@@ -16,6 +16,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
+use utoipa::ToSchema;
 
 use self::{
     asked::Asked,
@@ -31,11 +32,59 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
-    model::closest::closest,
+    model::{closest::closest, lifecycle::Stage, time::Timestamp},
     snapshot::{dialect::Dialect, view::ModelView},
 };
 
+/// The values of `stale=`.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum StaleParameter {
+    /// As without it.
+    Include,
+    /// Leave them out.
+    Exclude,
+}
+
 /// The merged list, now or at a moment of the past.
+///
+/// With `anthropic-version` it has Anthropic's shape and pages, with one of Google's headers Gemini's.
+/// Parameters that the shape does not know are ignored.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    tag = "models",
+    operation_id = "listModels",
+    params(
+        ("provider" = Option<String>, Query, description = "Only models of these sources, separated by commas", pattern = "^$|^[a-z0-9][a-z0-9_.-]{0,63}$"),
+        ("owned_by" = Option<String>, Query, description = "Only models of these owners"),
+        ("q" = Option<String>, Query, description = "Only models with one of these texts in their id, name or description"),
+        ("capability" = Option<String>, Query, description = "Only models with one of these capabilities"),
+        ("modality" = Option<String>, Query, description = "Only models that accept or produce one of these: `image`, `input:audio`, …"),
+        ("lifecycle" = Option<String>, Query, description = "Only models in one of these stages of life"),
+        ("max_age" = Option<String>, Query, description = "Only models of sources that have answered within this duration", pattern = "^$|^[1-9][0-9]{0,3}(s|m|h|d)$"),
+        ("stale" = inline(Option<StaleParameter>), Query, description = "Whether to list models of stale sources"),
+        ("fields" = Option<String>, Query, description = "Only these fields of each entry, and its id; in OpenAI's shape"),
+        ("at" = Option<Timestamp>, Query, description = "The list as it was at this time"),
+        ("revision" = Option<i64>, Query, description = "The list as it was at this revision", minimum = 0),
+        ("limit" = Option<i64>, Query, description = "The most models of a page, in the shapes of OpenAI and Anthropic", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "The page after this id, in OpenAI's shape"),
+        ("after_id" = Option<String>, Query, description = "The page after this id, in Anthropic's shape"),
+        ("before_id" = Option<String>, Query, description = "The page before this id, in Anthropic's shape"),
+        ("lifecycle[]" = Option<Vec<Stage>>, Query, description = "Only models in these stages of life, in Anthropic's shape"),
+        ("pageSize" = Option<i64>, Query, description = "The most models of a page, in Gemini's shape", minimum = 0),
+        ("pageToken" = Option<String>, Query, description = "The `nextPageToken` of the page before, in Gemini's shape"),
+        ("anthropic-version" = Option<String>, Header, description = "Any value: asks for Anthropic's shape"),
+        ("x-goog-api-client" = Option<String>, Header, description = "Any value: asks for Gemini's shape"),
+        ("if-none-match" = Option<String>, Header, description = "The `ETag` of an earlier answer"),
+    ),
+    responses(
+        (status = 200, description = "The list"),
+        (status = 304, description = "The same as `If-None-Match` names"),
+        (status = 410, description = "The history of that time was pruned"),
+    )
+)]
 pub async fn list(
     State(catalog): State<Catalog>,
     uri: Uri,
@@ -82,6 +131,28 @@ pub async fn list(
 }
 
 /// One model of the merged list.
+///
+/// With `anthropic-version` it has Anthropic's shape, with one of Google's headers Gemini's.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{id}",
+    tag = "models",
+    operation_id = "getModel",
+    params(
+        ("id" = String, Path, description = "The model's id, raw or percent-encoded"),
+        ("at" = Option<Timestamp>, Query, description = "The model as it was at this time"),
+        ("revision" = Option<i64>, Query, description = "The model as it was at this revision", minimum = 0),
+        ("anthropic-version" = Option<String>, Header, description = "Any value: asks for Anthropic's shape"),
+        ("x-goog-api-client" = Option<String>, Header, description = "Any value: asks for Gemini's shape"),
+        ("if-none-match" = Option<String>, Header, description = "The `ETag` of an earlier answer"),
+    ),
+    responses(
+        (status = 200, description = "The model"),
+        (status = 304, description = "The same as `If-None-Match` names"),
+        (status = 404, description = "No such model is listed"),
+        (status = 410, description = "The history of that time was pruned"),
+    )
+)]
 pub async fn retrieve(
     State(catalog): State<Catalog>,
     uri: Uri,

@@ -10,6 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::{source::SourceName, time::Timestamp};
 
@@ -70,7 +71,7 @@ impl fmt::Display for TaskName {
 }
 
 /// The restarts of one task since the start of the process.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Restarts {
     /// How many there were.
     pub count: u64,

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::Serialize;
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::{
     costly::CostlyWork, current::Current, feeds::FeedCache, first_seen::FirstSeenCache,
@@ -76,7 +77,7 @@ pub struct Shared {
 }
 
 /// Why the database cannot be written at the moment. The last state read is still served.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DatabaseError {
     /// One line for the operator.
     pub message: String,

@@ -1,10 +1,12 @@
-//! `model-catalog completions` and `man`: what a package installs beside the binary.
+//! `model-catalog completions`, `man` and `openapi`: what a package installs beside the binary, and what
+//! clients are generated from.
 
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory};
 
 use super::{Cli, files::print};
+use crate::api::openapi;
 
 /// The name of the binary.
 const NAME: &str = "model-catalog";
@@ -56,6 +58,18 @@ impl Man {
         let mut page = Vec::new();
         clap_mangen::Man::new(command).render(&mut page)?;
         print(&String::from_utf8(page)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// `model-catalog openapi`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OpenApi {}
+
+impl OpenApi {
+    /// Prints the OpenAPI document, as it is served at `/openapi.json`.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        print(std::str::from_utf8(openapi::text())?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

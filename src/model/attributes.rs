@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::time::Timestamp;
 
 /// The attributes of a model that clients read: the columns that are served and compared.
 /// Attributes that the source does not report are absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attributes {
     /// Unix seconds; 0 when the source reports none. Keeps its first value.
     pub created: i64,
@@ -43,6 +44,7 @@ pub struct Attributes {
     pub supported_methods: Vec<String>,
     /// Its prices as the source reports them. Fields, units and number formats differ.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = BTreeMap<String, Value>)]
     pub pricing: Map<String, Value>,
     /// The date where its training data ends, as the source writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

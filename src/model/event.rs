@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
+use utoipa::ToSchema;
 
 use super::{
+    attributes::Attributes,
     names::{ModelKey, Visibility},
     source::{HiddenReason, Role, SourceName},
     time::Timestamp,
 };
 
 /// What happened to a model or to a whole source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EventKind {
     /// A model was listed for the first time ever.
@@ -54,7 +56,7 @@ impl EventKind {
 }
 
 /// One event, in the form that every feed uses.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ChangeEvent {
     /// The revision that it belongs to.
     pub revision: i64,
@@ -75,9 +77,11 @@ pub struct ChangeEvent {
     pub changed: Option<Vec<String>>,
     /// The attributes before the event, a JSON object; none when the model was not listed before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Attributes>)]
     pub before: Option<Box<RawValue>>,
     /// The attributes after the event, a JSON object; none when the model is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Attributes>)]
     pub after: Option<Box<RawValue>>,
     /// For a removed model: the last listing of its source that contained it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,7 +244,7 @@ impl Revision {
 }
 
 /// How many models changed, by kind of change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counts {
     /// Listed for the first time ever.
     pub added: i64,

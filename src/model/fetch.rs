@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{event::Counts, listing::Listing, source::Kind};
 
@@ -16,7 +17,7 @@ pub struct Fetched {
 }
 
 /// The kind of a failed fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The whole list did not arrive within the time limit.

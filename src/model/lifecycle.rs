@@ -1,9 +1,12 @@
 //! The stage of a model's life: the one reading of what its source says about its end. Pure.
 
+use utoipa::ToSchema;
+
 use super::{attributes::Attributes, time::Timestamp};
 
 /// A stage of a model's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum Stage {
     /// Nothing is said of its end, or only that it comes later.
     Active,

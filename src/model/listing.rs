@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{attributes::Attributes, time::Timestamp};
 
@@ -79,7 +80,7 @@ const MAX_EXAMPLES: usize = 5;
 const MAX_EXCERPT_CHARS: usize = 80;
 
 /// The entries of a list that could not be used: how many, and some of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Skipped {
     /// How many.
     pub count: usize,
@@ -88,7 +89,7 @@ pub struct Skipped {
 }
 
 /// One entry that could not be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SkippedEntry {
     /// Its id, or how it begins: at most 80 characters, control characters escaped.
     pub what: String,

@@ -4,14 +4,16 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::time::Timestamp;
 
 /// The name of a source: 1 to 64 characters of `a-z 0-9 _ . -`, the first a letter or digit.
 ///
 /// It has no colon, so `name:` in front of a cloud model's id is unambiguous.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9_.-]{0,63}$", examples("openai"))]
 pub struct SourceName(String);
 
 impl SourceName {
@@ -79,7 +81,9 @@ impl fmt::Display for SourceName {
 }
 
 /// Whether a source is a cloud service or a local inference server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// A local inference server. Its ids are served as they are, unless they read as another source's.
@@ -99,7 +103,7 @@ impl Role {
 }
 
 /// The list API that a source speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// OpenAI's API, also used by every compatible provider and server.
@@ -159,7 +163,7 @@ pub fn source_order(role: Role, name: &str) -> (u8, &str) {
 }
 
 /// Why a source's models are kept but not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HiddenReason {
     /// The settings no longer contain the source.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     attributes::Attributes,
@@ -67,22 +68,27 @@ pub struct StoredModel {
 
 /// The polling state of a source or the enrichment: past attempts and the next one. The rules for
 /// it are in `ingest::schedule`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Polling {
     /// The TTL of a listing, in seconds, from the settings of the last process that started.
     pub ttl_secs: i64,
     /// The last success.
+    #[schema(required = true)]
     pub fetched_at: Option<Timestamp>,
     /// The last attempt.
+    #[schema(required = true)]
     pub attempted_at: Option<Timestamp>,
     /// The next scheduled attempt. Only requested refreshes may come before it.
+    #[schema(required = true)]
     pub next_attempt_at: Option<Timestamp>,
     /// While a fetch is under way: when others may take it for lost.
     #[serde(skip_serializing)]
+    #[schema(ignore)]
     pub claimed_until: Option<Timestamp>,
     /// Failures since the last success.
     pub consecutive_failures: i64,
     /// The error of the last attempt; none after a success.
+    #[schema(required = true)]
     pub error: Option<LastError>,
 }
 
@@ -94,7 +100,7 @@ impl Polling {
 }
 
 /// The error of the last attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LastError {
     /// Its kind.
     pub kind: ErrorKind,
@@ -105,7 +111,7 @@ pub struct LastError {
 }
 
 /// A suspicious listing that waits for confirmation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Held {
     /// When it was fetched.
     pub since: Timestamp,
@@ -118,7 +124,7 @@ pub struct Held {
 }
 
 /// The served models that a held listing lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Missing {
     /// Their number.
     pub count: usize,
@@ -144,7 +150,7 @@ pub struct Hidden {
 }
 
 /// Changes that wait, because their models go back and forth between fetches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Damped {
     /// The number of models in the last listing whose change waits.
     pub count: usize,
@@ -260,12 +266,13 @@ impl SourceState {
 }
 
 /// The state of the enrichment, the file that fills in the fields that sources omit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EnrichmentState {
     /// The name that marks the fields it filled in.
     pub name: String,
     /// Identifies its URL.
     #[serde(skip_serializing)]
+    #[schema(ignore)]
     pub address: String,
     /// Number of models that it describes.
     pub models: i64,

@@ -13,13 +13,15 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// A moment in UTC with millisecond precision, from year 0 to year 9999.
 ///
 /// Its text form is always `2026-11-23T00:38:37.000Z`: 24 characters, readable for people and
 /// comparable as text in SQL.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, format = DateTime, examples("2026-11-23T00:38:37.000Z"))]
 pub struct Timestamp(DateTime<Utc>);
 
 /// Milliseconds of `0000-01-01T00:00:00.000Z` and `9999-12-31T23:59:59.999Z`. Outside of them the

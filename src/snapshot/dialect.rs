@@ -5,6 +5,7 @@ pub mod anthropic;
 mod gemini;
 mod ollama;
 pub mod openai;
+pub mod shapes;
 
 use std::{
     borrow::Cow,

@@ -1,12 +1,13 @@
 //! The models with an announced end.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::merge::ServedModel;
 use crate::model::{lifecycle::Stage, source::SourceName, time::Timestamp};
 
 /// A model with an announced end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Retiring {
     /// Its whole id.
     pub id: String,

@@ -9,7 +9,9 @@ import time
 from threading import Thread
 
 import codex
+import described
 import nginx
+import picker
 import python_clients
 import stand_ins
 import strict
@@ -149,6 +151,8 @@ def run(root, node_clients, gateway):
     unchanged(root)
     report(*codex.check(root, os.path.dirname(node_clients)))
     report("nginx as documented, in front of a gateway", *nginx.check(root, gateway))
+    report(*picker.check(root, os.path.dirname(node_clients)))
+    report(*described.check(root))
 
 
 def main():

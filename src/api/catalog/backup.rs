@@ -33,8 +33,19 @@ struct Copy {
     permit: OwnedSemaphorePermit,
 }
 
-/// Sends a consistent copy of the database. At most two copies run at a time, each from its
+/// Sends a consistent copy of the database.
+///
+/// At most two copies run at a time, each from its
 /// creation until the client has read the last byte.
+#[utoipa::path(
+    get,
+    path = "/catalog.sqlite",
+    tag = "operations",
+    operation_id = "copyDatabase",
+    responses(
+        (status = 200, description = "The copy, a SQLite database", body = String, content_type = "application/vnd.sqlite3"),
+    )
+)]
 pub async fn copy(
     _: Unrestricted,
     State(catalog): State<Catalog>,

@@ -8,6 +8,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 
 use super::pieces::JsonEvents;
 use crate::{
@@ -18,7 +19,10 @@ use crate::{
         query::{Parameters, filter},
     },
     catalog::Catalog,
-    model::{event::EventFilter, time::parse_duration},
+    model::{
+        event::{ChangeEvent, EventFilter},
+        time::parse_duration,
+    },
     store::changes::Page,
 };
 
@@ -44,7 +48,8 @@ pub struct ChangesParameters {
 }
 
 /// What an answer says beside its events.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangesHead)]
 struct ChangesAnswer {
     /// The last revision.
     revision: i64,
@@ -53,7 +58,34 @@ struct ChangesAnswer {
     has_more: bool,
 }
 
+/// A page of events.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the answer is made in pieces")]
+struct Changes {
+    #[serde(flatten)]
+    head: ChangesAnswer,
+    events: Vec<ChangeEvent>,
+}
+
 /// The events after a revision. With `wait=`, waits until there are any.
+#[utoipa::path(
+    get,
+    path = "/catalog/changes",
+    tag = "catalog",
+    operation_id = "listChanges",
+    params(
+        ("since" = Option<i64>, Query, description = "The revision after which to begin; 0 for everything that is kept", minimum = 0),
+        ("limit" = Option<i64>, Query, description = "The most events of a page, unless its first revision has more", minimum = 1, maximum = 10_000),
+        ("wait" = Option<String>, Query, description = "How long to wait for a change, at most 50 s, such as `30s`", pattern = "^$|^([1-9]|[1-4][0-9])s$"),
+        ("source" = Option<String>, Query, description = "Only events of this source"),
+        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^$|^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
+        ("model" = Option<String>, Query, description = "Only events of this model and of its whole source"),
+    ),
+    responses(
+        (status = 200, description = "A page of events", body = Changes),
+        (status = 410, description = "Some of these events were pruned"),
+    )
+)]
 pub async fn changes(
     caller: Caller,
     State(catalog): State<Catalog>,

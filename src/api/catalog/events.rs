@@ -50,8 +50,27 @@ pub struct EventsParameters {
     model: Option<String>,
 }
 
-/// Sends each new revision as a server-sent event whose id is the revision. Starts after the
-/// revision in `Last-Event-ID` or `since=`; without either, only future revisions are sent.
+/// Sends each new revision as a server-sent event whose id is the revision.
+///
+/// Starts after the revision in `Last-Event-ID` or `since=`; without either, only future revisions
+/// are sent.
+#[utoipa::path(
+    get,
+    path = "/catalog/events",
+    tag = "catalog",
+    operation_id = "followEvents",
+    params(
+        ("since" = Option<i64>, Query, description = "The revision after which to begin", minimum = 0),
+        ("Last-Event-ID" = Option<i64>, Header, description = "The same, as clients send it when they connect again", minimum = 0),
+        ("source" = Option<String>, Query, description = "Only events of this source"),
+        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^$|^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
+        ("model" = Option<String>, Query, description = "Only events of this model and of its whole source"),
+    ),
+    responses(
+        (status = 200, description = "A stream that does not end by itself", body = String, content_type = "text/event-stream"),
+        (status = 410, description = "Some of these events were pruned"),
+    )
+)]
 pub async fn events(
     caller: Caller,
     State(catalog): State<Catalog>,

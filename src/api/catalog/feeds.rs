@@ -36,6 +36,21 @@ pub struct AtomParameters {
 }
 
 /// The latest revisions as an Atom feed (RFC 4287).
+#[utoipa::path(
+    get,
+    path = "/catalog/changes.atom",
+    tag = "catalog",
+    operation_id = "followAtom",
+    params(
+        ("source" = Option<String>, Query, description = "Only events of this source"),
+        ("event" = Option<String>, Query, description = "Only these kinds, separated by commas: added, changed, removed, returned, hidden, shown", pattern = "^$|^(added|changed|removed|returned|hidden|shown)(,(added|changed|removed|returned|hidden|shown))*$"),
+        ("model" = Option<String>, Query, description = "Only events of this model and of its whole source"),
+    ),
+    responses(
+        (status = 200, description = "The feed", body = String, content_type = "application/atom+xml; charset=utf-8"),
+        (status = 304, description = "The same as `If-None-Match` names"),
+    )
+)]
 pub async fn atom(
     caller: Caller,
     State(catalog): State<Catalog>,

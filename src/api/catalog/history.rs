@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::pieces::JsonEvents;
 use crate::{
@@ -18,26 +19,50 @@ use crate::{
         request::ids,
     },
     catalog::Catalog,
-    model::{event::EventFilter, time::Timestamp},
+    model::{
+        event::{ChangeEvent, EventFilter},
+        time::Timestamp,
+    },
 };
 
 /// What an answer says beside its events.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryHead)]
 struct HistoryAnswer<'a> {
     id: &'a str,
     /// Whether it is listed now.
     listed: bool,
     first_seen_at: Timestamp,
     /// The last listing that contained it.
+    #[schema(required = true)]
     last_seen_at: Option<Timestamp>,
+}
+
+/// Everything that happened to one model.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the answer is made in pieces")]
+struct History<'a> {
+    #[serde(flatten)]
+    head: HistoryAnswer<'a>,
+    events: Vec<ChangeEvent>,
 }
 
 const PREFIX: &str = "/catalog/models/";
 
 const SUFFIX: &str = "/history";
 
-/// Every event of one model, whether or not it is still listed. The id may be raw or
-/// percent-encoded.
+/// Every event of one model, whether or not it is still listed.
+#[utoipa::path(
+    get,
+    path = "/catalog/models/{id}/history",
+    tag = "catalog",
+    operation_id = "getHistory",
+    params(("id" = String, Path, description = "The model's id, raw or percent-encoded")),
+    responses(
+        (status = 200, description = "Its events", body = History),
+        (status = 404, description = "It was never listed"),
+    )
+)]
 pub async fn model_history(
     caller: Caller,
     State(catalog): State<Catalog>,

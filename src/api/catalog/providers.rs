@@ -2,6 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     api::{
@@ -14,12 +15,22 @@ use crate::{
     config::PresetStatus,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Presets)]
 struct ProvidersAnswer<'a> {
     providers: Vec<&'a PresetStatus>,
 }
 
-/// The presets that the caller may see. No value of a variable is among their fields.
+/// The presets: providers that only need a key, and which of them are on.
+///
+/// No value of a variable is among their fields.
+#[utoipa::path(
+    get,
+    path = "/catalog/providers",
+    tag = "catalog",
+    operation_id = "listProviders",
+    responses((status = 200, description = "The presets that the caller may see", body = ProvidersAnswer))
+)]
 pub async fn providers(
     caller: Caller,
     State(catalog): State<Catalog>,

@@ -2,7 +2,10 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 
 use crate::{
     api::{auth::Operator, error::ApiError, query::Parameters, response::no_store},
@@ -19,12 +22,24 @@ pub struct RefreshParameters {
     accept: bool,
 }
 
-/// An outcome in the answer of `POST /catalog/refresh`.
-#[derive(Serialize)]
+/// What has become of each source that was asked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refreshed)]
+struct RefreshAnswer<'a> {
+    revision: i64,
+    sources: Vec<OutcomeAnswer<'a>>,
+}
+
+/// What has become of one source.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Outcome)]
 pub struct OutcomeAnswer<'a> {
     name: &'a str,
+    /// `busy` when it was asked moments ago, or is not due.
+    #[schema(schema_with = outcome_words)]
     outcome: &'static str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = OutcomeCounts)]
     counts: Option<Counts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<HeldAnswer>,
@@ -32,19 +47,62 @@ pub struct OutcomeAnswer<'a> {
     error: Option<ErrorAnswer>,
 }
 
-#[derive(Serialize)]
+/// How many models changed, by kind of change; nothing unless the outcome is `changed`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the counts are there together or not at all")]
+struct OutcomeCounts {
+    /// Listed for the first time ever.
+    added: Option<i64>,
+    /// Listed with other attributes.
+    changed: Option<i64>,
+    /// No longer listed.
+    removed: Option<i64>,
+    /// Listed again.
+    returned: Option<i64>,
+}
+
+/// The words for an outcome.
+fn outcome_words() -> Object {
+    let words = ["changed", "unchanged", "held", "failed", "busy"];
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .build()
+}
+
+/// The sizes of a listing that waits for confirmation, and of the stored one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HeldListing)]
 struct HeldAnswer {
     listed: usize,
     stored: usize,
 }
 
-#[derive(Serialize)]
+/// Why there is no new listing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OutcomeError)]
 struct ErrorAnswer {
     kind: &'static str,
     message: String,
 }
 
 /// Refreshes one source, or all of them, whatever the schedule says.
+///
+/// For callers on the same machine, or with the admin key where one is set.
+#[utoipa::path(
+    post,
+    path = "/catalog/refresh",
+    tag = "catalog",
+    operation_id = "refresh",
+    params(
+        ("source" = Option<String>, Query, description = "The source to refresh; without it, all of them"),
+        ("accept" = Option<bool>, Query, description = "Whether to believe an answer that would be held; needs `source`"),
+    ),
+    responses(
+        (status = 200, description = "What has become of each", body = RefreshAnswer),
+        (status = 404, description = "No configured source has that name"),
+    )
+)]
 pub async fn refresh(
     _: Operator,
     State(catalog): State<Catalog>,
@@ -67,12 +125,14 @@ pub async fn refresh(
             message,
         ));
     };
-    let sources: Vec<_> = outcomes
+    let sources = outcomes
         .iter()
         .map(|(name, outcome)| OutcomeAnswer::of(name.as_str(), outcome))
         .collect();
-    let answer = json!({ "revision": catalog.current().snapshot.revision, "sources": sources });
-    Ok(no_store(answer))
+    Ok(no_store(RefreshAnswer {
+        revision: catalog.current().snapshot.revision,
+        sources,
+    }))
 }
 
 impl<'a> OutcomeAnswer<'a> {

@@ -2,6 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     api::{
@@ -22,14 +23,24 @@ pub struct RetirementsParameters {
     within: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Retirements)]
 struct RetirementsAnswer<'a> {
     revision: i64,
     models: Vec<&'a Retiring>,
 }
 
-/// The listed models with an announced end, soonest first. `within=` drops those with a later date;
-/// models without a date stay.
+/// The listed models with an announced end, soonest first.
+///
+/// `within=` drops those with a later date; models without a date stay.
+#[utoipa::path(
+    get,
+    path = "/catalog/retirements",
+    tag = "catalog",
+    operation_id = "listRetirements",
+    params(("within" = Option<String>, Query, description = "A duration, such as `90d`", pattern = "^$|^[1-9][0-9]{0,3}(s|m|h|d)$")),
+    responses((status = 200, description = "The models", body = RetirementsAnswer))
+)]
 pub async fn retirements(
     caller: Caller,
     State(catalog): State<Catalog>,

@@ -2,6 +2,10 @@
 
 use axum::{extract::State, response::Response};
 use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 
 use crate::{
     api::{
@@ -23,7 +27,8 @@ use crate::{
     },
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sources)]
 struct SourcesAnswer<'a> {
     revision: i64,
     sources: Vec<SourceAnswer<'a>>,
@@ -39,7 +44,8 @@ struct SourcesAnswer<'a> {
 }
 
 /// How one source is doing, as its caller may know it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Source)]
 pub struct SourceAnswer<'a> {
     /// Its name.
     pub name: &'a SourceName,
@@ -48,24 +54,32 @@ pub struct SourceAnswer<'a> {
     /// Provider or endpoint.
     pub role: Role,
     /// Its state in one word; see [`state_of`].
+    #[schema(schema_with = state_words)]
     pub state: &'static str,
     /// The number of its models that the caller may see.
     pub models: i64,
     /// The last success.
+    #[schema(required = true)]
     pub fetched_at: Option<Timestamp>,
     /// The last attempt.
+    #[schema(required = true)]
     pub attempted_at: Option<Timestamp>,
     /// The next scheduled attempt.
+    #[schema(required = true)]
     pub next_attempt_at: Option<Timestamp>,
     /// How long a listing is fresh, in seconds.
+    #[schema(required = true)]
     pub ttl_secs: Option<i64>,
     /// Failures since the last success.
     pub consecutive_failures: i64,
     /// The error of the last attempt.
+    #[schema(required = true)]
     pub error: Option<&'a LastError>,
     /// Since when its models are not served.
+    #[schema(required = true)]
     pub hidden_since: Option<Timestamp>,
     /// The suspicious listing that waits for confirmation.
+    #[schema(required = true)]
     pub held: Option<Held>,
     /// The unusable entries of the last listing; absent when it had none, and for keys that see
     /// only some models.
@@ -140,6 +154,22 @@ impl<'a> SourceAnswer<'a> {
     }
 }
 
+/// The words that [`state_of`] has.
+pub fn state_words() -> Object {
+    let words = [
+        "fresh",
+        "stale",
+        "missing",
+        "hidden",
+        "gone",
+        "unconfigured",
+    ];
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+        .build()
+}
+
 /// The state of `source` at `now`, in one word.
 pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     match source.freshness(now) {
@@ -152,8 +182,14 @@ pub fn state_of(source: &SourceState, now: Timestamp) -> &'static str {
     }
 }
 
-/// Every source that the caller may see, in list order, followed by the well-known providers that
-/// are not configured.
+/// How each source is doing, in list order, followed by well-known providers that are not configured.
+#[utoipa::path(
+    get,
+    path = "/catalog/sources",
+    tag = "catalog",
+    operation_id = "listSources",
+    responses((status = 200, description = "The sources that the caller may see", body = SourcesAnswer))
+)]
 pub async fn sources(
     caller: Caller,
     State(catalog): State<Catalog>,

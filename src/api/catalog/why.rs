@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use axum::{extract::State, http::Uri, response::Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::sources::state_of;
+use super::sources::{state_of, state_words};
 use crate::{
     api::{
         auth::Caller,
@@ -30,7 +31,8 @@ use crate::{
 const PREFIX: &str = "/catalog/why/";
 
 /// Why a model is listed or not.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Why)]
 pub struct WhyAnswer {
     id: String,
     /// Whether it is listed.
@@ -46,11 +48,12 @@ pub struct WhyAnswer {
 }
 
 /// One source's knowledge of the model.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SourceTrace {
     name: SourceName,
     role: Role,
     /// The same word as in `/catalog/sources`.
+    #[schema(schema_with = state_words)]
     state: &'static str,
     /// The model's id at the source.
     model_id: String,
@@ -61,14 +64,20 @@ pub struct SourceTrace {
     /// The settings rule that hides it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden_by: Option<String>,
+    #[schema(required = true)]
     first_seen_at: Option<Timestamp>,
     /// The last listing that contained it.
+    #[schema(required = true)]
     pub last_seen_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed_in_revision: Option<i64>,
+    #[schema(required = true)]
     fetched_at: Option<Timestamp>,
+    #[schema(required = true)]
     hidden_since: Option<Timestamp>,
+    #[schema(required = true)]
     error: Option<LastError>,
+    #[schema(required = true)]
     held: Option<Held>,
     /// Why the source's last listing has it, but it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,7 +172,15 @@ fn skipped_reason(trace: &Trace, source: &SourceState) -> Option<String> {
     skipped.find_reason(&trace.model_id).map(str::to_owned)
 }
 
-/// Explains why the model is listed or not, from what the caller may see.
+/// Why a model is listed or not, for any id.
+#[utoipa::path(
+    get,
+    path = "/catalog/why/{id}",
+    tag = "catalog",
+    operation_id = "explain",
+    params(("id" = String, Path, description = "Any id, raw or percent-encoded")),
+    responses((status = 200, description = "The reason, and what each source knows", body = WhyAnswer))
+)]
 pub async fn why(
     caller: Caller,
     State(catalog): State<Catalog>,

@@ -30,7 +30,13 @@ use crate::{
     },
     catalog::Catalog,
     model::{listing::RawEntries, source::SourceName},
-    snapshot::{dialect::Dialect, view::ModelView},
+    snapshot::{
+        dialect::{
+            Dialect,
+            shapes::{OllamaRunning, OllamaShowRequest, OllamaShown, OllamaVersion},
+        },
+        view::ModelView,
+    },
 };
 
 /// The version of a server that reports none, and of `/ollama`, which is none: what Ollama itself
@@ -39,7 +45,14 @@ const UNKNOWN_VERSION: &str = "0.0.0";
 /// The tag that Ollama adds to a name without one.
 const DEFAULT_TAG: &str = ":latest";
 
-/// `GET` and `HEAD` of a base: what Ollama answers at its root.
+/// What Ollama answers at its root.
+#[utoipa::path(
+    get,
+    path = "/ollama",
+    tag = "ollama",
+    operation_id = "isOllamaRunning",
+    responses((status = 200, description = "It runs", body = String))
+)]
 pub async fn root(
     State(catalog): State<Catalog>,
     uri: Uri,
@@ -49,7 +62,14 @@ pub async fn root(
     Ok("Ollama is running".into_response())
 }
 
-/// `GET /api/version`: the version that the source's server reported last.
+/// The version that the source's server reported last.
+#[utoipa::path(
+    get,
+    path = "/ollama/api/version",
+    tag = "ollama",
+    operation_id = "getOllamaVersion",
+    responses((status = 200, description = "The version", body = OllamaVersion))
+)]
 pub async fn version(
     State(catalog): State<Catalog>,
     uri: Uri,
@@ -61,7 +81,14 @@ pub async fn version(
     Ok(no_store(json!({ "version": version })))
 }
 
-/// `GET /api/ps`: no model is loaded here.
+/// The loaded models: none are here.
+#[utoipa::path(
+    get,
+    path = "/ollama/api/ps",
+    tag = "ollama",
+    operation_id = "listRunning",
+    responses((status = 200, description = "No model", body = OllamaRunning))
+)]
 pub async fn running(
     State(catalog): State<Catalog>,
     uri: Uri,
@@ -71,7 +98,21 @@ pub async fn running(
     Ok(no_store(json!({ "models": [] })))
 }
 
-/// `POST /api/show`: what is known of one model.
+/// What is known of one model.
+#[utoipa::path(
+    post,
+    path = "/ollama/api/show",
+    tag = "ollama",
+    operation_id = "showModel",
+    request_body = OllamaShowRequest,
+    params(("if-none-match" = Option<String>, Header, description = "The `ETag` of an earlier answer")),
+    responses(
+        (status = 200, description = "The model", body = OllamaShown),
+        (status = 304, description = "The same as `If-None-Match` names"),
+        (status = 404, description = "No such model is listed"),
+        (status = 413, description = "The request is too long"),
+    )
+)]
 pub async fn show(
     State(catalog): State<Catalog>,
     uri: Uri,

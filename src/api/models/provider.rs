@@ -36,7 +36,21 @@ use crate::{
     },
 };
 
-/// One source's own list, or one model of it.
+/// One source's own list, with its own ids and each entry as the source has sent it.
+///
+/// In the source's own shape unless a header says otherwise.
+#[utoipa::path(
+    get,
+    path = "/catalog/providers/{name}/v1/models",
+    tag = "sources",
+    operation_id = "listOwnModels",
+    responses(
+        (status = 200, description = "The list"),
+        (status = 304, description = "The same as `If-None-Match` names"),
+        (status = 404, description = "No configured source has that name"),
+        (status = 410, description = "The history of that time was pruned"),
+    )
+)]
 pub async fn models(
     State(catalog): State<Catalog>,
     uri: Uri,
