@@ -15,7 +15,10 @@ use crate::{
 
 /// The routes that the document leaves out, and why.
 const EXCEPTIONS: [(&str, &str); 6] = [
-    ("/", "the router has it of its own, for what no route matches"),
+    (
+        "/",
+        "the router has it of its own, for what no route matches",
+    ),
     ("/docs", "the page that shows the document"),
     ("/docs/", "the same"),
     ("/docs/{file}", "the files of that page"),
