@@ -222,7 +222,7 @@ fn months(retiring: &[Retiring], now: Timestamp, when: &When) -> Vec<Month> {
             Some(Ending {
                 id: model.id.clone(),
                 href: format!("{}{}", model_path(&model.id), when.query()),
-                at: Time::day(at),
+                at: Time::date(at),
             })
         });
         Some(Month {

@@ -22,7 +22,10 @@ pub struct Time {
 
 #[derive(Clone, Copy, Debug)]
 enum Form {
+    /// The day on which something happened, where the reader is.
     Day,
+    /// A day that was announced as one: the same everywhere.
+    Date,
     Minute,
 }
 
@@ -32,6 +35,14 @@ impl Time {
         Self {
             at,
             form: Form::Day,
+        }
+    }
+
+    /// Shows the day of `at`, which was announced as a day: it is the same in every zone.
+    pub fn date(at: Timestamp) -> Self {
+        Self {
+            at,
+            form: Form::Date,
         }
     }
 
@@ -48,6 +59,7 @@ impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (form, shown) = match self.form {
             Form::Day => ("day", "%Y-%m-%d"),
+            Form::Date => ("date", "%Y-%m-%d"),
             Form::Minute => ("minute", "%Y-%m-%d %H:%M"),
         };
         let utc = self.at.utc();

@@ -3,10 +3,11 @@
 
 document.documentElement.classList.add("with-script");
 
-/** Shows times in the reader's own zone. They take the same room as in UTC, so that nothing moves. */
+/** Shows times in the reader's own zone, but for days that were announced as such. They take the same room as in UTC,
+    so that nothing moves. */
 function localize(root) {
   const two = (number) => String(number).padStart(2, "0");
-  for (const time of root.querySelectorAll("time[data-form]")) {
+  for (const time of root.querySelectorAll("time:not([data-form=date])")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
@@ -129,8 +130,10 @@ const liveFrom = document.body.dataset.liveFrom;
 if (liveFrom !== undefined) {
   const line = document.querySelector(".news");
   let count = 0;
-  const events = new EventSource(`/catalog/events?since=${liveFrom}`);
-  events.addEventListener("revision", (event) => {
+  let last = liveFrom;
+  let events = null;
+  const hear = (event) => {
+    last = event.lastEventId;
     count += JSON.parse(event.data).events.length;
     const again = document.createElement("a");
     again.href = location.href;
@@ -141,9 +144,21 @@ if (liveFrom !== undefined) {
     });
     line.replaceChildren(`${count} ${count === 1 ? "change" : "changes"} since you opened this page. `, again);
     line.hidden = false;
-  });
-  // The browser would hold the stream while the next page loads.
-  addEventListener("pagehide", () => events.close());
+  };
+  const listen = () => {
+    if (events || document.hidden) return;
+    events = new EventSource(`/catalog/events?since=${last}`);
+    events.addEventListener("revision", hear);
+  };
+  const rest = () => {
+    events?.close();
+    events = null;
+  };
+  // Browsers have six connections to a server: tabs that nobody looks at must not hold them.
+  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
+  addEventListener("pagehide", rest);
+  addEventListener("pageshow", listen);
+  listen();
 }
 
 // Sources: ask now, with the seconds that it takes; cards that stay up to date

@@ -61,7 +61,7 @@ pub fn facts(model: &ServedModel) -> Vec<Fact> {
             milliseconds,
         )))
     });
-    let day = |at: Option<_>| at.map(|at| FactValue::Time(Time::day(at)));
+    let day = |at: Option<_>| at.map(|at| FactValue::Time(Time::date(at)));
     add(
         "Context window",
         "context_window",

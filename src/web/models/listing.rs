@@ -227,7 +227,7 @@ impl End {
                 Stage::Active => "ends",
                 _ => stage.as_str(),
             },
-            at: at.map(Time::day),
+            at: at.map(Time::date),
             left: at
                 .filter(|at| *at > now)
                 .map_or_else(String::new, |at| until(at, now)),

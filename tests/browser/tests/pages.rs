@@ -426,6 +426,44 @@ async fn everything(setup: &Setup) {
     setup.google.reset().await;
 }
 
+#[tokio::test]
+async fn times_are_the_readers_own_and_announced_days_are_not() {
+    let mut setup = Setup::happy().await;
+    everything(&setup).await;
+    setup.providers = vec!["openai"];
+    let app = setup.start_ready().await;
+    let browser = Browser::start().await;
+    let zone = json!({"timezoneId": "Asia/Kathmandu"});
+    browser
+        .chromium("Emulation.setTimezoneOverride", zone)
+        .await;
+    browser.open(&app.url("/ui/models/openai:model-2")).await;
+    let shown = "const time = document.querySelector('.timeline time'); return [time.textContent, time.title.slice(0, 16)]";
+    browser
+        .until(
+            "the script has run",
+            "return document.documentElement.classList.contains('with-script')",
+        )
+        .await;
+    let shown = browser.run(shown, &[]).await;
+    let parse = |text: &Value| {
+        let text = text.as_str().expect("a text");
+        chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").expect("a time")
+    };
+    let ahead = parse(&shown[0]) - parse(&shown[1]);
+    assert_eq!(ahead, TimeDelta::minutes(5 * 60 + 45), "{shown}");
+    // West of Greenwich, midnight in UTC is the day before.
+    let zone = json!({"timezoneId": "America/New_York"});
+    browser
+        .chromium("Emulation.setTimezoneOverride", zone)
+        .await;
+    browser.open(&app.url("/")).await;
+    let ends = browser.texts(".end time").await;
+    assert_eq!(ends.first().map(String::as_str), Some("2026-12-24"));
+    browser.stop(&app.base, &[]).await;
+    app.stop().await;
+}
+
 /// The pages, one of a model with everything and one that does not exist among them.
 const PAGES: [&str; 9] = [
     "/",
