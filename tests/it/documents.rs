@@ -36,6 +36,14 @@ fn read(path: &Path) -> Page {
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                 page.links.push(dest_url.into_string());
             }
+            // Pictures that follow the colours of the reader.
+            Event::Html(html) | Event::InlineHtml(html) => {
+                for attribute in ["src=\"", "srcset=\""] {
+                    let found = html.split(attribute).skip(1);
+                    let found = found.filter_map(|rest| rest.split('"').next());
+                    page.links.extend(found.map(str::to_owned));
+                }
+            }
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
             Event::End(TagEnd::Heading(_)) => {
                 page.anchors

@@ -57,6 +57,7 @@ mod settings;
 mod shapes;
 mod store;
 mod supervision;
+mod tutorial;
 mod watch;
 mod webhooks;
 mod why;

@@ -124,15 +124,15 @@ impl Running {
         running
     }
 
-    /// Waits until a whole line with `text` has been logged; fails after 20 s.
+    /// Waits until a whole line with `text` has been logged; fails after a minute.
     pub async fn until_logged(&self, text: &str) {
         self.until_logged_after(0, text).await;
     }
 
     /// Waits until a whole line with `text` has been logged after the first `bytes` of the log; fails
-    /// after 20 s.
+    /// after a minute.
     pub async fn until_logged_after(&self, bytes: usize, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !self.log()[bytes..].lines().any(|line| line.contains(text)) {
             assert!(
                 Instant::now() < deadline,
