@@ -234,7 +234,8 @@ pub async fn unknown_route(uri: Uri) -> ApiError {
     ApiError::invalid(StatusCode::NOT_FOUND, "unknown_route", message)
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+/// What a route says that does not know the method.
+pub async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     let message = format!(
         "{method} is not allowed on {}: see the Allow header.",
         error::shortened(uri.path())

@@ -38,7 +38,7 @@ use self::{
     response::{no_store, redirect},
 };
 use crate::{
-    api::{auth, error::ApiError, unknown_route},
+    api::{auth, error::ApiError, method_not_allowed, unknown_route},
     catalog::Catalog,
 };
 
@@ -51,6 +51,9 @@ const REFERRER_POLICY: (HeaderName, HeaderValue) = (
     HeaderName::from_static("referrer-policy"),
     HeaderValue::from_static("same-origin"),
 );
+
+/// The page with the buttons that need the admin key.
+const BUTTONS: &str = "/ui/sources";
 
 /// The pages of `catalog`.
 pub fn pages(catalog: &Catalog) -> Router<Catalog> {
@@ -77,6 +80,7 @@ pub fn pages(catalog: &Catalog) -> Router<Catalog> {
         .route("/ui", get(home))
         .route("/ui/", get(home))
         .route("/ui/{*rest}", any(no_page))
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(as_pages))
         .layer(CompressionLayer::new())
 }
@@ -114,16 +118,16 @@ fn accepts_html(headers: &HeaderMap) -> bool {
 /// Errors become pages, and who has no key is asked for one. Adds the headers that all pages have.
 async fn as_pages(request: Request, next: Next) -> Response {
     let wants_page = accepts_html(request.headers());
-    let wanted = match *request.method() {
-        Method::GET | Method::HEAD => request.uri().clone(),
-        // Where the buttons are.
-        _ => Uri::from_static("/ui/sources"),
-    };
+    let wanted = request.uri().clone();
+    let needs_admin = !matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>()
         && wants_page
     {
         response = match error.status() {
+            StatusCode::UNAUTHORIZED if needs_admin => {
+                redirect(&format!("{SIGN_IN}?next={BUTTONS}&admin=1"))
+            }
             StatusCode::UNAUTHORIZED => redirect(&sign_in_path(&wanted)),
             status => (status, no_store(ErrorPage::of(&error).render())).into_response(),
         };

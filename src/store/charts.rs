@@ -32,18 +32,19 @@ pub type DailyChanges = BTreeMap<SourceName, BTreeMap<NaiveDate, i64>>;
 pub type FirstSeen = HashMap<SourceName, HashMap<String, Timestamp>>;
 
 impl Store {
-    /// How the number of each source's models changed on each day (UTC) since `since`. Days without a
-    /// change are absent.
-    pub async fn daily_changes(&self, since: Timestamp) -> Result<DailyChanges> {
+    /// How the number of each source's models changed on each day (UTC) since `since` until `until`. Days
+    /// without a change are absent.
+    pub async fn daily_changes(&self, since: Timestamp, until: Timestamp) -> Result<DailyChanges> {
         let json = sqlx::query_scalar!(
             r#"SELECT json_group_array(json_array(source, day, net)) AS "json!: String" FROM (
                    SELECT source, substr(at, 1, 10) AS day,
                           SUM(CASE event WHEN 'removed' THEN -1 WHEN 'changed' THEN 0 ELSE 1 END) AS net
                    FROM model_events
-                   WHERE at >= ?1 AND model_id <> ''
+                   WHERE at >= ?1 AND at <= ?2 AND model_id <> ''
                    GROUP BY source, day HAVING net <> 0
                )"#,
             since,
+            until,
         )
         .fetch_one(&self.pool)
         .await?;

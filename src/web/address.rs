@@ -6,10 +6,15 @@ use url::form_urlencoded;
 /// Where people sign in.
 pub const SIGN_IN: &str = "/ui/sign-in";
 
-/// The address of the page to sign in on, and then to go on to `uri`.
+/// The address of the page to sign in on, and then to go on to `uri`, without a key that it carries.
 pub fn sign_in_path(uri: &Uri) -> String {
-    let wanted = uri.path_and_query().map_or("/", |wanted| wanted.as_str());
-    format!("{SIGN_IN}{}", query([("next", wanted)]))
+    let given = uri.query().unwrap_or_default().as_bytes();
+    let kept: Vec<_> = form_urlencoded::parse(given)
+        .filter(|(name, _)| name != "key")
+        .collect();
+    let kept = query(kept.iter().map(|(name, value)| (&**name, &**value)));
+    let wanted = format!("{}{kept}", uri.path());
+    format!("{SIGN_IN}{}", query([("next", wanted.as_str())]))
 }
 
 /// A query string of `parameters`, without those that are empty.

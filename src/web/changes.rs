@@ -102,6 +102,7 @@ async fn make(visit: Visit) -> Result<Response, ApiError> {
     let current = catalog.current();
     let filter = filter(caller, &current, source.clone(), kind.clone(), None)?;
     let before = match find("before").and_then(|before| before.parse().ok()) {
+        Some(before) if when.past.is_some() => snapshot.revision.saturating_add(1).min(before),
         Some(before) => before,
         None if when.past.is_some() => snapshot.revision.saturating_add(1),
         None => i64::MAX,
@@ -174,7 +175,7 @@ fn days(digests: &[Digest], when: &When) -> Vec<Day> {
                 .collect(),
             rest: digest.rest(),
         };
-        let date = digest.at.utc().format("%A, %-d %B %Y").to_string();
+        let date = digest.at.utc().format("%A, %-d %B %Y (UTC)").to_string();
         match days.last_mut() {
             Some(day) if day.date == date => day.revisions.push(row),
             _ => days.push(Day {
@@ -194,7 +195,7 @@ async fn charts(
     source: &str,
 ) -> Result<Vec<(String, CountChart)>, ApiError> {
     let from = until.plus(-CHART_SPAN);
-    let changes = catalog.store().daily_changes(from).await?;
+    let changes = catalog.store().daily_changes(from, until).await?;
     let listed: BTreeMap<&SourceName, i64> = snapshot.count_listed();
     let none = BTreeMap::new();
     let is_wanted = |name: &SourceName| source.is_empty() || name.as_str() == source;

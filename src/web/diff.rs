@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
 use super::{
+    address::query,
     event::FieldRow,
     frame::{Frame, write},
     markup::{count, model_path, value},
@@ -61,16 +62,22 @@ async fn make(visit: Visit) -> Result<Response, ApiError> {
         let text = visit.parameter(wanted);
         text.map_or(Ok(default), |text| parse(&text, now))
     };
-    let from = moment("from", now.plus(TimeDelta::days(-7)))?;
-    let to = moment("to", now)?;
+    let to = moment("to", visit.moment())?;
+    let from = moment("from", to.plus(TimeDelta::days(-7)))?;
+    let (from, to) = (from.min(to), from.max(to));
     let past = |at: Timestamp| (at < now).then_some(at);
     let before = visit.snapshot_at(past(from)).await?;
     let after = visit.snapshot_at(past(to)).await?;
     let added = ("Only in the later list", "added", "+");
     let removed = ("Only in the earlier list", "removed", "−");
+    let query_at = |at: Timestamp| match past(at) {
+        Some(at) => query([("at", at.to_string().as_str())]),
+        None => String::new(),
+    };
+    let (then, later) = (query_at(from), query_at(to));
     let groups = [
-        Group::of(added, &only(&after, &before)),
-        Group::of(removed, &only(&before, &after)),
+        Group::of(added, &only(&after, &before), &later),
+        Group::of(removed, &only(&before, &after), &then),
     ];
     let groups: Vec<Group> = groups.into_iter().flatten().collect();
     let both = after
@@ -81,11 +88,12 @@ async fn make(visit: Visit) -> Result<Response, ApiError> {
     for (was, is) in both.filter(|(was, is)| differs(was, is)) {
         changed_count += 1;
         if changed.len() < SHOWN {
-            changed.push(ChangedRow::of(was, is));
+            changed.push(ChangedRow::of(was, is, &later));
         }
     }
     let page = DiffPage {
-        frame: Frame::new(&visit, "What differs", "/ui/changes", after.revision),
+        // It is about two moments, neither of which is the one of other pages.
+        frame: Frame::new(&visit, "What differs", "/ui/changes", after.revision).without_date(),
         from: from.date().to_string(),
         to: to.date().to_string(),
         is_same: groups.is_empty() && changed.is_empty(),
@@ -112,6 +120,7 @@ impl Group {
     fn of(
         (title, kind, sign): (&'static str, &'static str, &'static str),
         models: &[&ServedModel],
+        query: &str,
     ) -> Option<Self> {
         let shown = models.iter().take(SHOWN);
         (!models.is_empty()).then(|| Self {
@@ -120,7 +129,12 @@ impl Group {
             sign,
             count: count(i64::try_from(models.len()).unwrap_or(i64::MAX), "model"),
             models: shown
-                .map(|model| (model.id.clone(), model_path(&model.id)))
+                .map(|model| {
+                    (
+                        model.id.clone(),
+                        format!("{}{query}", model_path(&model.id)),
+                    )
+                })
                 .collect(),
             is_cut: models.len() > SHOWN,
         })
@@ -128,7 +142,7 @@ impl Group {
 }
 
 impl ChangedRow {
-    fn of(before: &ServedModel, after: &ServedModel) -> Self {
+    fn of(before: &ServedModel, after: &ServedModel, query: &str) -> Self {
         let names = before.attributes().differing_fields(after.attributes());
         let (was, is) = (before.attributes().fields(), after.attributes().fields());
         let text = |fields: &Map<String, Value>, name: &String| {
@@ -151,7 +165,7 @@ impl ChangedRow {
         }
         Self {
             id: after.id.clone(),
-            href: model_path(&after.id),
+            href: format!("{}{query}", model_path(&after.id)),
             fields,
         }
     }

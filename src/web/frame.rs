@@ -22,6 +22,8 @@ pub struct Frame {
     pub tab: &'static str,
     /// The moment that the page shows.
     pub when: When,
+    /// Whether there is a date control.
+    pub has_date: bool,
     /// The day that the date control shows: `2026-11-20`; empty for now.
     pub day: String,
     /// The last day that can be chosen.
@@ -70,6 +72,7 @@ impl Frame {
         Self {
             title: title.to_owned(),
             tab,
+            has_date: true,
             day: when
                 .past
                 .map_or_else(String::new, |at| at.date().to_string()),
@@ -87,6 +90,24 @@ impl Frame {
         }
     }
 
+    /// The same without a moment.
+    pub fn without_date(self) -> Self {
+        Self {
+            has_date: false,
+            past: None,
+            when: When {
+                text: String::new(),
+                past: None,
+            },
+            ..self
+        }
+    }
+
+    /// Whether the moment is the end of a day, rather than a time of it.
+    pub fn is_whole_day(&self) -> bool {
+        self.when.text == self.day
+    }
+
     /// Whether the page says when something has changed.
     pub fn is_live(&self) -> bool {
         !self.path.is_empty() && self.past.is_none()
@@ -97,6 +118,7 @@ impl Frame {
         Self {
             title: title.to_owned(),
             tab: "",
+            has_date: false,
             when: When {
                 text: String::new(),
                 past: None,

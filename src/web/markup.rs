@@ -155,7 +155,19 @@ fn raw(value: &Value) -> String {
 
 /// The path of the page of the model `id`.
 pub fn model_path(id: &str) -> String {
-    format!("/ui/models/{}", utf8_percent_encode(id, &NOT_IN_PATHS))
+    let mut path = "/ui/models/".to_owned();
+    for (place, segment) in id.split('/').enumerate() {
+        if place > 0 {
+            // Browsers would resolve the segments `.` and `..`.
+            path += if matches!(segment, "." | "..") {
+                "%2F"
+            } else {
+                "/"
+            };
+        }
+        path.extend(utf8_percent_encode(segment, &NOT_IN_PATHS));
+    }
+    path
 }
 
 /// The names of `sources`, separated by commas.
@@ -233,6 +245,10 @@ mod tests {
         assert_eq!(
             model_path("openai:a/b?c#d e%"),
             "/ui/models/openai:a/b%3Fc%23d%20e%25"
+        );
+        assert_eq!(
+            model_path("odd:a/../b/./c/.d"),
+            "/ui/models/odd:a%2F../b%2F./c/.d"
         );
     }
 }

@@ -6,7 +6,7 @@ mod snippets;
 use askama::Template;
 use axum::{
     http::StatusCode,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 
 use self::{
@@ -18,6 +18,7 @@ use super::{
     frame::{Frame, write},
     markup::{Time, ago, model_path},
     models::listing::End,
+    response::no_store,
     visit::{Visit, When},
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
         request::ids,
     },
     catalog::Catalog,
-    model::{digest::Digest, state::StoredModel, time::Timestamp},
+    model::{closest::closest, digest::Digest, state::StoredModel, time::Timestamp},
     snapshot::{Snapshot, merge::ServedModel},
 };
 
@@ -105,6 +106,7 @@ async fn make(visit: Visit) -> Result<Response, ApiError> {
         ..
     } = &visit;
     let now = *now;
+    let needs_key = catalog.in_force().keys.are_needed();
     let ids = ids(visit.uri.path().strip_prefix(PREFIX));
     let snapshot = visit.snapshot().await?;
     let model = ids.iter().find_map(|id| snapshot.find(id));
@@ -124,7 +126,14 @@ async fn make(visit: Visit) -> Result<Response, ApiError> {
             .and_then(|attributes| attributes.display_name.clone())
             .filter(|name| name != id),
         description: attributes.and_then(|attributes| attributes.description.clone()),
-        closest: why.closest.iter().map(|id| Link::to(id, when)).collect(),
+        closest: match (model, when.past) {
+            (Some(_), _) => Vec::new(),
+            (None, None) => why.closest.iter().map(|id| Link::to(id, when)).collect(),
+            (None, Some(_)) => closest(id, snapshot.models.iter().map(|model| model.id.as_str()))
+                .into_iter()
+                .map(|id| Link::to(id, when))
+                .collect(),
+        },
         because: because(why, model, when),
         end: model.and_then(|model| End::of(model, moment)),
         first_seen: first_seen(&digests, catalog, model)
@@ -146,11 +155,11 @@ async fn make(visit: Visit) -> Result<Response, ApiError> {
             None => raw(catalog, model, &snapshot).await?,
             Some(_) => Vec::new(),
         },
-        snippets: model.map_or_else(Vec::new, |model| snippets(model, &visit.headers)),
+        snippets: model.map_or_else(Vec::new, |model| snippets(model, &visit.headers, needs_key)),
         id: id.to_owned(),
     };
     if !is_known {
-        return Ok((StatusCode::NOT_FOUND, Html(write(&page)?)).into_response());
+        return Ok((StatusCode::NOT_FOUND, no_store(write(&page)?)).into_response());
     }
     Ok(visit.answer(write(&page)?))
 }
@@ -178,7 +187,19 @@ fn because(why: WhyAnswer, model: Option<&ServedModel>, when: &When) -> Option<S
         Some(_) => model
             .is_none()
             .then(|| "It was not listed then.".to_owned()),
-        None => model.is_none().then(|| format!("{}.", why.because)),
+        None => model.is_none().then(|| sentence(&why.because)),
+    }
+}
+
+/// `clause` with a capital letter and a full stop.
+fn sentence(clause: &str) -> String {
+    let mut rest = clause.chars();
+    match rest.next() {
+        // The name of a source stays as it is.
+        Some(first) if clause.starts_with("no ") => {
+            format!("{}{}.", first.to_uppercase(), rest.as_str())
+        }
+        _ => format!("{clause}."),
     }
 }
 

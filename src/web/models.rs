@@ -193,17 +193,18 @@ fn choices(counts: BTreeMap<String, usize>, chosen: &str) -> Vec<Choice> {
     counts.sort_by_key(|(value, count)| (value != chosen, std::cmp::Reverse(*count)));
     counts.truncate(MAX_OPTIONS);
     counts.sort();
-    if !chosen.is_empty() && counts.iter().all(|(value, _)| value != chosen) {
-        counts.push((chosen.to_owned(), 0));
-    }
-    counts
-        .into_iter()
-        .map(|(value, count)| Choice {
-            label: format!("{value} ({count})"),
-            is_on: value == chosen,
-            value,
-        })
-        .collect()
+    let is_other = !chosen.is_empty() && counts.iter().all(|(value, _)| value != chosen);
+    let other = is_other.then(|| Choice {
+        label: chosen.to_owned(),
+        is_on: true,
+        value: chosen.to_owned(),
+    });
+    let counts = counts.into_iter().map(|(value, count)| Choice {
+        label: format!("{value} ({count})"),
+        is_on: value == chosen,
+        value,
+    });
+    counts.chain(other).collect()
 }
 
 fn named(values: &[&str], chosen: &str) -> Vec<Choice> {
@@ -224,7 +225,7 @@ fn named(values: &[&str], chosen: &str) -> Vec<Choice> {
 fn headings(query: &Query, when: &When) -> Vec<Heading> {
     let heading = |column: &Column| {
         let (sort, is_descending) = query.order();
-        let is_on = sort == *column;
+        let is_on = !query.is_in_list_order() && sort == *column;
         // The largest limit and the latest day are what one looks for first.
         let descends = match is_on {
             true => !is_descending,
@@ -262,7 +263,13 @@ fn greeting(sources: &[SourceAnswer<'_>]) -> Greeting {
         waiting: configured
             .map(|source| {
                 let error = source.error.map(|error| error.message.clone());
-                let words = error.unwrap_or_else(|| "has not answered yet".to_owned());
+                let words = error.unwrap_or_else(|| {
+                    let words = match source.state {
+                        "missing" => "has not answered yet",
+                        _ => "lists no model that you may see",
+                    };
+                    words.to_owned()
+                });
                 (source.name.to_string(), words)
             })
             .collect(),

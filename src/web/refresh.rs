@@ -3,12 +3,12 @@
 
 use axum::{
     extract::{Path, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 use serde::Deserialize;
 
-use super::{address::query, response::redirect};
+use super::{address::query, response::redirect, sign_in::check_origin};
 use crate::{
     api::{auth::Operator, error::ApiError, query::Parameters},
     catalog::Catalog,
@@ -27,10 +27,14 @@ pub struct RefreshParameters {
 /// Asks the source now, and shows its card.
 pub async fn refresh(
     _: Operator,
+    headers: HeaderMap,
     State(catalog): State<Catalog>,
     Path(name): Path<String>,
     Parameters(RefreshParameters { accept }): Parameters<RefreshParameters>,
 ) -> Result<Response, ApiError> {
+    // Without an admin key, pages of other programs on this machine count as operators: they have no
+    // business with this button.
+    check_origin(&headers)?;
     let Some(outcomes) = catalog.refresh(Some(&name), accept).await else {
         let message = "No setting names this source any more: there is nothing to ask.";
         return Err(ApiError::invalid(

@@ -3,18 +3,19 @@
 use askama::Template;
 use axum::{
     Form,
-    extract::State,
+    extract::{State, rejection::FormRejection},
     http::{HeaderMap, StatusCode, Uri, header::SET_COOKIE},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use url::form_urlencoded;
 
 use super::{
     frame::{Frame, write},
     response::{no_store, redirect},
 };
 use crate::{
-    api::{error::ApiError, request::parameters, session},
+    api::{error::ApiError, session},
     catalog::Catalog,
 };
 
@@ -40,9 +41,15 @@ pub struct Given {
 
 /// The page to sign in on.
 pub async fn page(State(catalog): State<Catalog>, uri: Uri) -> Result<Response, ApiError> {
-    let next = parameters(uri.query()).find(|(name, _)| name == "next");
-    let next = next.map_or_else(String::new, |(_, next)| next.into_owned());
-    Ok(no_store(write(&form(&catalog, next, None))?))
+    let find = |wanted: &str| {
+        let query = uri.query().unwrap_or_default().as_bytes();
+        let found = form_urlencoded::parse(query).find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.into_owned())
+    };
+    // Whoever pressed a button without it.
+    let problem = find("admin").map(|_| "This needs the admin key.");
+    let next = find("next").unwrap_or_default();
+    Ok(no_store(write(&form(&catalog, next, problem))?))
 }
 
 fn form(catalog: &Catalog, next: String, problem: Option<&'static str>) -> SignInPage {
@@ -60,9 +67,15 @@ fn form(catalog: &Catalog, next: String, problem: Option<&'static str>) -> SignI
 pub async fn sign_in(
     State(catalog): State<Catalog>,
     headers: HeaderMap,
-    Form(Given { key, next }): Form<Given>,
+    given: Result<Form<Given>, FormRejection>,
 ) -> Result<Response, ApiError> {
     check_origin(&headers)?;
+    let Form(Given { key, next }) = given.map_err(|_| {
+        ApiError::bad(
+            "invalid_form",
+            "The form must have one field called key: use the page /ui/sign-in.",
+        )
+    })?;
     let in_force = catalog.in_force();
     let keys = &in_force.keys;
     let is_secure = headers
@@ -74,7 +87,7 @@ pub async fn sign_in(
     let Some(cookie) = cookie else {
         let problem = "The catalog does not know this key.";
         let html = write(&form(&catalog, next, Some(problem)))?;
-        return Ok((StatusCode::UNAUTHORIZED, Html(html)).into_response());
+        return Ok((StatusCode::UNAUTHORIZED, no_store(html)).into_response());
     };
     let mut response = redirect(own_path(&next));
     response.headers_mut().insert(SET_COOKIE, cookie);
@@ -92,7 +105,7 @@ pub async fn sign_out(headers: HeaderMap) -> Result<Response, ApiError> {
 }
 
 /// Fails when a page of another site sends the form.
-fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
     if session::is_same_origin(headers) {
         return Ok(());
     }

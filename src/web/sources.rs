@@ -346,11 +346,11 @@ impl HeldCard {
 }
 
 impl Condition {
-    /// Nothing is known of the state at a moment of the past.
+    /// The state at a moment of the past is not kept, and not shown.
     const THEN: Self = Self {
         class: "then",
-        shape: "●",
-        words: "as it was",
+        shape: "",
+        words: "",
     };
 
     fn of(source: &SourceAnswer<'_>) -> Self {

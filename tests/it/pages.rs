@@ -132,6 +132,24 @@ async fn pages_are_for_browsers_and_lead_to_what_there_is() {
         let message = answer.json()["error"]["message"].to_string();
         assert!(message.contains("No route /: "), "{message}");
     }
+    for (path, method) in [
+        ("/ui/sources", "DELETE"),
+        ("/ui/sign-out", "GET"),
+        ("/ui/sources/x/refresh", "GET"),
+    ] {
+        let method = method.parse().expect("a method");
+        let request = app.http.request(method, app.url(path));
+        let answer = app.send(request.header("accept", BROWSER)).await;
+        assert_eq!(answer.status, 405, "{path}");
+        assert!(html(&answer).contains("is not allowed on"), "{path}");
+    }
+    let form = post(&app, "/ui/sign-in", &[("x", "1")], &app.base, None).await;
+    assert_eq!(form.status, 400);
+    assert!(
+        html(&form).contains("one field called key"),
+        "{}",
+        html(&form)
+    );
     let lost = visit(&app, "/ui/nothing").await;
     assert_eq!(lost.status, 404);
     assert!(html(&lost).contains("the sources at /ui/sources"));
@@ -178,6 +196,12 @@ async fn models_are_found_sorted_and_paged() {
     let first = page(&app, "/").await;
     assert_eq!(rows(&first).len(), 100);
     assert_eq!(rows(&first)[..2], ["m:7b", "openai:model-000"]);
+    assert!(!first.contains("aria-sort"), "local models come first");
+    assert!(
+        page(&app, "/?sort=id")
+            .await
+            .contains("aria-sort=\"ascending\"")
+    );
     assert!(first.contains("253 models"));
     let last = page(&app, "/?page=2").await;
     assert_eq!(rows(&last).len(), 53);
@@ -220,7 +244,7 @@ async fn what_was_is_shown_as_it_was() {
     );
     let past = page(&app, &format!("/?at={then}")).await;
     assert_eq!(rows(&past), ["openai:gpt-a", "openai:gpt-b"]);
-    assert!(past.contains("The catalog as it was on"));
+    assert!(past.contains("The catalog as it was at"));
     assert!(past.contains(&format!("/ui/sources?at={}", then.replace(':', "%3A"))));
     let gone = visit(&app, "/ui/models/openai:gpt-b").await;
     assert_eq!(gone.status, 200, "its history is kept");
@@ -229,6 +253,13 @@ async fn what_was_is_shown_as_it_was() {
     let then_listed = page(&app, &format!("/ui/models/openai:gpt-b?at={then}")).await;
     assert!(then_listed.contains(">listed</span>"));
     assert!(!then_listed.contains("is no longer listed"));
+    assert!(!then_listed.contains("Close to it"), "it is there");
+    let not_yet = visit(&app, &format!("/ui/models/openai:gpt-c?at={then}")).await;
+    let not_yet = html(&not_yet);
+    assert!(
+        not_yet.contains("It was not listed then.") && not_yet.contains("gpt-b"),
+        "{not_yet}"
+    );
     let never = visit(&app, "/ui/models/openai:gpt-d").await;
     assert_eq!(never.status, 404);
     assert!(html(&never).contains("Close to it"));
@@ -236,6 +267,11 @@ async fn what_was_is_shown_as_it_was() {
     assert!(changes.contains("1 added, 1 removed"), "{changes}");
     let earlier = page(&app, &format!("/ui/changes?at={then}")).await;
     assert!(earlier.contains("2 added") && !earlier.contains("1 removed"));
+    let earlier = page(&app, &format!("/ui/changes?before=9999&at={then}")).await;
+    assert!(
+        !earlier.contains("1 removed"),
+        "nothing later than the date"
+    );
     let sources = page(&app, &format!("/ui/sources?at={then}")).await;
     assert!(sources.contains("2 models") && !sources.contains("Ask now"));
     let diff = page(&app, &format!("/ui/diff?from={then}")).await;
@@ -248,6 +284,30 @@ async fn what_was_is_shown_as_it_was() {
         assert!(diff.contains(expected), "{expected}");
     }
     assert!(!diff.contains("openai:gpt-a"));
+    assert!(
+        diff.contains("/ui/models/openai:gpt-b?at="),
+        "what is gone is shown as it was"
+    );
+    assert!(!diff.contains("id=\"at\""), "it has two dates of its own");
+    let turned = page(&app, &format!("/ui/diff?to={then}")).await;
+    let of_past = page(&app, &format!("/ui/diff?at={then}")).await;
+    assert!(!of_past.contains("The catalog as it was"), "{of_past}");
+    for page in [&turned, &of_past] {
+        assert!(
+            !page.contains("openai:gpt-c"),
+            "it ends before there was one: {page}"
+        );
+    }
+    let now = setup.clock.now();
+    let backwards = page(&app, &format!("/ui/diff?from={now}&to={then}")).await;
+    let (later, earlier) = backwards
+        .split_once("Only in the earlier list")
+        .expect("both");
+    assert!(
+        later.contains("openai:gpt-c"),
+        "the earlier day comes first"
+    );
+    assert!(earlier.contains("openai:gpt-b"));
     let same = page(&app, &format!("/ui/diff?from={then}&to={then}")).await;
     assert!(same.contains("every one is the same"));
     for path in ["/?at=soon", "/ui/diff?from=soon", "/ui/changes?event=x"] {
@@ -379,6 +439,14 @@ async fn a_key_sees_in_pages_what_it_sees_in_answers() {
         assert!(answer.body.is_empty(), "nothing is told");
     }
     assert_eq!(visit(&app, "/ui/sign-in").await.status, 200);
+    // A key in the address: it is not asked for again and again, and is in no page.
+    let old = visit(&app, "/?key=an-old-key&q=m").await;
+    assert_eq!(old.header("location"), Some("/ui/sign-in?next=%2F%3Fq%3Dm"));
+    let given = page(&app, &format!("/?key={TEAM}")).await;
+    assert!(!given.contains(TEAM), "{given}");
+    let lines = page(&app, &format!("/ui/models/m:7b?key={TEAM}")).await;
+    assert!(lines.contains("Authorization: Bearer YOUR_KEY"), "{lines}");
+    assert!(!lines.contains(TEAM), "{lines}");
     let wrong = post(&app, "/ui/sign-in", &[("key", "wrong")], &app.base, None).await;
     assert_eq!(wrong.status, 401);
     assert!(html(&wrong).contains("does not know this key"));
@@ -454,11 +522,8 @@ async fn only_an_operator_on_an_own_page_may_press_the_button() {
     ] {
         let answer = post(&app, path, &[], origin, cookie).await;
         assert_eq!(answer.status, 303, "to sign in");
-        assert!(
-            answer
-                .header("location")
-                .is_some_and(|to| to.starts_with("/ui/sign-in"))
-        );
+        let to = answer.header("location");
+        assert_eq!(to, Some("/ui/sign-in?next=/ui/sources&admin=1"));
     }
     for path in ["/ui/sign-in", "/ui/sign-out"] {
         let answer = post(&app, path, &[("key", ADMIN)], foreign, None).await;
@@ -510,6 +575,9 @@ async fn a_held_list_is_believed_by_a_button() {
             .is_some_and(|to| to.contains("outcome=changed"))
     );
     assert_eq!(app.models().await.ids(), ["openai:a"]);
+    // Another program's page on this machine is no page of the catalog.
+    let neighbour = post(&app, path, &[], "http://127.0.0.1:1", None).await;
+    assert_eq!(neighbour.status, 403);
     let foreign = post(&app, path, &[], "https://evil.example", None).await;
     assert_eq!(foreign.status, 403);
     assert!(html(&foreign).contains("MODEL_CATALOG_ADMIN_KEY"));

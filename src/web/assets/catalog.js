@@ -16,14 +16,28 @@ function localize(root) {
   }
 }
 
-/** The page at `url`, as a document; null if it cannot be had. */
+/** The page at `url`, as a document; null if one must sign in first. Fails with what an error page says. */
 async function load(url, options = {}) {
   const answer = await fetch(url, { headers: { accept: "text/html" }, ...options });
   if (answer.redirected && new URL(answer.url).pathname === "/ui/sign-in") {
     location.assign(answer.url);
     return null;
   }
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (!answer.ok) throw new Error(page.querySelector("main p")?.textContent ?? `it answered ${answer.status}`);
+  return page;
+}
+
+/** Says at the top of the page what went wrong; nothing takes it away. */
+function tell(problem) {
+  const line = document.querySelector(".problem");
+  line.textContent = problem;
+  line.hidden = !problem;
+}
+
+/** What went wrong with a request, in a sentence. */
+function sentence(error) {
+  return error instanceof TypeError ? "The catalog does not answer. What you see is what it said last." : error.message;
 }
 
 /** Puts what `page` has at `selector` where this page has it. */
@@ -51,11 +65,15 @@ for (const form of document.querySelectorAll("form[data-results]")) {
     const url = addressOf(form);
     try {
       const page = await load(url, { signal: running.signal });
+      if (!page) return;
       replace(form.dataset.results, page);
+      // Its date control and its links keep what was typed.
+      replace(".top", page);
       history.replaceState(null, "", url);
+      tell("");
     } catch (error) {
-      // A later key has begun another search, or the server does not answer: what is shown stays.
-      if (error.name !== "AbortError") console.warn("model-catalog: cannot search:", error.message);
+      // A later key has begun another search.
+      if (error.name !== "AbortError") tell(sentence(error));
     }
   };
   form.addEventListener("input", search);
@@ -63,10 +81,6 @@ for (const form of document.querySelectorAll("form[data-results]")) {
     event.preventDefault();
     search();
   });
-}
-
-for (const form of document.querySelectorAll("form[data-submit-on-change]")) {
-  form.addEventListener("change", () => location.assign(addressOf(form)));
 }
 
 // Copy
@@ -77,7 +91,7 @@ document.addEventListener("click", async (event) => {
 });
 
 async function copy(button) {
-  const label = button.textContent;
+  button.dataset.label ??= button.textContent;
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
     button.textContent = "copied";
@@ -87,7 +101,7 @@ async function copy(button) {
     button.textContent = "select it by hand";
   }
   setTimeout(() => {
-    button.textContent = label;
+    button.textContent = button.dataset.label;
     button.classList.remove("done");
   }, 1500);
 }
@@ -168,7 +182,7 @@ document.addEventListener("submit", async (event) => {
   if (!form) return;
   event.preventDefault();
   const button = form.querySelector("button");
-  const label = button.textContent;
+  const label = [...button.childNodes];
   const began = Date.now();
   const tick = () => (button.textContent = `asking, ${Math.floor((Date.now() - began) / 1000)} s`);
   button.disabled = true;
@@ -177,12 +191,17 @@ document.addEventListener("submit", async (event) => {
   const ticking = setInterval(tick, 1000);
   try {
     const page = await load(form.action, { method: "POST" });
-    if (page) replace("main", page);
+    clearInterval(ticking);
+    if (!page) return;
+    replace("main", page);
+    tell("");
+    // Whoever uses the keyboard stays where it was pressed.
+    document.querySelector(`form[action="${form.getAttribute("action")}"] button`)?.focus();
   } catch (error) {
-    button.textContent = label;
-    console.warn("model-catalog: cannot ask:", error.message);
+    tell(sentence(error));
   } finally {
     clearInterval(ticking);
+    button.replaceChildren(...label);
     button.disabled = false;
     button.removeAttribute("aria-busy");
   }

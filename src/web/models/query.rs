@@ -131,9 +131,9 @@ impl Query {
             match &*name {
                 "q" => query.search = value.trim().to_owned(),
                 "provider" => query.provider = value.trim().to_owned(),
-                "capability" => query.capability = lower(),
-                "modality" => query.modality = lower(),
-                "lifecycle" => query.lifecycle = lower(),
+                "capability" => join(&mut query.capability, &lower()),
+                "modality" => join(&mut query.modality, &lower()),
+                "lifecycle" => join(&mut query.lifecycle, &lower()),
                 "context" => query.context = value.trim().to_owned(),
                 "sort" => query.sort = value.trim().to_owned(),
                 "page" => query.page = value.parse().unwrap_or(0),
@@ -210,6 +210,14 @@ impl Query {
         };
         format!("/{}", query(own.into_iter().map(value)))
     }
+}
+
+/// Adds `value` to the `values` of a filter: any of them will do.
+fn join(values: &mut String, value: &str) {
+    if !values.is_empty() {
+        values.push(',');
+    }
+    values.push_str(value);
 }
 
 #[cfg(test)]

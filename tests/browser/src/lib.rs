@@ -2,7 +2,10 @@
 //! `chromium` and `chromium-driver`) and fails with these words where they are missing.
 
 use std::{
+    io::ErrorKind,
+    net::TcpListener,
     process::Stdio,
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,24 @@ use url::Url;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What to do where there is no browser.
 const MISSING: &str = "cannot start chromedriver: install Chromium and its driver (Debian: apt-get install chromium chromium-driver)";
+
+/// A port for a driver, which needs the same one of both families. It is none of those that the system gives to
+/// connections (from 32768 on), so nothing takes it meanwhile.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 600).unwrap_or_default() * 20;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        // A machine without one of the families has no use for it.
+        let is_free = |address| match TcpListener::bind((address, port)) {
+            Err(error) => error.kind() != ErrorKind::AddrInUse,
+            Ok(_) => true,
+        };
+        if is_free("127.0.0.1") && is_free("::1") {
+            return port;
+        }
+    }
+}
 
 /// A browser with one window.
 pub struct Browser {
@@ -56,21 +77,21 @@ impl Browser {
     /// Starts a browser whose window is 1280 by 900 pixels.
     pub async fn start() -> Self {
         let profile = tempfile::tempdir().expect("a directory");
+        let port = free_port();
         let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
+            .arg(format!("--port={port}"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{MISSING}: {error}"));
         let mut lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines();
-        let port = loop {
+        loop {
             let line = lines.next_line().await.expect("a line").expect(MISSING);
-            // `ChromeDriver was started successfully on port 1234.`
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
+            if line.contains("started successfully") {
+                break;
             }
-        };
+        }
         // Its pipe must not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let capabilities = json!({
@@ -163,6 +184,19 @@ impl Browser {
         let deadline = Instant::now() + PATIENCE;
         while self.run(script, &[]).await != json!(true) {
             assert!(Instant::now() < deadline, "waited in vain until {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the path and query of the page begin with `expected`; needs no script. Fails after 20 s.
+    pub async fn until_path(&self, expected: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let path = self.path().await;
+            if path.starts_with(expected) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{path} is not {expected}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -74,18 +74,16 @@ async fn tabs_and_heads_of_columns_lead_on() {
         ["anthropic:claude-a", "anthropic:claude-b"]
     );
     assert_eq!(browser.texts(".chip[aria-current]").await, ["anthropic 2"]);
-    browser
-        .find("thead a[href*='sort=-id']")
-        .await
-        .click()
-        .await
-        .expect("clicked");
-    browser
-        .until(
-            "it is sorted",
-            "return document.querySelector('[aria-sort=descending]') !== null",
-        )
-        .await;
+    for (sort, order) in [("sort=id", "ascending"), ("sort=-id", "descending")] {
+        browser
+            .find(&format!("thead a[href*='{sort}']"))
+            .await
+            .click()
+            .await
+            .expect("clicked");
+        let sorted = format!("return document.querySelector('[aria-sort={order}]') !== null");
+        browser.until("it is sorted", &sorted).await;
+    }
     assert_eq!(
         rows(&browser).await,
         ["anthropic:claude-b", "anthropic:claude-a"]
@@ -176,7 +174,7 @@ async fn a_date_shows_everything_as_it_was() {
     assert_eq!(app.refresh("openai").await["outcome"], "changed");
     browser.open(&app.url("/?q=gpt")).await;
     assert_eq!(rows(&browser).await, ["openai:gpt-a", "openai:gpt-c"]);
-    let choose = "const date = document.querySelector('#at'); date.value = arguments[0]; date.dispatchEvent(new Event('change', { bubbles: true }))";
+    let choose = "const date = document.querySelector('#at'); date.value = arguments[0]; document.querySelector('form.date button').click()";
     browser.run(choose, &[json!(then.date().to_string())]).await;
     browser
         .until(
@@ -368,15 +366,11 @@ async fn everything_can_be_read_without_javascript() {
         .click()
         .await
         .expect("clicked");
-    assert!(
-        browser.path().await.starts_with("/?q=gpt-a"),
-        "{}",
-        browser.path().await
-    );
+    browser.until_path("/?q=gpt-a").await;
     let link = browser.find("[data-id]").await;
     assert_eq!(link.text().await.expect("a text"), "openai:gpt-a");
     link.click().await.expect("clicked");
-    assert_eq!(browser.path().await, "/ui/models/openai:gpt-a");
+    browser.until_path("/ui/models/openai:gpt-a").await;
     let shown = browser.find("main").await.text().await.expect("a text");
     for expected in [
         "Who lists it",
@@ -400,7 +394,7 @@ async fn everything_can_be_read_without_javascript() {
         .click()
         .await
         .expect("clicked");
-    assert!(browser.path().await.starts_with("/ui/sources?asked=openai"));
+    browser.until_path("/ui/sources?asked=openai").await;
     browser.stop(&app.base, &[]).await;
     app.stop().await;
 }
@@ -424,6 +418,50 @@ async fn everything(setup: &Setup) {
     setup.openai.reset().await;
     helpers::mount(&setup.openai, "/v1/models", json!({"data": data})).await;
     setup.google.reset().await;
+}
+
+#[tokio::test]
+async fn a_date_is_typed_and_what_was_searched_stays() {
+    let (_setup, app, browser) = catalog().await;
+    browser.open(&app.url("/")).await;
+    browser.press("/").await;
+    browser.press("gpt-a").await;
+    until_rows(&browser, 1).await;
+    browser
+        .run("document.querySelector('#at').focus()", &[])
+        .await;
+    // Each part of a date is typed without leaving the page.
+    browser.press("01022020").await;
+    let typed = "return document.querySelector('#at').value";
+    let day = browser.run(typed, &[]).await;
+    assert!(day == "2020-02-01" || day == "2020-01-02", "{day}");
+    assert_eq!(browser.path().await, "/?q=gpt-a");
+    browser.press_key(Key::Enter).await;
+    let there = format!(
+        "return location.search === '?q=gpt-a&at={}'",
+        day.as_str().expect("a day")
+    );
+    browser.until("the past is there", &there).await;
+    browser.stop(&app.base, &[]).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_said() {
+    let (_setup, app, browser) = catalog().await;
+    browser.open(&app.url("/")).await;
+    let base = app.base.clone();
+    app.stop().await;
+    browser.press("/").await;
+    browser.press("g").await;
+    browser
+        .until(
+            "it is said",
+            "return document.querySelector('.problem').textContent.startsWith('The catalog does not answer.')",
+        )
+        .await;
+    assert_eq!(rows(&browser).await.len(), 7, "what is shown stays");
+    browser.stop(&base, &["net::ERR_"]).await;
 }
 
 #[tokio::test]
