@@ -54,7 +54,7 @@ def start(binary, directory, providers):
             break
     else:
         sys.exit("the catalog does not start:\n" + "".join(log))
-    root = log[-1].split("serving: GET ")[1].strip().removesuffix("/v1/models")
+    root = log[-1].split("serving: GET ")[1].split("/v1/models")[0]
     # Its pipe must not fill up.
     Thread(target=catalog.stderr.read, daemon=True).start()
     deadline = time.monotonic() + 20
