@@ -6,6 +6,7 @@ pub(crate) mod catalog;
 mod cors;
 pub(crate) mod costly;
 mod door;
+mod encoding;
 pub(crate) mod error;
 mod health;
 mod metrics;

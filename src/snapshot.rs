@@ -3,25 +3,27 @@
 
 pub mod body;
 pub mod dialect;
+pub mod encoding;
 pub mod fields;
 mod list;
 pub mod merge;
 pub mod page;
 pub mod parts;
+pub mod remembered;
 pub mod retiring;
 pub mod selection;
 pub mod view;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use self::{
     body::Body,
     list::List,
     merge::{ServedModel, merge},
-    parts::PartCache,
+    remembered::{Origin, Remembered},
     retiring::Retiring,
 };
 use crate::model::{names::Names, source::SourceName, state::Content};
@@ -45,8 +47,10 @@ pub struct Snapshot {
     places: HashMap<String, usize>,
     /// The same index for lower-case ids; built when first needed.
     lower_case_places: OnceLock<HashMap<String, usize>>,
-    /// Cached parts of this snapshot.
-    parts: PartCache,
+    /// Which snapshot or part this is.
+    origin: Origin,
+    /// Where what is made of it is remembered.
+    remembered: Arc<Remembered>,
 }
 
 impl Snapshot {
@@ -72,8 +76,17 @@ impl Snapshot {
             places: places(&models),
             lower_case_places: OnceLock::new(),
             models,
-            parts: PartCache::default(),
+            origin: Origin::new(),
+            remembered: Arc::default(),
         })
+    }
+
+    /// The same, with what is made of it `remembered` together with other things.
+    pub fn remembered_in(self, remembered: &Arc<Remembered>) -> Self {
+        Self {
+            remembered: remembered.clone(),
+            ..self
+        }
     }
 
     /// The model with this whole id.
@@ -94,12 +107,19 @@ impl Snapshot {
 
     /// The finished entry of `model`, which is one of `models`.
     pub fn entry(&self, model: &ServedModel) -> Body {
-        Body::of(self.list.bytes.slice(model.entry.clone()))
+        Body::once(self.list.bytes.slice(model.entry.clone()))
     }
 
     /// Whether the model with this whole id is listed.
     pub fn lists(&self, id: &str) -> bool {
         self.places.contains_key(id)
+    }
+
+    /// The memory that it takes, in bytes: an estimate that is rather too high.
+    pub fn weight(&self) -> usize {
+        // Parts and lists of the past have rows of their own, with about the same texts as the list.
+        let models = self.models.len() * (size_of::<ServedModel>() + 4 * size_of::<String>());
+        self.list.weight() + self.list.bytes.len() + models
     }
 
     /// Number of listed models per source.

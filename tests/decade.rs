@@ -151,7 +151,12 @@ async fn ten_years_can_be_told_exactly_and_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let client = Client {
         base: format!("http://{}", listener.local_addr().expect("an address")),
-        http: reqwest::Client::new(),
+        http: reqwest::Client::builder()
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .build()
+            .expect("a client"),
     };
     tokio::spawn(model_catalog::serve(catalog.clone(), listener, pending()));
     let (_, first) = client.get("/v1/models").await;

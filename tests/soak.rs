@@ -190,6 +190,9 @@ impl Service {
 async fn client(service: Arc<Service>, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let http = reqwest::Client::builder()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
         .timeout(Duration::from_secs(15))
         .no_proxy()
         .build()
@@ -331,6 +334,9 @@ impl Soak {
             service,
             running,
             http: reqwest::Client::builder()
+                .no_gzip()
+                .no_brotli()
+                .no_zstd()
                 .no_proxy()
                 .build()
                 .expect("a client"),

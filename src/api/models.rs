@@ -33,8 +33,11 @@ use super::{
 use crate::{
     catalog::Catalog,
     model::{closest::closest, lifecycle::Stage, time::Timestamp},
-    snapshot::{dialect::Dialect, view::ModelView},
+    snapshot::{body::Body, dialect::Dialect, view::ModelView},
 };
+
+/// What answers about the merged list are called, unlike those about one source's own.
+const MERGED: &str = "";
 
 /// The values of `stale=`.
 #[derive(ToSchema)]
@@ -96,17 +99,27 @@ pub async fn list(
     let asked = Asked::for_list(catalog.clone(), &uri, &headers)?;
     let current = asked.current().await;
     let is_whole = dialect == Dialect::OpenAi && page_request.is_whole();
-    if is_whole
-        && asked.is_of_all_fields()
-        && let Some(view) = asked.ready(current.as_ref())
-    {
-        return Ok(view.answer(&view.snapshot.list, &headers));
+    let is_finished = is_whole && asked.is_of_all_fields();
+    if let Some(view) = asked.ready(current.as_ref()) {
+        if is_finished {
+            return Ok(view.answer(&view.snapshot.list, &headers));
+        }
+        let name = view.answer_name(MERGED, dialect, &page_request, now);
+        if let Some(body) = view.snapshot.cached_body(&name) {
+            return Ok(view.answer(&body, &headers));
+        }
     }
     let reader = catalog.clone();
     let made = async move {
         let view = asked.make(current).await?;
+        if is_finished {
+            return Ok(view.answer(&view.snapshot.list, &headers));
+        }
+        let name = view.answer_name(MERGED, dialect, &page_request, now);
         if is_whole {
-            return Ok(view.answer(&view.list()?, &headers));
+            let list = written(view.snapshot.list_fields(view.fields()))?;
+            let body = view.snapshot.keep_body(&name, list);
+            return Ok(view.answer(&body, &headers));
         }
         let snapshot = &view.snapshot;
         let models = snapshot.models.iter().map(ModelView::merged);
@@ -125,7 +138,8 @@ pub async fn list(
             None => None,
         };
         let page = page_request.page(&models, cursor.as_ref().map(CursorPlace::place));
-        Ok(view.answer(&written(dialect.list(&page, view.fields(), now))?, &headers))
+        let page = written(dialect.list(&page, view.fields(), now))?;
+        Ok(view.answer(&snapshot.keep_body(&name, page), &headers))
     };
     costly(&catalog, made).await
 }
@@ -168,7 +182,7 @@ pub async fn retrieve(
         let model = wanted.find(snapshot)?;
         let body = match dialect {
             Dialect::OpenAi => Ok(snapshot.entry(model.model)),
-            _ => written(dialect.model(&model, now)),
+            _ => written(dialect.model(&model, now)).map(Body::once),
         };
         Some(body.map(|body| view.answer(&body, &headers)))
     };

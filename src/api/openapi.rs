@@ -113,7 +113,7 @@ static DOCUMENT: LazyLock<Body> = LazyLock::new(|| {
     // It is made of text and numbers alone, which can always be written; a test reads it.
     let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
     text.push('\n');
-    Body::of(text.into())
+    Body::kept(text.into())
 });
 
 /// The document, for the command that prints it.

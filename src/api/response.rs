@@ -1,55 +1,89 @@
-//! Conditional answers: 304 for a client that already has the ETag, and `no-store`.
+//! Conditional answers, compressed ones, and `no-store`.
 
 use axum::{
     Json,
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG},
+        header::{
+            CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+            VARY,
+        },
     },
     response::{IntoResponse, Response},
 };
-use axum_extra::headers::{self, HeaderMapExt, IfNoneMatch};
+use axum_extra::headers::{HeaderMapExt, IfNoneMatch};
 use serde::Serialize;
 
-use super::error::ApiError;
+use super::{encoding, error::ApiError};
 use crate::snapshot::body::Body;
 
-/// Answers with `body`, or 304 when the client already has it.
+/// Answers with `body`, in the form that the client likes best of those that are ready, or with 304 when the
+/// client already has it in any form.
 pub fn answer(
     body: &Body,
     content_type: HeaderValue,
     cache_control: HeaderValue,
     request: &HeaderMap,
 ) -> Response {
-    let mut response = if has_it(request, &body.etag) {
-        // A 304 reports the length of the body it stands for, not its own.
-        (
-            StatusCode::NOT_MODIFIED,
-            [(CONTENT_LENGTH, HeaderValue::from(body.bytes.len()))],
-        )
-            .into_response()
-    } else {
-        ([(CONTENT_TYPE, content_type)], body.bytes.clone()).into_response()
+    let mut response = match held(request, body) {
+        Some(etag) => {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            let headers = response.headers_mut();
+            // A 304 reports the length of the body it stands for, not its own.
+            if etag == body.etag {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(body.bytes.len()));
+            }
+            headers.insert(ETAG, etag);
+            response
+        }
+        None => {
+            let ready = encoding::choose(body, request);
+            let (bytes, etag) = match &ready {
+                Some((form, bytes)) => (*bytes, &form.etag),
+                None => (&body.bytes, &body.etag),
+            };
+            let mut response = bytes.clone().into_response();
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, content_type);
+            headers.insert(ETAG, etag.clone());
+            if let Some((form, _)) = ready {
+                let name = HeaderValue::from_static(form.encoding.name());
+                headers.insert(CONTENT_ENCODING, name);
+            }
+            response
+        }
     };
     let headers = response.headers_mut();
-    headers.insert(ETAG, body.etag.clone());
     headers.insert(CACHE_CONTROL, cache_control);
+    if !body.encoded().is_empty() {
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
     response
 }
 
-/// Whether the request's `If-None-Match` names `etag`. An unreadable header is ignored.
-fn has_it(request: &HeaderMap, etag: &HeaderValue) -> bool {
-    let parsed = || etag.to_str().ok()?.parse::<headers::ETag>().ok();
-    request
-        .typed_get::<IfNoneMatch>()
-        .zip(parsed())
-        .is_some_and(|(condition, etag)| !condition.precondition_passes(&etag))
+/// The ETag of the form of `body` that the request's `If-None-Match` names. An unreadable header is
+/// ignored.
+fn held(request: &HeaderMap, body: &Body) -> Option<HeaderValue> {
+    let condition = request.get(IF_NONE_MATCH)?;
+    let own = [&body.etag];
+    let forms = body.encoded().iter().map(|form| &form.etag);
+    let mut etags = own.into_iter().chain(forms);
+    // Nearly every client names the one that it has, as it got it.
+    if let Some(etag) = etags.clone().find(|etag| *etag == condition) {
+        return Some(etag.clone());
+    }
+    let condition: IfNoneMatch = request.typed_get()?;
+    etags
+        .find(|etag| {
+            let etag = etag.to_str().ok().and_then(|etag| etag.parse().ok());
+            etag.is_some_and(|etag| !condition.precondition_passes(&etag))
+        })
+        .cloned()
 }
 
-/// The serialized answer with its ETag. Fails when serializing failed.
-pub fn written(written: serde_json::Result<Vec<u8>>) -> Result<Body, ApiError> {
-    let bytes = written.map_err(|error| ApiError::unwritable(&error))?;
-    Ok(Body::of(bytes.into()))
+/// The serialized answer. Fails when serializing failed.
+pub fn written(written: serde_json::Result<Vec<u8>>) -> Result<Vec<u8>, ApiError> {
+    written.map_err(|error| ApiError::unwritable(&error))
 }
 
 /// An answer that is valid only now and must not be cached.

@@ -22,7 +22,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     provider::client::Clients,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, remembered::Remembered},
     store::{
         Store,
         error::{Result, StoreError},
@@ -64,6 +64,8 @@ pub struct Shared {
     polled: watch::Sender<()>,
     /// Signals when a watched model becomes a problem or recovers.
     pub alerted: watch::Sender<()>,
+    /// What was made of the list for requests.
+    pub remembered: Arc<Remembered>,
     /// Cache of the entries as their sources sent them.
     pub raw: RawCache,
     /// Cache of the Atom feeds.
@@ -129,8 +131,9 @@ impl Shared {
             sources,
             content,
         } = store.load(None).await?;
+        let remembered = Arc::default();
         let current = Current {
-            snapshot: build(content.unwrap_or_default()).await?,
+            snapshot: build(content.unwrap_or_default(), &remembered).await?,
             sources: Arc::new(sources),
         };
         let metrics = Metrics::default();
@@ -142,6 +145,7 @@ impl Shared {
             costly: CostlyWork::default(),
             alerted: watch::channel(()).0,
             polled: watch::channel(()).0,
+            remembered,
             raw: RawCache::default(),
             feeds: FeedCache::default(),
             first_seen: FirstSeenCache::default(),
@@ -192,17 +196,21 @@ impl Shared {
         let snapshot = match content {
             Some(content) => {
                 self.metrics.count_build();
-                build(content).await?
+                build(content, &self.remembered).await?
             }
             None if sources == *known.sources => return Ok(false),
             None => known.snapshot.clone(),
         };
         warn_of_renamed(&known.snapshot, &snapshot);
         let revision = snapshot.revision;
+        let is_replaced = !Arc::ptr_eq(&known.snapshot, &snapshot);
         self.current.store(Arc::new(Current {
             snapshot,
             sources: Arc::new(sources),
         }));
+        if is_replaced {
+            self.remembered.forget(&known.snapshot);
+        }
         self.revision
             .send_if_modified(|known| std::mem::replace(known, revision) != revision);
         self.polled.send_replace(());
@@ -222,10 +230,10 @@ impl Shared {
 
 /// Builds the snapshot of `content` off the serving threads: with 10,000 models it takes some tens
 /// of milliseconds.
-async fn build(content: Content) -> Result<Arc<Snapshot>> {
+async fn build(content: Content, remembered: &Arc<Remembered>) -> Result<Arc<Snapshot>> {
     let built = tokio::task::spawn_blocking(|| Snapshot::build(content)).await;
     match built {
-        Ok(snapshot) => Ok(Arc::new(snapshot?)),
+        Ok(snapshot) => Ok(Arc::new(snapshot?.remembered_in(remembered))),
         Err(error) => match error.try_into_panic() {
             // Panic as a direct call would have.
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -48,6 +48,6 @@ impl List {
             self.bytes.extend_from_slice(HEAD);
         }
         self.bytes.extend_from_slice(TAIL);
-        (Body::of(self.bytes.into()), self.models)
+        (Body::kept(self.bytes.into()), self.models)
     }
 }

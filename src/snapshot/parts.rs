@@ -1,13 +1,10 @@
 //! Parts of a snapshot: the models that one key may see, or that a request's filters choose.
-//! Unchanged entries are copied as bytes. A part is cached in its snapshot and dropped with it.
+//! Unchanged entries are copied as bytes.
 
 use std::{
     collections::BTreeSet,
-    fmt,
     sync::{Arc, OnceLock},
 };
-
-use quick_cache::{Weighter, sync::Cache};
 
 use super::{
     Snapshot,
@@ -20,13 +17,6 @@ use super::{
     retiring::Retiring,
 };
 use crate::model::{names::Names, scope::Scope, state::StoredModel};
-
-/// The most parts cached per snapshot.
-const MAX_PARTS: usize = 256;
-/// The approximate memory limit of these parts, in bytes.
-const PARTS_BYTES: u64 = 64 << 20;
-/// The longest cached part name, in bytes.
-const MAX_NAME_BYTES: usize = 1024;
 
 /// A rule that selects a part of a snapshot.
 pub trait Restriction {
@@ -62,36 +52,6 @@ impl Restriction for Scope {
         self.allows_source(row.source.as_str())
             && (self.has_all_models()
                 || self.allows_id(&names.id_of(row.role, &row.source, alias_of)))
-    }
-}
-
-/// A cache of parts by name. Most snapshots have none.
-#[derive(Default)]
-pub struct PartCache(OnceLock<Cache<String, Arc<Snapshot>, BySize>>);
-
-impl PartCache {
-    fn cache(&self) -> &Cache<String, Arc<Snapshot>, BySize> {
-        self.0
-            .get_or_init(|| Cache::with_weighter(MAX_PARTS, PARTS_BYTES, BySize))
-    }
-}
-
-impl fmt::Debug for PartCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let len = self.0.get().map_or(0, Cache::len);
-        f.debug_struct("PartCache").field("len", &len).finish()
-    }
-}
-
-/// Weighs parts by their approximate memory, in bytes.
-#[derive(Clone, Copy, Debug)]
-struct BySize;
-
-impl Weighter<String, Arc<Snapshot>> for BySize {
-    fn weight(&self, name: &String, part: &Arc<Snapshot>) -> u64 {
-        let models = part.models.len() * (size_of::<ServedModel>() + 4 * size_of::<String>());
-        let bytes = (name.len() + part.list.bytes.len() + models) as u64;
-        bytes.max(PARTS_BYTES / MAX_PARTS as u64)
     }
 }
 
@@ -136,30 +96,39 @@ impl Snapshot {
             places: places(&models),
             lower_case_places: OnceLock::new(),
             models,
-            parts: PartCache::default(),
+            origin: self.origin.of_part(),
+            remembered: self.remembered.clone(),
         })
     }
 
-    /// The part called `name`, if it is cached.
+    /// The part called `name`, if it is remembered.
     pub fn cached_part(&self, name: &str) -> Option<Arc<Self>> {
-        self.parts.0.get()?.get(name)
+        self.remembered.part(self.origin, name)
     }
 
-    /// The part called `name`, from the cache or built with `make`.
+    /// The part called `name`, remembered or built with `make`.
     pub fn part(
         &self,
         name: &str,
         make: impl FnOnce() -> Result<Self, serde_json::Error>,
     ) -> Result<Arc<Self>, serde_json::Error> {
-        let make = || make().map(Arc::new);
-        if name.len() > MAX_NAME_BYTES {
-            return make();
-        }
-        self.parts.cache().get_or_insert_with(name, make)
+        self.remembered.part_or_make(self.origin, name, make)
+    }
+
+    /// The body called `name` that was made of this snapshot, if it is remembered.
+    pub fn cached_body(&self, name: &str) -> Option<Body> {
+        self.remembered.body(self.origin, name)
+    }
+
+    /// Remembers `bytes`, called `name`, that were made of this snapshot.
+    pub fn keep_body(&self, name: &str, bytes: Vec<u8>) -> Body {
+        let body = Body::kept(bytes.into());
+        self.remembered.keep_body(self.origin, name, body.clone());
+        body
     }
 
     /// The list with only the `wanted` fields and the id of each entry.
-    pub fn list_fields(&self, wanted: &BTreeSet<String>) -> Result<Body, serde_json::Error> {
+    pub fn list_fields(&self, wanted: &BTreeSet<String>) -> Result<Vec<u8>, serde_json::Error> {
         let mut list = Vec::new();
         for model in &self.models {
             list.extend_from_slice(if list.is_empty() { HEAD } else { b"," });
@@ -170,14 +139,12 @@ impl Snapshot {
             list.extend_from_slice(HEAD);
         }
         list.extend_from_slice(TAIL);
-        Ok(Body::of(list.into()))
+        Ok(list)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use serde_json::json;
 
     use super::*;
@@ -235,32 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_made_once() {
-        let snapshot = snapshot();
-        let made = Cell::new(0);
-        let get = |name: &str| {
-            let make = || {
-                made.set(made.get() + 1);
-                snapshot.restrict(&Sources(&["zed"]))
-            };
-            snapshot.part(name, make).expect("made");
-            made.get()
-        };
-        assert_eq!([get("a"), get("a"), get("b"), get("a")], [1, 1, 2, 2]);
-        let long = "x".repeat(MAX_NAME_BYTES + 1);
-        assert_eq!([get(&long), get(&long)], [3, 4], "too long to be kept");
-        for number in 0..2 * MAX_PARTS {
-            get(&number.to_string());
-        }
-        let kept = snapshot.parts.cache().len();
-        assert!((1..=MAX_PARTS).contains(&kept), "{kept}");
-    }
-
-    #[test]
     fn fields_are_chosen() {
         let wanted = BTreeSet::from(["created".to_owned(), "owned_by".to_owned()]);
         let list = snapshot().list_fields(&wanted).expect("written");
-        let list: serde_json::Value = serde_json::from_slice(&list.bytes).expect("JSON");
+        let list: serde_json::Value = serde_json::from_slice(&list).expect("JSON");
         assert_eq!(list["object"], "list");
         assert_eq!(
             list["data"][2],
@@ -269,7 +214,7 @@ mod tests {
         let list = snapshot()
             .list_fields(&BTreeSet::default())
             .expect("written");
-        let list: serde_json::Value = serde_json::from_slice(&list.bytes).expect("JSON");
+        let list: serde_json::Value = serde_json::from_slice(&list).expect("JSON");
         assert_eq!(list["data"][0], json!({"id": "m:7b"}));
     }
 }

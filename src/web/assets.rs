@@ -33,7 +33,7 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     .map(|(name, content_type, text)| Asset {
         name,
         content_type,
-        body: Body::of(text.into()),
+        body: Body::kept(text.into()),
     })
 });
 
@@ -41,7 +41,7 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let all = [STYLE, SCRIPT, ICON].concat();
-        let etag = Body::of(all.into()).etag;
+        let etag = Body::once(all).etag;
         let etag = etag.to_str().unwrap_or_default();
         etag.trim_matches('"').chars().take(12).collect()
     });

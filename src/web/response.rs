@@ -30,7 +30,7 @@ pub fn no_store(html: String) -> Response {
 /// The `html` of a page, or 304 when the browser has it. The ETag is weak: it stands for the compressed
 /// page too.
 pub fn answer(html: String, request: &HeaderMap) -> Response {
-    let mut body = Body::of(html.into());
+    let mut body = Body::once(html);
     let weak = body.etag.to_str().map(|etag| format!("W/{etag}"));
     if let Some(weak) = weak.ok().and_then(|weak| HeaderValue::try_from(weak).ok()) {
         body.etag = weak;

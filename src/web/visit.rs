@@ -69,7 +69,7 @@ impl Visit {
     /// The models that may be seen at `past`, or now without one.
     pub async fn snapshot_at(&self, past: Option<Timestamp>) -> Result<Arc<Snapshot>, ApiError> {
         let whole = match past {
-            Some(at) => Arc::new(past::snapshot(&self.catalog, Moment::Time(at)).await?),
+            Some(at) => past::snapshot(&self.catalog, Moment::Time(at)).await?,
             None => self.catalog.current().snapshot.clone(),
         };
         self.caller.sees(&whole)

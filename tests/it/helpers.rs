@@ -322,13 +322,9 @@ impl TestApp {
             listener,
             stop.clone().cancelled_owned(),
         ));
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("an HTTP client");
         Self {
             base,
-            http,
+            http: plain_client().build().expect("an HTTP client"),
             catalog,
             stop,
             task,
@@ -550,4 +546,13 @@ pub async fn mount_vllm(server: &MockServer, ids: &[impl AsRef<str>]) {
         json!({"object": "list", "data": data}),
     )
     .await;
+}
+
+/// A client that asks for no compressed answers: tests compare bytes and ETags.
+pub fn plain_client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
 }

@@ -9,6 +9,7 @@ mod cases;
 mod choosing;
 mod clients;
 mod commands;
+mod compression;
 mod conformance;
 mod contract;
 mod cors;

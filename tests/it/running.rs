@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::helpers::{ANTHROPIC_KEY, GOOGLE_KEY, OPENAI_KEY, Setup};
+use crate::helpers::{ANTHROPIC_KEY, GOOGLE_KEY, OPENAI_KEY, Setup, plain_client};
 
 /// The binary with an empty environment in `setup`'s directory.
 pub fn command(setup: &Setup) -> Command {
@@ -90,7 +90,7 @@ impl Running {
             child,
             base: String::new(),
             log,
-            http: reqwest::Client::new(),
+            http: plain_client().build().expect("an HTTP client"),
         }
     }
 
@@ -110,7 +110,7 @@ impl Running {
             child,
             base: format!("http://{address}"),
             log: Arc::default(),
-            http: reqwest::Client::builder()
+            http: plain_client()
                 .timeout(Duration::from_secs(20))
                 .build()
                 .expect("a client"),

@@ -79,7 +79,7 @@ pub async fn atom(
                     tracing::error!(%error, "cannot serialize the Atom feed");
                     ApiError::internal()
                 })?;
-                let feed = Body::of(written.into());
+                let feed = Body::kept(written.into());
                 shared.feeds.keep(name, revision, feed.clone());
                 // Another process's latest commit may be ahead of our snapshot.
                 let latest = digests.first().map_or(0, |latest| latest.revision);

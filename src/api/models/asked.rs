@@ -78,10 +78,11 @@ impl Asked {
         self.selection.fields.is_empty()
     }
 
-    /// The present list, once each of its sources has been attempted; none for the past.
+    /// The present list, once each of its sources has been attempted, or the remembered past; none for
+    /// a past that has to be read.
     pub async fn current(&self) -> Option<Arc<Current>> {
-        if self.moment.is_some() {
-            return None;
+        if let Some(moment) = self.moment {
+            return self.remembered(moment);
         }
         let scope = self.caller.scope();
         let counts = |source: &SourceName| {
@@ -90,11 +91,10 @@ impl Asked {
         Some(self.catalog.current_with(counts).await)
     }
 
-    /// The present list for a request for one model; none for the past. An unknown one may trigger a
-    /// refresh of its provider.
+    /// The same for a request for one model. An unknown one may trigger a refresh of its provider.
     pub async fn current_with(&self, wanted: &Wanted) -> Result<Option<Arc<Current>>, ApiError> {
-        if self.moment.is_some() {
-            return Ok(None);
+        if let Some(moment) = self.moment {
+            return Ok(self.remembered(moment));
         }
         let Self {
             catalog, caller, ..
@@ -117,6 +117,14 @@ impl Asked {
         };
         let keys = |current: &Current| wanted.keys(&current.visibility(caller.scope()));
         Ok(Some(catalog.current_with_model(lists, keys).await))
+    }
+
+    /// The catalog as it was served at `moment`, if it is remembered, with the present state of its sources.
+    fn remembered(&self, moment: Moment) -> Option<Arc<Current>> {
+        Some(Arc::new(Current {
+            snapshot: past::remembered(&self.catalog, moment)?,
+            sources: self.catalog.current().sources.clone(),
+        }))
     }
 
     /// What the caller may see of `snapshot`, if it has been made.
@@ -144,8 +152,8 @@ impl Asked {
             catalog, caller, ..
         } = self;
         let current = match (current, self.moment) {
-            (Some(current), None) => current,
-            (_, Some(moment)) => past(catalog, moment).await?,
+            (Some(current), _) => current,
+            (None, Some(moment)) => past(catalog, moment).await?,
             (None, None) => catalog.current(),
         };
         let Current { snapshot, sources } = &*current;
@@ -184,7 +192,7 @@ impl Asked {
 /// The catalog as it was served at `moment`, with the present state of its sources.
 async fn past(catalog: &Catalog, moment: Moment) -> Result<Arc<Current>, ApiError> {
     Ok(Arc::new(Current {
-        snapshot: Arc::new(past::snapshot(catalog, moment).await?),
+        snapshot: past::snapshot(catalog, moment).await?,
         sources: catalog.current().sources.clone(),
     }))
 }

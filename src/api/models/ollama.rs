@@ -31,6 +31,7 @@ use crate::{
     catalog::Catalog,
     model::{listing::RawEntries, source::SourceName},
     snapshot::{
+        body::Body,
         dialect::{
             Dialect,
             shapes::{OllamaRunning, OllamaShowRequest, OllamaShown, OllamaVersion},
@@ -143,7 +144,7 @@ pub async fn show(
         let model = wanted.find(&view.snapshot).ok_or(missing)?;
         let raw = RawOfSources::read(&reader, &view, &[model]).await?;
         let body = written(write(&raw.complete(model)))?;
-        Ok(view.answer(&body, &headers))
+        Ok(view.answer(&Body::once(body), &headers))
     };
     costly(&catalog, made).await
 }

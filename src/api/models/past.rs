@@ -1,5 +1,7 @@
 //! Time travel: `?at=` and `?revision=` of the model routes.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderValue, StatusCode};
 
 use crate::{
@@ -64,9 +66,20 @@ async fn ensure_exists(catalog: &Catalog, revision: i64) -> Result<(), ApiError>
     Ok(())
 }
 
+/// The catalog as it was served at `moment`, if it is remembered.
+pub fn remembered(catalog: &Catalog, moment: Moment) -> Option<Arc<Snapshot>> {
+    match moment {
+        Moment::Revision(revision) => catalog.shared().remembered.past(revision),
+        Moment::Time(_) => None,
+    }
+}
+
 /// The catalog as it was served at `moment`. Fails when that is in the future or its history was
 /// pruned.
-pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, ApiError> {
+pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Arc<Snapshot>, ApiError> {
+    if let Some(snapshot) = remembered(catalog, moment) {
+        return Ok(snapshot);
+    }
     match moment {
         Moment::Time(time) if time > catalog.now() => {
             return Err(ApiError::bad(
@@ -82,7 +95,15 @@ pub async fn snapshot(catalog: &Catalog, moment: Moment) -> Result<Snapshot, Api
     if (1..past.history_from).contains(&past.content.revision) {
         return Err(ApiError::pruned(past.history_from));
     }
-    Snapshot::build(past.content).map_err(|error| ApiError::unwritable(&error))
+    let remembered = &catalog.shared().remembered;
+    let snapshot = Snapshot::build(past.content)
+        .map_err(|error| ApiError::unwritable(&error))?
+        .remembered_in(remembered);
+    let snapshot = Arc::new(snapshot);
+    if let Moment::Revision(revision) = moment {
+        remembered.keep_past(revision, snapshot.clone());
+    }
+    Ok(snapshot)
 }
 
 impl ApiError {

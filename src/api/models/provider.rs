@@ -31,6 +31,7 @@ use crate::{
         state::SourceState,
     },
     snapshot::{
+        body::Body,
         dialect::Dialect,
         view::{ModelView, Place},
     },
@@ -120,8 +121,16 @@ impl ProviderRoute {
         let now = catalog.now();
         let asked = Asked::for_source(catalog.clone(), &uri, &headers, &self.source.name)?;
         let current = asked.current().await;
+        let of = self.source.name.to_string();
+        if let Some(view) = asked.ready(current.as_ref()) {
+            let name = view.answer_name(&of, self.dialect, &page_request, now);
+            if let Some(body) = view.snapshot.cached_body(&name) {
+                return Ok(view.answer(&body, &headers));
+            }
+        }
         let made = async move {
             let view = asked.make(current).await?;
+            let name = view.answer_name(&of, self.dialect, &page_request, now);
             let raw_entries = self.raw_entries(&view).await?;
             let models = view.snapshot.models.iter();
             let mut models: Vec<ModelView> = models
@@ -132,8 +141,8 @@ impl ProviderRoute {
             // In the order of the source's own ids, whatever the models are called in the merged list.
             models.sort_by(|a, b| a.place().cmp(&b.place()));
             let page = page_request.page(&models, page_request.cursor().map(|id| self.place(id)));
-            let body = written(self.dialect.list(&page, view.fields(), now))?;
-            Ok(view.answer(&body, &headers))
+            let page = written(self.dialect.list(&page, view.fields(), now))?;
+            Ok(view.answer(&view.snapshot.keep_body(&name, page), &headers))
         };
         costly(&catalog, made).await
     }
@@ -170,7 +179,7 @@ impl ProviderRoute {
             let raw_entries = self.raw_entries(&view).await?;
             let model = wanted.find(&view.snapshot).ok_or(missing)?;
             let body = written(write(&self.with_raw(model, raw_entries.as_deref())))?;
-            Ok(view.answer(&body, &headers))
+            Ok(view.answer(&Body::once(body), &headers))
         };
         costly(&catalog, made).await
     }

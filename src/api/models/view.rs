@@ -10,7 +10,7 @@ use axum::{
 
 use super::past;
 use crate::{
-    api::{error::ApiError, middleware::CATALOG_REVISION, response},
+    api::{error::ApiError, middleware::CATALOG_REVISION, page_request::PageRequest, response},
     catalog::Catalog,
     model::{
         event::{Moment, Trace},
@@ -18,11 +18,14 @@ use crate::{
         scope::Scope,
         source::{Role, SourceName},
         state::{SourceState, Sources},
+        time::Timestamp,
     },
     snapshot::{
         Snapshot,
         body::Body,
+        dialect::Dialect,
         merge::ServedModel,
+        retiring::Retiring,
         selection::Selection,
         view::{ModelView, Place},
     },
@@ -100,15 +103,19 @@ impl View {
         self.sources.states.iter().filter(is_visible)
     }
 
-    /// OpenAI's list with the requested fields.
-    pub fn list(&self) -> Result<Body, ApiError> {
+    /// The name of the answer in `dialect` to `page_request`, asked for at `now`: the same for answers with
+    /// the same bytes. What depends on time is the number of passed dates.
+    pub fn answer_name(
+        &self,
+        of: &str,
+        dialect: Dialect,
+        page_request: &PageRequest,
+        now: Timestamp,
+    ) -> String {
+        let passed = Retiring::count_passed(&self.snapshot.retiring, now);
         let fields = &self.selection.fields;
-        if fields.is_empty() {
-            return Ok(self.snapshot.list.clone());
-        }
-        self.snapshot
-            .list_fields(fields)
-            .map_err(|error| ApiError::unwritable(&error))
+        // Derived from all that they hold, whatever fields they get one day.
+        format!("{of} {dialect:?} {page_request:?} {fields:?} {passed}")
     }
 
     /// The requested fields of OpenAI's entries; empty for all.

@@ -58,6 +58,8 @@ pub async fn run(
                 is_changed |= watcher.has_changed().await?;
                 is_folded &= !is_changed;
                 if is_changed {
+                    // Another process may have pruned.
+                    shared.remembered.forget_past();
                     shared.reload().await?;
                     is_changed = false;
                     // Also when there was nothing new: one of our own commits may have brought in what another

@@ -30,6 +30,7 @@ pub async fn run(
             match supervised.step(LIMIT, step).await? {
                 Ok(0) => {}
                 Ok(events) => {
+                    shared.remembered.forget_past();
                     tracing::info!(events, "deleted {events} events older than keep_events");
                 }
                 // Keeping more loses nothing; the next run is in an hour.
