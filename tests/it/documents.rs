@@ -1,4 +1,5 @@
-//! The documentation: every link leads to a file that is there, and to a heading of it.
+//! The documentation: every link leads to a file that is there, and to a heading of it. Both tables of
+//! contents have every page.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,9 +73,10 @@ fn pages(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_link_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let pages: BTreeMap<PathBuf, Page> = [pages(root), pages(&root.join("docs"))]
-        .concat()
-        .into_iter()
+    let folders = [root.to_owned(), root.join("docs"), root.join("docs/guides")];
+    let pages: BTreeMap<PathBuf, Page> = folders
+        .iter()
+        .flat_map(|folder| pages(folder))
         .map(|path| {
             let page = read(&path);
             (path, page)
@@ -104,4 +106,19 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(followed > 50, "only {followed} links");
+}
+
+#[test]
+fn the_contents_have_every_page() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let contents = ["README.md", "SUMMARY.md"].map(|name| docs.join(name));
+    let all = [pages(&docs), pages(&docs.join("guides"))].concat();
+    for table in &contents {
+        let listed = read(table).links;
+        for page in all.iter().filter(|page| !contents.contains(page)) {
+            let page = page.strip_prefix(&docs).expect("below docs");
+            let is_listed = listed.iter().any(|link| Path::new(link) == page);
+            assert!(is_listed, "{} lacks {}", table.display(), page.display());
+        }
+    }
 }
