@@ -25,13 +25,13 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
-    middleware::{from_fn, from_fn_with_state, map_response_with_state},
+    middleware::{from_fn, from_fn_with_state},
     routing::{MethodRouter, any, get, post},
 };
 use tower::util::MapRequest;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
-use self::{door::Door, error::ApiError, models::ollama, request::OLLAMA_BASE};
+use self::{door::Door, error::ApiError, middleware::Common, models::ollama, request::OLLAMA_BASE};
 use crate::{catalog::Catalog, model::closest::closest};
 
 /// The longest body of a request about one model, in bytes.
@@ -60,22 +60,17 @@ pub fn application(
     listens_on: Option<SocketAddr>,
     pages: Router<Catalog>,
 ) -> Router {
-    let door = Door::new(&catalog, listens_on);
-    let door = || from_fn_with_state(door.clone(), door::guard);
-    let routes = routes(catalog.clone(), pages)
+    let common = Common {
+        door: Some(Door::new(&catalog, listens_on)),
+        catalog: catalog.clone(),
+    };
+    let answered = || from_fn_with_state(common.clone(), middleware::answered);
+    let routes = routes(catalog, pages)
         .merge(openapi::routes())
-        .layer(door());
-    let routes = with_answers(routes, catalog.clone());
-    let counted = from_fn_with_state(catalog.clone(), middleware::counted);
+        .layer(answered());
     let lenient = routes
         .clone()
-        .fallback_service(any(unknown_route).layer(counted))
-        .layer(door())
-        .layer(from_fn(middleware::in_callers_dialect))
-        .layer(map_response_with_state(
-            catalog,
-            middleware::with_common_headers,
-        ));
+        .fallback_service(any(unknown_route).layer(answered()));
     // Only what no route matches comes here, so that the others pay nothing for it.
     routes.fallback_service(MapRequest::new(lenient, middleware::with_usual_path))
 }
@@ -85,12 +80,16 @@ impl Catalog {
     /// others. They have no fallback, so you can merge them with your own. `POST /catalog/refresh`
     /// needs the peer's address: serve with `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> Router {
+        let common = Common {
+            catalog: self.clone(),
+            door: None,
+        };
         // An application that mounts these has pages of its own.
-        with_answers(routes(self.clone(), Router::new()), self.clone())
+        routes(self.clone(), Router::new()).layer(from_fn_with_state(common, middleware::answered))
     }
 }
 
-/// All routes and the `pages`, without the layers of [`application`] and [`with_answers`].
+/// All routes and the `pages`, without what all answers have in common.
 fn routes(catalog: Catalog, pages: Router<Catalog>) -> Router {
     // Guards every route except the operator's, which have their own rule, and those that reveal
     // nothing.
@@ -107,31 +106,21 @@ fn routes(catalog: Catalog, pages: Router<Catalog>) -> Router {
         .merge(cors::on_catalog(guarded(catalog_routes()), origins))
         .merge(refresh.method_not_allowed_fallback(method_not_allowed))
         .merge(pages)
-        .layer(CatchPanicLayer::custom(middleware::panicked))
-        .layer(from_fn(middleware::in_time))
-        // Failures are logged once, by the code that knows the cause.
-        .layer(
+        // Together, since each `layer` costs every request a copy of all that is behind it.
+        .layer((
+            // Failures are logged once, by the code that knows the cause.
             TraceLayer::new_for_http()
                 .make_span_with(middleware::span)
                 .on_response(middleware::ended)
                 .on_failure(()),
-        )
+            from_fn(middleware::in_time),
+            CatchPanicLayer::custom(middleware::panicked),
+        ))
         // Probes call these every few seconds; logging them, let alone as errors, would be noise.
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics).layer(guard()))
         .with_state(catalog)
-}
-
-/// The `routes`, with what all their answers have in common.
-fn with_answers(routes: Router, catalog: Catalog) -> Router {
-    routes
-        .layer(from_fn(middleware::in_callers_dialect))
-        .layer(map_response_with_state(
-            catalog.clone(),
-            middleware::with_common_headers,
-        ))
-        .layer(from_fn_with_state(catalog, middleware::counted))
 }
 
 /// The merged list, and each source's own.

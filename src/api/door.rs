@@ -5,13 +5,11 @@
 use std::net::SocketAddr;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{
         StatusCode,
         header::{HOST, ORIGIN},
     },
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 
 use super::error::{ApiError, shortened};
@@ -44,7 +42,8 @@ impl Door {
         guards.then(|| self.catalog.allowed_hosts())
     }
 
-    fn check(&self, request: &Request) -> Result<(), ApiError> {
+    /// Refuses what may not come in.
+    pub fn check(&self, request: &Request) -> Result<(), ApiError> {
         let headers = request.headers();
         for name in [HOST, ORIGIN] {
             if headers.get_all(&name).iter().nth(1).is_some() {
@@ -70,14 +69,6 @@ impl Door {
             None => Ok(()),
             Some(host) => Err(ApiError::foreign_host(host)),
         }
-    }
-}
-
-/// Refuses what may not come in.
-pub async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
-    match door.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
     }
 }
 

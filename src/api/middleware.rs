@@ -1,5 +1,5 @@
-//! The layers around every handler: time limit, panics, errors in the caller's dialect, the
-//! revision header.
+//! The layers around every handler: the door, time limit, panics, errors in the caller's dialect, the common
+//! headers.
 
 use std::{
     any::Any,
@@ -19,10 +19,11 @@ use tower_http::trace::{DefaultOnResponse, OnResponse};
 use tracing::field::Empty;
 
 use super::{
+    door::Door,
     error::ApiError,
     request::{ModelsPath, usual_path},
 };
-use crate::catalog::Catalog;
+use crate::{catalog::Catalog, snapshot::dialect::Dialect};
 
 /// Time limit of a request: well above a refresh, the longest wait for a source.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -90,20 +91,6 @@ fn trace_id(request: &Request) -> Option<&str> {
     (id.len() == 32 && id.bytes().all(is_hex) && id.bytes().any(|byte| byte != b'0')).then_some(id)
 }
 
-/// Adds the revision header (the latest revision, unless the answer names its own), and keeps browsers
-/// from taking an answer for a page.
-pub async fn with_common_headers(
-    State(catalog): State<Catalog>,
-    mut response: Response,
-) -> Response {
-    let headers = response.headers_mut();
-    headers
-        .entry(CATALOG_REVISION)
-        .or_insert_with(|| catalog.current().snapshot.revision.into());
-    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
-    response
-}
-
 /// Rewrites the path of a request that matches no route to the one it probably means.
 pub fn with_usual_path(mut request: Request) -> Request {
     let uri = request.uri();
@@ -123,14 +110,40 @@ pub fn with_usual_path(mut request: Request) -> Request {
 /// What a request for no route is counted as: anybody may invent paths.
 const UNKNOWN_ROUTE: &str = "other";
 
-/// Counts and times the request, and repeats its id in the answer.
-pub async fn counted(State(catalog): State<Catalog>, request: Request, next: Next) -> Response {
+/// What all answers have in common.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// The catalog that answers.
+    pub catalog: Catalog,
+    /// Who may come in; anybody if there is none.
+    pub door: Option<Door>,
+}
+
+/// Asks at the door, puts errors into the caller's dialect, adds the common headers, and counts and times the
+/// request. One layer, since each costs every request a copy of those behind it.
+pub async fn answered(State(common): State<Common>, request: Request, next: Next) -> Response {
     let began = Instant::now();
+    let Common { catalog, door } = common;
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id = request_id(&request);
-    let mut response = next.run(request).await;
+    let dialect = ModelsPath::of(request.uri(), request.headers()).dialect;
+    let refused = door.and_then(|door| door.check(&request).err());
+    let mut response = match refused {
+        None => next.run(request).await,
+        Some(error) => error.into_response(),
+    };
+    if let Some(dialect) = dialect {
+        response = in_dialect(dialect, response);
+    }
+    let headers = response.headers_mut();
+    // The latest revision, unless the answer names its own.
+    headers
+        .entry(CATALOG_REVISION)
+        .or_insert_with(|| catalog.current().snapshot.revision.into());
+    // Keeps browsers from taking an answer for a page.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     if let Some(id) = id {
-        response.headers_mut().insert(REQUEST_ID, id);
+        headers.insert(REQUEST_ID, id);
     }
     let route = route.as_ref().map_or(UNKNOWN_ROUTE, MatchedPath::as_str);
     let status = response.status().as_u16();
@@ -158,13 +171,10 @@ pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     ApiError::internal().into_response()
 }
 
-/// Rewrites errors into the caller's dialect, when the code that made them did not know it.
-pub async fn in_callers_dialect(request: Request, next: Next) -> Response {
-    let dialect = ModelsPath::of(request.uri(), request.headers()).dialect;
-    let response = next.run(request).await;
+/// Rewrites an error into the caller's `dialect`, when the code that made it did not know it.
+fn in_dialect(dialect: Dialect, response: Response) -> Response {
     let error = response.extensions().get::<ApiError>();
-    let (Some(dialect), Some(error)) = (dialect, error.filter(|error| error.dialect.is_none()))
-    else {
+    let Some(error) = error.filter(|error| error.dialect.is_none()) else {
         return response;
     };
     let body = error

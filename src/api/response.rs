@@ -17,6 +17,9 @@ use serde::Serialize;
 use super::{encoding, error::ApiError};
 use crate::snapshot::body::Body;
 
+/// The number of headers that most answers have, so that none has to make room.
+const HEADERS: usize = 12;
+
 /// Answers with `body`, in the form that the client likes best of those that are ready, or with 304 when the
 /// client already has it in any form.
 pub fn answer(
@@ -29,6 +32,7 @@ pub fn answer(
         Some(etag) => {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
             let headers = response.headers_mut();
+            headers.reserve(HEADERS);
             // A 304 reports the length of the body it stands for, not its own.
             if etag == body.etag {
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(body.bytes.len()));
@@ -44,6 +48,7 @@ pub fn answer(
             };
             let mut response = bytes.clone().into_response();
             let headers = response.headers_mut();
+            headers.reserve(HEADERS);
             headers.insert(CONTENT_TYPE, content_type);
             headers.insert(ETAG, etag.clone());
             if let Some((form, _)) = ready {
