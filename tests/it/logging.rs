@@ -103,6 +103,11 @@ async fn a_log_that_cannot_be_written_stops_nothing(#[case] sink: Sink) {
     let mut command = command_with_providers(&setup);
     command.env("RUST_LOG", "trace");
     let mut running = Running::start_unread(command, stderr).await;
+    // A first fetch that still runs would put off the next one again.
+    until("the first list", async || {
+        running.ids().await.contains(&"openai:gpt-a".to_owned())
+    })
+    .await;
     for round in 0..3 {
         let new = format!("new-{round}");
         setup.openai.reset().await;
