@@ -26,7 +26,7 @@ use self::{
     remembered::{Origin, Remembered},
     retiring::Retiring,
 };
-use crate::model::{names::Names, source::SourceName, state::Content};
+use crate::model::{names::Names, source::SourceName, state::Content, time::Timestamp};
 
 /// The list at one revision.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub list: Body,
     /// The models with an announced end, soonest first.
     pub retiring: Vec<Retiring>,
+    /// When the stage of life of any of its rows changes, sorted.
+    dates: Vec<Timestamp>,
     /// The listed models, in list order.
     pub models: Vec<ServedModel>,
     /// Number of models per source, including hidden sources.
@@ -49,7 +51,7 @@ pub struct Snapshot {
     lower_case_places: OnceLock<HashMap<String, usize>>,
     /// Which snapshot or part this is.
     origin: Origin,
-    /// Where what is made of it is remembered.
+    /// Parts and answers made from it.
     remembered: Arc<Remembered>,
 }
 
@@ -67,6 +69,7 @@ impl Snapshot {
             revision: content.revision,
             list,
             retiring: Retiring::list(&models),
+            dates: dates(&models),
             names,
             counts: content
                 .sources
@@ -115,6 +118,12 @@ impl Snapshot {
         self.places.contains_key(id)
     }
 
+    /// Number of the announced ends that have passed at `now`. Answers that depend on the time are the same
+    /// as long as this is.
+    pub fn count_passed(&self, now: Timestamp) -> usize {
+        self.dates.partition_point(|at| *at <= now)
+    }
+
     /// The memory that it takes, in bytes: an estimate that is rather too high.
     pub fn weight(&self) -> usize {
         // Parts and lists of the past have rows of their own, with about the same texts as the list.
@@ -130,6 +139,15 @@ impl Snapshot {
         }
         counts
     }
+}
+
+/// The announced ends of all rows of `models`, sorted. Each source's own list shows the dates of its own row.
+fn dates(models: &[ServedModel]) -> Vec<Timestamp> {
+    let rows = models.iter().flat_map(|model| &model.rows);
+    let dates = rows.flat_map(|row| [row.attributes.deprecated_at, row.attributes.retires_at]);
+    let mut dates: Vec<Timestamp> = dates.flatten().collect();
+    dates.sort_unstable();
+    dates
 }
 
 /// The index of each whole id in `models`.
@@ -305,6 +323,22 @@ mod tests {
             one.list.etag,
             one.entry(one.find("openai:o").expect("the model")).etag
         );
+    }
+
+    /// Also those of a row whose model shows another source's attributes.
+    #[test]
+    fn the_dates_of_every_row_count() {
+        let ending = |source, deprecated_at: Option<i64>, retires_at| {
+            let mut row = model(source, "m:7b", 1);
+            let attributes = &mut Arc::make_mut(&mut row).attributes;
+            attributes.deprecated_at = deprecated_at.map(Timestamp::from_millis);
+            attributes.retires_at = Some(Timestamp::from_millis(retires_at));
+            row
+        };
+        let rows = vec![ending("box", None, 30), ending("zed", Some(10), 20)];
+        let snapshot = Snapshot::build(content(rows)).expect("a snapshot");
+        let passed = [9, 10, 29, 30].map(|at| snapshot.count_passed(Timestamp::from_millis(at)));
+        assert_eq!(passed, [0, 1, 2, 3]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Which form of a body a client gets (`Accept-Encoding`). A form that is not ready is made in the
-//! background, and the client gets another: nobody waits for it.
+//! Chooses the compressed form of a body by `Accept-Encoding`. If the form is not ready, it is made in the
+//! background, and this client gets another one without waiting.
 
 use axum::http::{HeaderMap, header::ACCEPT_ENCODING};
 use bytes::Bytes;
@@ -10,11 +10,11 @@ use crate::snapshot::{
     encoding::Encoding,
 };
 
-/// Body after body is compressed, so that requests keep all processors but one.
+/// One body is compressed at a time, so that requests keep all processors but one.
 static TURN: Semaphore = Semaphore::const_new(1);
 
-/// The form of `body` that is ready and that the request's `Accept-Encoding` likes best; none for its own.
-/// Has the one that it likes best made if nobody has.
+/// The best form of `body` for the request among those that are ready; none for the plain body. Starts
+/// making the best of all if it is not ready.
 pub fn choose<'a>(body: &'a Body, request: &HeaderMap) -> Option<(&'a Encoded, &'a Bytes)> {
     if body.encoded().is_empty() {
         return None;
@@ -23,7 +23,7 @@ pub fn choose<'a>(body: &'a Body, request: &HeaderMap) -> Option<(&'a Encoded, &
     let mut liked: Vec<Encoding> = Encoding::ALL.to_vec();
     liked.retain(|encoding| accepted.likes(*encoding));
     // A stable sort: of those liked equally, the smallest is first.
-    liked.sort_by_key(|encoding| std::cmp::Reverse(accepted.weight(encoding.name())));
+    liked.sort_by_key(|encoding| std::cmp::Reverse(accepted.weight(*encoding)));
     let best = *liked.first()?;
     if body.form(best).is_some_and(|form| form.ready().is_none()) {
         make(body, best);
@@ -34,8 +34,8 @@ pub fn choose<'a>(body: &'a Body, request: &HeaderMap) -> Option<(&'a Encoded, &
         .find_map(|form| Some((form, form.ready()?)))
 }
 
-/// Compresses `body` in the background, unless somebody does, or has no time for it yet: then the next
-/// request asks again.
+/// Compresses `body` in the background. Does nothing while another body is being compressed: the next
+/// request tries again.
 fn make(body: &Body, encoding: Encoding) {
     let (Ok(runtime), Ok(turn)) = (Handle::try_current(), TURN.try_acquire()) else {
         return;
@@ -43,7 +43,9 @@ fn make(body: &Body, encoding: Encoding) {
     if body.form(encoding).is_some_and(Encoded::begin) {
         let body = body.clone();
         runtime.spawn_blocking(move || {
-            body.compress(encoding);
+            if let Err(error) = body.compress(encoding) {
+                tracing::debug!(%error, "cannot compress an answer; it is served as it is");
+            }
             drop(turn);
         });
     }
@@ -69,36 +71,25 @@ impl<'a> Accepted<'a> {
         Self(named.collect())
     }
 
-    /// How much it likes the encoding called `name`, in thousandths; 0 if it does not accept it.
-    fn weight(&self, name: &str) -> u16 {
-        let find = |wanted: &str| {
-            let named = |(name, _): &&(&str, u16)| {
-                name.eq_ignore_ascii_case(wanted)
-                    || wanted == "gzip" && name.eq_ignore_ascii_case("x-gzip")
-            };
-            self.0.iter().find(named).map(|(_, weight)| *weight)
-        };
-        match find(name).or_else(|| find("*")) {
-            Some(weight) => weight,
-            // RFC 9110, section 12.5.3: as it is, unless it is refused.
-            None if name == "identity" => 1,
-            None => 0,
-        }
+    /// The weight of `encoding`, in thousandths; 0 if it is not accepted.
+    fn weight(&self, encoding: Encoding) -> u16 {
+        let named = self.named(encoding.name());
+        // The old name of gzip (RFC 9110, section 8.4.1.3).
+        let named = named.or_else(|| self.named("x-gzip").filter(|_| encoding == Encoding::Gzip));
+        named.or_else(|| self.named("*")).unwrap_or(0)
     }
 
-    /// Whether it accepts `encoding`, and likes it no less than the body as it is.
+    /// Whether it accepts `encoding`, and prefers no plain body to it.
     fn likes(&self, encoding: Encoding) -> bool {
-        let weight = self.weight(encoding.name());
-        weight > 0 && weight >= self.named_identity()
+        let weight = self.weight(encoding);
+        // A plain body that is not named is what is left when nothing else is accepted.
+        weight > 0 && weight >= self.named("identity").unwrap_or(0)
     }
 
-    /// The weight of the body as it is, if the request names that; 0 otherwise: then it is what is left.
-    fn named_identity(&self) -> u16 {
-        let named = self
-            .0
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("identity"));
-        named.map_or(0, |(_, weight)| *weight)
+    /// The weight of what the request calls `wanted`, in thousandths.
+    fn named(&self, wanted: &str) -> Option<u16> {
+        let is_wanted = |(name, _): &&(&str, u16)| name.eq_ignore_ascii_case(wanted);
+        self.0.iter().find(is_wanted).map(|(_, weight)| *weight)
     }
 }
 
@@ -137,7 +128,7 @@ mod tests {
     fn chosen(lines: &[&str]) -> Option<&'static str> {
         let body = body();
         for encoding in Encoding::ALL {
-            body.compress(encoding);
+            body.compress(encoding).expect("compressed");
         }
         choose(&body, &request(lines)).map(|(form, _)| form.encoding.name())
     }
@@ -191,7 +182,7 @@ mod tests {
         assert!(bytes.len() < body.bytes.len() / 5);
         assert!(
             body.form(Encoding::Brotli).expect("one").ready().is_none(),
-            "nobody asked for it"
+            "only gzip was requested"
         );
     }
 }

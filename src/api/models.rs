@@ -36,9 +36,6 @@ use crate::{
     snapshot::{body::Body, dialect::Dialect, view::ModelView},
 };
 
-/// What answers about the merged list are called, unlike those about one source's own.
-const MERGED: &str = "";
-
 /// The values of `stale=`.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -100,11 +97,15 @@ pub async fn list(
     let current = asked.current().await;
     let is_whole = dialect == Dialect::OpenAi && page_request.is_whole();
     let is_finished = is_whole && asked.is_of_all_fields();
+    let form = move |view: &View| match dialect {
+        Dialect::Ollama => RawOfSources::form(view),
+        _ => String::new(),
+    };
     if let Some(view) = asked.ready(current.as_ref()) {
         if is_finished {
             return Ok(view.answer(&view.snapshot.list, &headers));
         }
-        let name = view.answer_name(MERGED, dialect, &page_request, now);
+        let name = view.answer_name(&form(&view), dialect, &page_request, now);
         if let Some(body) = view.snapshot.cached_body(&name) {
             return Ok(view.answer(&body, &headers));
         }
@@ -115,7 +116,7 @@ pub async fn list(
         if is_finished {
             return Ok(view.answer(&view.snapshot.list, &headers));
         }
-        let name = view.answer_name(MERGED, dialect, &page_request, now);
+        let name = view.answer_name(&form(&view), dialect, &page_request, now);
         if is_whole {
             let list = written(view.snapshot.list_fields(view.fields()))?;
             let body = view.snapshot.keep_body(&name, list);

@@ -64,7 +64,7 @@ pub struct Shared {
     polled: watch::Sender<()>,
     /// Signals when a watched model becomes a problem or recovers.
     pub alerted: watch::Sender<()>,
-    /// What was made of the list for requests.
+    /// Cache of parts, pages and past lists.
     pub remembered: Arc<Remembered>,
     /// Cache of the entries as their sources sent them.
     pub raw: RawCache,

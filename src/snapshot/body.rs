@@ -1,8 +1,11 @@
 //! Finished bytes with their ETags. A body that is kept is compressed at most once per encoding.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::http::HeaderValue;
@@ -44,7 +47,7 @@ pub struct Encoded {
     /// Its own ETag, since its bytes differ.
     pub etag: HeaderValue,
     bytes: OnceLock<Bytes>,
-    /// Whether somebody compresses it, or has.
+    /// Whether compression has started.
     is_begun: AtomicBool,
 }
 
@@ -89,12 +92,13 @@ impl Body {
         self.encoded().iter().find(|form| form.encoding == encoding)
     }
 
-    /// Compresses it. Takes about a second for 30 MB.
-    pub fn compress(&self, encoding: Encoding) {
+    /// Compresses it, if it has that form. After a failure it is served as it is.
+    pub fn compress(&self, encoding: Encoding) -> io::Result<()> {
         if let Some(form) = self.form(encoding) {
-            form.bytes
-                .get_or_init(|| encoding.compress(&self.bytes).into());
+            let compressed = encoding.compress(&self.bytes)?;
+            form.bytes.get_or_init(|| compressed.into());
         }
+        Ok(())
     }
 
     /// The memory that it takes at most, in bytes.
@@ -113,7 +117,7 @@ impl Encoded {
         self.bytes.get()
     }
 
-    /// Whether the caller is to compress it: true once.
+    /// Claims the compression for the caller: true for the first, false for all others.
     pub fn begin(&self) -> bool {
         !self.is_begun.swap(true, Ordering::Relaxed)
     }
@@ -153,8 +157,8 @@ mod tests {
         let form = clone.form(Encoding::Gzip).expect("large enough");
         assert!(form.ready().is_none());
         assert!(form.begin());
-        assert!(!form.begin(), "somebody does it");
-        body.compress(Encoding::Gzip);
+        assert!(!form.begin(), "it is claimed");
+        body.compress(Encoding::Gzip).expect("compressed");
         assert!(form.ready().expect("it is there").len() < 100);
         assert!(clone.form(Encoding::Brotli).expect("one").ready().is_none());
     }

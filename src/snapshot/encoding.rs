@@ -38,16 +38,14 @@ impl Encoding {
         }
     }
 
-    /// `bytes`, compressed.
-    pub fn compress(self, bytes: &[u8]) -> Vec<u8> {
-        let compressed = match self {
+    /// `bytes`, compressed. Fails where there is no memory for it.
+    pub fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        match self {
             Self::Brotli => brotli(bytes),
             // Given all at once, so that the frame says how long the content is.
             Self::Zstd => zstd::bulk::compress(bytes, ZSTD_LEVEL),
             Self::Gzip => gzip(bytes),
-        };
-        // Nothing here reads or writes anything but memory, which cannot fail.
-        compressed.unwrap_or_default()
+        }
     }
 }
 

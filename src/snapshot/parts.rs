@@ -9,6 +9,7 @@ use std::{
 use super::{
     Snapshot,
     body::Body,
+    dates,
     dialect::openai::{HEAD, TAIL},
     fields::write_fields,
     list::List,
@@ -91,6 +92,7 @@ impl Snapshot {
             revision: self.revision,
             list,
             retiring: Retiring::list(&models),
+            dates: dates(&models),
             counts: self.counts.clone(),
             names,
             places: places(&models),

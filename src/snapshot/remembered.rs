@@ -1,5 +1,5 @@
-//! What was made of snapshots for requests, remembered with one bound for all of it: parts, pages in any
-//! dialect, and the lists of past revisions. What is asked for least goes first.
+//! A bounded cache of everything that requests have had made from snapshots: parts, pages in any dialect, and
+//! lists of past revisions. What is used least is dropped first.
 
 use std::{
     fmt,
@@ -24,14 +24,14 @@ const MAX_NAME_BYTES: usize = 1024;
 /// The family of the lists of past revisions, which belong to no snapshot.
 const PAST: u64 = 0;
 
-/// The memory of what was made. Most catalogs need none.
+/// The cache. Takes no memory until it is used.
 #[derive(Default)]
 pub struct Remembered {
     snapshots: OnceLock<Cache<Key, Arc<Snapshot>, BySize>>,
     bodies: OnceLock<Cache<Key, Body, BySize>>,
 }
 
-/// What something was made of.
+/// The snapshot or part that something was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The whole snapshot: the same for all its parts.

@@ -33,15 +33,6 @@ impl Retiring {
         retiring
     }
 
-    /// Number of the announced dates that have passed at `now`. Lists that depend on them are the same
-    /// as long as this is.
-    pub fn count_passed(retiring: &[Self], now: Timestamp) -> usize {
-        let dates = retiring
-            .iter()
-            .flat_map(|model| [model.deprecated_at, model.retires_at]);
-        dates.flatten().filter(|at| *at <= now).count()
-    }
-
     /// None when no end is announced.
     fn of(model: &ServedModel) -> Option<Self> {
         let attributes = model.attributes();

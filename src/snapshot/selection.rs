@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use url::form_urlencoded;
 
-use super::{merge::ServedModel, parts::Restriction, retiring::Retiring};
+use super::{merge::ServedModel, parts::Restriction};
 use crate::model::{
     lifecycle::Stage,
     names::Names,
@@ -196,14 +196,15 @@ impl Selection {
 #[derive(Debug)]
 pub struct ResolvedSelection<'a> {
     selection: &'a Selection,
-    now: Timestamp,
+    /// The moment.
+    pub now: Timestamp,
     sources: BTreeSet<SourceName>,
 }
 
 impl ResolvedSelection<'_> {
-    /// A cache name: the same for selections that choose the same models, of which `retiring` have an
-    /// announced end. What depends on time is in the sources and in the number of passed dates.
-    pub fn name(&self, retiring: &[Retiring]) -> String {
+    /// A cache name: the same for selections that choose the same models. What depends on time is in the
+    /// sources and in `passed`, the number of announced ends that have passed.
+    pub fn name(&self, passed: usize) -> String {
         let Selection {
             providers,
             owners,
@@ -228,7 +229,6 @@ impl ResolvedSelection<'_> {
             name.extend_pairs(values.iter().map(|value| (filter, value)));
         }
         if !lifecycles.is_empty() {
-            let passed = Retiring::count_passed(retiring, self.now);
             name.append_pair("passed", &passed.to_string());
         }
         name.finish()
@@ -447,7 +447,7 @@ mod tests {
         let name = |query: &str| {
             let selection = Selection::parse(Some(query)).expect("usable");
             let chosen = selection.resolve(&sources(), now());
-            chosen.map(|chosen| chosen.name(&[])).unwrap_or_default()
+            chosen.map(|chosen| chosen.name(0)).unwrap_or_default()
         };
         let same = [
             "q=A,b&capability=tools&stale=exclude",

@@ -719,3 +719,34 @@ async fn keys_and_filters_choose_in_every_dialect() {
     assert_eq!(page["has_more"], true);
     app.stop().await;
 }
+
+/// A page of active models from before an announced end is made again after it, although the list is the same.
+#[tokio::test]
+async fn a_remembered_page_follows_the_dates() {
+    let setup = Setup::happy().await;
+    setup.anthropic.reset().await;
+    let mut ending = anthropic_model("claude-ending");
+    ending["retires_at"] = json!(setup.clock.now().plus(TimeDelta::hours(1)).to_string());
+    let list = json!({"data": [anthropic_model("claude-a"), ending], "has_more": false});
+    mount(&setup.anthropic, "/v1/models", list).await;
+    let app = setup.start_ready().await;
+    let revision = app
+        .models()
+        .await
+        .header("catalog-revision")
+        .map(str::to_owned);
+    let paths = [
+        "/v1/models?lifecycle[]=active",
+        "/catalog/providers/anthropic/v1/models?lifecycle[]=active",
+    ];
+    for (passes, is_listed) in [(0, true), (0, true), (2, false), (0, false)] {
+        setup.advance(TimeDelta::hours(passes));
+        for path in paths {
+            let page = anthropic(&app, path).await;
+            let listed = page.ids().iter().any(|id| id.contains("ending"));
+            assert_eq!(listed, is_listed, "{path}");
+            assert_eq!(page.header("catalog-revision"), revision.as_deref());
+        }
+    }
+    app.stop().await;
+}

@@ -657,3 +657,22 @@ async fn the_past_knows_the_sources_of_another_process() {
     second.stop().await;
     first.stop().await;
 }
+
+/// What was remembered of a revision that another process has pruned since is forgotten too.
+#[tokio::test]
+async fn a_remembered_revision_is_gone_once_it_is_pruned() {
+    let (setup, app) = with_history().await;
+    for _ in 0..2 {
+        assert_eq!(app.get("/v1/models?revision=2").await.ids(), LISTS[2]);
+    }
+    setup.advance(TimeDelta::days(10));
+    let mut config = setup.config();
+    config.retention.events = Some(TimeDelta::days(5));
+    let pruning = TestApp::start(config).await;
+    app.until("it is gone", async |app| {
+        app.get("/v1/models?revision=2").await.status == 410
+    })
+    .await;
+    pruning.stop().await;
+    app.stop().await;
+}

@@ -173,7 +173,7 @@ impl Asked {
         format!(
             "{}?{}",
             self.caller.part_name(),
-            chosen.name(&seen.retiring)
+            chosen.name(seen.count_passed(chosen.now))
         )
     }
 

@@ -206,6 +206,14 @@ impl<'a> RawOfSources<'a> {
         Ok(Self(entries))
     }
 
+    /// For a cache name: which sources of `view` have such entries.
+    pub fn form(view: &View) -> String {
+        let sources = view.sources.states.iter();
+        let raw = sources.filter(|source| Dialect::Ollama.is_native_to(source.kind));
+        let names: Vec<&str> = raw.map(|source| source.name.as_str()).collect();
+        names.join(",")
+    }
+
     /// `model` with its entry as its source sent it.
     pub fn complete<'m>(&'m self, model: ModelView<'m>) -> ModelView<'m> {
         let raw = self.0.get(&model.row.source);

@@ -121,16 +121,17 @@ impl ProviderRoute {
         let now = catalog.now();
         let asked = Asked::for_source(catalog.clone(), &uri, &headers, &self.source.name)?;
         let current = asked.current().await;
-        let of = self.source.name.to_string();
+        // Of its kind depends whether entries are served as the source sent them.
+        let form = format!("{} {:?}", self.source.name, self.source.kind);
         if let Some(view) = asked.ready(current.as_ref()) {
-            let name = view.answer_name(&of, self.dialect, &page_request, now);
+            let name = view.answer_name(&form, self.dialect, &page_request, now);
             if let Some(body) = view.snapshot.cached_body(&name) {
                 return Ok(view.answer(&body, &headers));
             }
         }
         let made = async move {
             let view = asked.make(current).await?;
-            let name = view.answer_name(&of, self.dialect, &page_request, now);
+            let name = view.answer_name(&form, self.dialect, &page_request, now);
             let raw_entries = self.raw_entries(&view).await?;
             let models = view.snapshot.models.iter();
             let mut models: Vec<ModelView> = models

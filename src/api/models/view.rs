@@ -25,7 +25,6 @@ use crate::{
         body::Body,
         dialect::Dialect,
         merge::ServedModel,
-        retiring::Retiring,
         selection::Selection,
         view::{ModelView, Place},
     },
@@ -103,19 +102,19 @@ impl View {
         self.sources.states.iter().filter(is_visible)
     }
 
-    /// The name of the answer in `dialect` to `page_request`, asked for at `now`: the same for answers with
-    /// the same bytes. What depends on time is the number of passed dates.
+    /// A cache name of the answer in `dialect` to `page_request`, asked for at `now`, from the entries in
+    /// `form`. What depends on time is the number of passed dates.
     pub fn answer_name(
         &self,
-        of: &str,
+        form: &str,
         dialect: Dialect,
         page_request: &PageRequest,
         now: Timestamp,
     ) -> String {
-        let passed = Retiring::count_passed(&self.snapshot.retiring, now);
+        let passed = self.snapshot.count_passed(now);
         let fields = &self.selection.fields;
-        // Derived from all that they hold, whatever fields they get one day.
-        format!("{of} {dialect:?} {page_request:?} {fields:?} {passed}")
+        // `Debug` is derived, so a new field of a request is part of the name.
+        format!("{form} {dialect:?} {page_request:?} {fields:?} {passed}")
     }
 
     /// The requested fields of OpenAI's entries; empty for all.
